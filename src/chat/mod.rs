@@ -1,0 +1,1 @@
+//! Role messages → prompt through the model's own Jinja template.

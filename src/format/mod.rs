@@ -1,0 +1,1 @@
+//! Files → metadata and tensor directory, total over hostile input.

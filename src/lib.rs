@@ -1,0 +1,23 @@
+//! Smidgen: quantised transformers inside a browser tab (wasm32 with SIMD128) and, from the same code, natively.
+//!
+//! Rooms, lowest first, and what each may import: see `src/README.md`.
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod quant;
+pub mod kernels;
+pub mod tensor;
+pub mod format;
+pub mod ops;
+pub mod transformer;
+pub mod models;
+pub mod tokenizer;
+pub mod chat;
+pub mod sampler;
+pub mod session;
+
+#[cfg(target_arch = "wasm32")]
+mod bindings;
+
+pub use error::{Error, Result};

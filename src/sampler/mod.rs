@@ -1,0 +1,1 @@
+//! Logits → id: a chain of stages, one file each.

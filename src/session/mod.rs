@@ -1,0 +1,1 @@
+//! Owns model, cache and sampler.

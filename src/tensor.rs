@@ -1,0 +1,1 @@
+//! Shapes, borrowed quantised matrices and f32 scratch.

@@ -1,0 +1,1 @@
+//! Text ↔ ids on the `tokenizers` crate.
