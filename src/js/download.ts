@@ -102,7 +102,8 @@ export class Download {
       const changed = await this.#reconnect();
       if (changed) throw changed;
     }
-    if (reason instanceof SmidgenError) throw reason;
+    if (reason instanceof SmidgenError && reason.code === "truncated")
+      throw reason;
     throw new SmidgenError(
       "download_interrupted",
       `the download stopped after ${this.#position} of ${totalBytes ?? "an unknown number of"} bytes and could not be taken up again: check the connection and load again`,

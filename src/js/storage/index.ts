@@ -76,7 +76,7 @@ export async function estimate(
     usageBytes: usage,
     quotaBytes: quota,
     modelBytes: records.reduce((sum, record) => sum + storedBytes(record), 0),
-    persisted: (await navigator.storage?.persisted?.()) ?? false,
+    persisted: (await globalThis.navigator?.storage?.persisted?.()) ?? false,
   };
 }
 
@@ -91,6 +91,8 @@ async function browserEstimate(): Promise<{
   usage: number | undefined;
   quota: number | undefined;
 }> {
-  const given = await navigator.storage?.estimate?.().catch(() => undefined);
+  const given = await globalThis.navigator?.storage
+    ?.estimate?.()
+    .catch(() => undefined);
   return { usage: given?.usage, quota: given?.quota };
 }
