@@ -25,7 +25,7 @@ fn sample() -> GgufFile {
         .key("a.u8s", Value::U8s(vec![1, 255]))
         .key("a.f32s", Value::F32s(vec![1.5, -2.0]))
         .tensor("b", &[64, 2], 8, 192)
-        .tensor("a", &[32, 3, 1, 1], 0, 544 - 544 % 32 + 32 * 10)
+        .tensor("a", &[32, 3, 1, 1], 0, 864)
         .tensor("c", &[32], 3, 0)
 }
 
