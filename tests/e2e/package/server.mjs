@@ -179,7 +179,8 @@ export class TestServer {
       if (!path.startsWith(prefix)) continue;
       const rest = normalize(path.slice(prefix.length));
       if (rest.startsWith("..")) return undefined;
-      const name = join(folder, rest);
+      // A prefix without a slash at its end is one file.
+      const name = prefix.endsWith("/") ? join(folder, rest) : folder;
       const found = await stat(name).catch(() => undefined);
       if (!found?.isFile()) continue;
       return {
