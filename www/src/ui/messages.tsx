@@ -82,8 +82,12 @@ export function Messages() {
           {empty && <Welcome />}
           {!empty && (
             <ol class="messages">
-              {list.map((message) => (
-                <MessageItem key={message.id} message={message} />
+              {list.map((message, index) => (
+                <MessageItem
+                  key={message.id}
+                  message={message}
+                  last={index === list.length - 1}
+                />
               ))}
             </ol>
           )}
