@@ -33,7 +33,16 @@ const failure = (page, source, options = {}) =>
     [source, options],
   );
 
-/** Runs `work(database)` on the package's own database and waits for its transaction. */
+/** Waits until a download under way has stored so many bytes. */
+async function storedAtLeast(page, bytes) {
+  for (;;) {
+    const [model] = await page.evaluate(() => Smidgen.models.list());
+    if (model?.storedBytes >= bytes) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Runs `work(transaction)` on the package's own database and waits for it to complete. */
 const tamper = (page, work) =>
   page.evaluate(
     ([source]) =>
@@ -125,15 +134,9 @@ describe("models on the device", LIMIT, () => {
     const { server, browser, page } = await stage(context);
     server.faults.set(MODEL_PATH, { bytesPerSecond: 60e6 });
     await page.evaluate((path) => {
-      window.stored = 0;
       caught(load(path));
     }, MODEL_PATH);
-    await page.waitForFunction(
-      async () =>
-        (await Smidgen.models.list())[0]?.storedBytes >= 2 * 16 * 2 ** 20,
-      undefined,
-      { polling: 200 },
-    );
+    await storedAtLeast(page, 2 * CHUNK);
     await page.close();
     server.faults.delete(MODEL_PATH);
 
@@ -143,7 +146,7 @@ describe("models on the device", LIMIT, () => {
     assert.equal(partial.storedBytes % CHUNK, 0);
     server.log.length = 0;
     const loaded = await loadModel(next);
-    assert.deepEqual(server.log, [
+    assert.deepEqual(server.requests(MODEL_PATH), [
       `GET ${MODEL_PATH} bytes=${partial.storedBytes}-`,
     ]);
     assert.equal(loaded.info.cached, true);
@@ -171,11 +174,7 @@ describe("models on the device", LIMIT, () => {
       window.stop = new AbortController();
       window.result = caught(load(source, { signal: stop.signal }));
     }, MODEL_PATH);
-    await page.waitForFunction(
-      async () => (await Smidgen.models.list())[0]?.storedBytes > 0,
-      undefined,
-      { polling: 200 },
-    );
+    await storedAtLeast(page, CHUNK);
     const error = await page.evaluate(() => {
       stop.abort();
       return result;
