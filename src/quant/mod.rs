@@ -4,6 +4,7 @@
 //! `kernels` overrides these loops and is tested against them.
 
 mod bf16;
+mod e2m1;
 mod f16;
 mod f32;
 mod fifth_bits;
@@ -18,6 +19,8 @@ mod iq3_xxs;
 mod iq4_nl;
 mod iq4_xs;
 mod mxfp4;
+mod nvfp4;
+mod q1_0;
 mod q2_k;
 mod q3_k;
 mod q4_0;
@@ -121,6 +124,8 @@ formats! {
     Tq1_0 = 34, "tq1_0", tq1_0::Tq1_0;
     Tq2_0 = 35, "tq2_0", tq2_0::Tq2_0;
     Mxfp4 = 39, "mxfp4", mxfp4::Mxfp4;
+    Nvfp4 = 40, "nvfp4", nvfp4::Nvfp4;
+    Q1_0 = 41, "q1_0", q1_0::Q1_0;
 }
 
 impl Format {
