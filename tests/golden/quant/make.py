@@ -59,7 +59,7 @@ def c_dequantise(lib, t, blocks, count):
 def c_quantise(lib, t, rows):
     size, bytes_ = GGML_QUANT_SIZES[t]
     out = np.zeros(rows.size // size * bytes_, np.uint8)
-    lib.ggml_quantize_chunk(t, rows.ctypes.data, out.ctypes.data, 0, rows.shape[0], COLS, None)
+    lib.ggml_quantize_chunk(t, rows.ctypes.data, out.ctypes.data, 0, rows.shape[0], rows.shape[1], None)
     return out
 
 
@@ -181,4 +181,5 @@ def main():
             write_format(lib, t, rows)
 
 
-main()
+if __name__ == "__main__":
+    main()
