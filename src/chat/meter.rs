@@ -15,6 +15,7 @@ const MAX_SOURCE_BYTES: usize = 512 << 10;
 /// Parser and compiler recurse along chains such as `a + b + c` and `elif`, on a stack that may be 1 MiB.
 const MAX_TAG_TOKENS: usize = 800;
 const MAX_ELIFS: usize = 200;
+const MAX_CONSTANT_BYTES: u64 = 1 << 20;
 /// Bytes for values, whatever the input.
 const BASE_BUDGET: usize = 64 << 20;
 /// Bytes for values per byte of input: templates copy messages around.
@@ -22,14 +23,14 @@ const BUDGET_PER_INPUT_BYTE: usize = 32;
 const ITEM_BYTES: usize = 16;
 
 /// Names of the filters that metered instructions call; no template can spell them.
-pub(super) const CHARGE: &str = "charge value";
-pub(super) const REPEAT: &str = "repeat value";
-pub(super) const CONCAT: &str = "concat values";
+pub(super) const CHARGE: &str = "+charge";
+pub(super) const REPEAT: &str = "+repeat";
+pub(super) const CONCAT: &str = "+concat";
 
 /// Tells minijinja not to cache the filter's lookup.
 const UNCACHED: u8 = !0;
 
-/// Refuses sources that would overflow the parser's stack.
+/// Refuses sources that would overflow the parser's stack, or fill memory while they are compiled.
 pub(super) fn check_source(source: &str, syntax: &SyntaxConfig) -> Result<(), Error> {
     let refuse = |what: String| Err(Error::new(ErrorKind::SyntaxError, what));
     if source.len() > MAX_SOURCE_BYTES {
@@ -38,27 +39,67 @@ pub(super) fn check_source(source: &str, syntax: &SyntaxConfig) -> Result<(), Er
             source.len()
         ));
     }
-    let (mut in_tag, mut elifs, mut opens_tag) = (0, 0, false);
+    let mut tag = Tag::default();
+    let mut elifs = 0;
     for token in tokenize(source, false, syntax.clone()) {
         let (token, span) = token?;
         match token {
-            Token::TemplateData(_) => {}
+            Token::TemplateData(_) => continue,
             Token::VariableStart | Token::BlockStart => {
-                in_tag = 0;
-                opens_tag = true;
+                tag = Tag::default();
                 continue;
             }
-            Token::Ident("elif") if opens_tag => elifs += 1,
-            Token::Ident("if") if opens_tag => elifs = 0,
+            Token::Ident("elif") if tag.tokens == 0 => elifs += 1,
+            Token::Ident("if") if tag.tokens == 0 => elifs = 0,
             _ => {}
         }
-        opens_tag = false;
-        in_tag += 1;
-        if in_tag > MAX_TAG_TOKENS || elifs > MAX_ELIFS {
+        tag.add(&token);
+        if tag.tokens > MAX_TAG_TOKENS || elifs > MAX_ELIFS {
             return refuse(format!("the tag in line {} is too long", span.start_line));
+        }
+        if tag.constant_bytes() > MAX_CONSTANT_BYTES {
+            return refuse(format!(
+                "a product in line {} is too large",
+                span.start_line
+            ));
         }
     }
     Ok(())
+}
+
+/// What a tag has held so far.
+#[derive(Default)]
+struct Tag {
+    tokens: usize,
+    multiplies: bool,
+    /// Product of its integers.
+    factor: u64,
+    /// Bytes of its texts, and one for each bracket.
+    bytes: u64,
+}
+
+impl Tag {
+    fn add(&mut self, token: &Token<'_>) {
+        self.tokens += 1;
+        match token {
+            Token::Mul => self.multiplies = true,
+            Token::Int(n) => self.factor = self.factor.max(1).saturating_mul((*n).max(1)),
+            Token::Int128(_) => self.factor = u64::MAX,
+            Token::Str(text) => self.bytes += text.len() as u64,
+            Token::String(text) => self.bytes += text.len() as u64,
+            Token::BracketOpen | Token::ParenOpen => self.bytes += 1,
+            _ => {}
+        }
+    }
+
+    /// At least what `'text' * 1000` makes: the compiler computes constants, and nothing meters it.
+    fn constant_bytes(&self) -> u64 {
+        if self.multiplies {
+            self.factor.saturating_mul(self.bytes)
+        } else {
+            0
+        }
+    }
 }
 
 /// The bytes that a running template may still make.

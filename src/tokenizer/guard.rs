@@ -62,11 +62,16 @@ impl Guard {
         }
         for start in [0, lower.len() - lower.trim_start().len()] {
             let whole = &lower[start..];
-            let ends_a_piece = |piece: &String| {
+            let middle = whole.trim_end();
+            let goes_on = |piece: &String| {
                 let mut tails = piece.char_indices().skip(1).map(|(at, _)| &piece[at..]);
-                tails.any(|tail| whole.starts_with(tail))
+                tails.any(|tail| {
+                    whole.starts_with(tail)
+                        || !whole.is_empty() && tail.starts_with(whole)
+                        || !middle.is_empty() && tail.starts_with(middle)
+                })
             };
-            if self.long.iter().any(ends_a_piece) {
+            if self.long.iter().any(goes_on) {
                 breaks.push(start);
             }
         }

@@ -83,7 +83,7 @@ impl Tokenizer {
         let pre_tokenizer = pre_tokenizer::by_name(pre)?;
         let vocabulary = Vocabulary::from_gguf(meta)?;
         let merges = Merges::new(meta.require_strings("tokenizer.ggml.merges")?, &vocabulary)?;
-        let byte_ids = byte_level::CHARS.map(|c| vocabulary.id(c.encode_utf8(&mut [0; 4])));
+        let byte_ids = byte_level::CHARS.map(|c| vocabulary.text_id(c.encode_utf8(&mut [0; 4])));
 
         let token = |key: &str| match meta.u32(key)? {
             Some(id) if id as usize >= vocabulary.len() => Err(Error::BadKey {
@@ -180,7 +180,7 @@ impl Tokenizer {
             if self.pre_tokenizer.whole_words {
                 spelled.clear();
                 spelled.extend(word.bytes().map(|b| byte_level::CHARS[usize::from(b)]));
-                if let Some(id) = self.vocabulary.id(&spelled) {
+                if let Some(id) = self.vocabulary.text_id(&spelled) {
                     ids.push(id);
                     return;
                 }
