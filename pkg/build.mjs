@@ -1,0 +1,39 @@
+// Bundles src/js into dist/: index.js for the page, worker.js and thread.js for the engine. `--tests`: the unit tests too.
+
+import { build } from "esbuild";
+import { readdirSync, rmSync } from "node:fs";
+
+const common = {
+  bundle: true,
+  format: "esm",
+  target: ["es2022", "safari16.4", "chrome91", "firefox114"],
+  // Sources lie outside this folder; their dependencies lie in it.
+  nodePaths: ["node_modules"],
+  sourcemap: true,
+  logLevel: "warning",
+  // Whitespace stays: bundlers of our users read the comments inside import().
+  legalComments: "inline",
+};
+
+if (process.argv.includes("--tests")) {
+  rmSync("node_modules/.tests", { recursive: true, force: true });
+  const folder = "../tests/js";
+  await build({
+    ...common,
+    platform: "node",
+    target: "node20",
+    packages: "external",
+    entryPoints: readdirSync(folder)
+      .filter((name) => name.endsWith(".test.ts"))
+      .map((name) => `${folder}/${name}`),
+    outdir: "node_modules/.tests",
+  });
+} else {
+  await build({
+    ...common,
+    entryPoints: ["index", "worker", "thread"].map(
+      (name) => `../src/js/${name}.ts`,
+    ),
+    outdir: "dist",
+  });
+}

@@ -1,0 +1,137 @@
+// One worker and the calls under way in it: numbers them, matches replies, and reports a worker that died.
+
+import { aborted, SmidgenError } from "./errors.ts";
+import type { CallName, Calls, ToPage, ToWorker } from "./protocol.ts";
+
+interface Pending {
+  resolve(out: unknown): void;
+  reject(error: SmidgenError): void;
+  onEvent(event: unknown): void;
+}
+
+export interface CallOptions<N extends CallName> {
+  signal?: AbortSignal | null | undefined;
+  onEvent?: (event: Calls[N]["event"]) => void;
+}
+
+/** The code of calls that were waiting when another call broke the worker; they may be made again elsewhere. */
+export const WORKER_REPLACED = "worker_replaced";
+
+export class Connection {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  #open = true;
+
+  constructor() {
+    // This exact form is what bundlers look for.
+    this.#worker = new Worker(new URL("./worker.js", import.meta.url), {
+      type: "module",
+      name: "smidgen",
+    });
+    this.#worker.onmessage = (message: MessageEvent<ToPage>) =>
+      this.#receive(message.data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(
+        undefined,
+        new SmidgenError(
+          "worker_failed",
+          event.message
+            ? `the engine's worker stopped: ${event.message}`
+            : "the engine's worker could not be started: check that worker.js is served beside index.js, with a JavaScript MIME type, from the page's own origin, and that the Content-Security-Policy allows worker-src 'self'",
+          { details: { file: event.filename, line: event.lineno } },
+        ),
+      );
+    };
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  call<N extends CallName>(
+    name: N,
+    input: Calls[N]["in"],
+    options: CallOptions<N> = {},
+  ): Promise<Calls[N]["out"]> {
+    const { signal, onEvent } = options;
+    return new Promise((resolve, reject) => {
+      if (!this.#open) {
+        reject(new SmidgenError(WORKER_REPLACED, "the worker has stopped"));
+        return;
+      }
+      if (signal?.aborted) {
+        reject(aborted(name));
+        return;
+      }
+      const id = this.#nextId++;
+      const onAbort = () => {
+        this.#pending.delete(id);
+        this.#post({ type: "cancel", id });
+        reject(aborted(name));
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      const settle = () => signal?.removeEventListener("abort", onAbort);
+      this.#pending.set(id, {
+        resolve: (out) => {
+          settle();
+          resolve(out as Calls[N]["out"]);
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+        onEvent: (event) => onEvent?.(event as Calls[N]["event"]),
+      });
+      this.#post({ type: "call", id, name, in: input } as ToWorker);
+    });
+  }
+
+  /** Ends the worker and everything in it. */
+  close(reason: SmidgenError): void {
+    this.#fail(undefined, reason);
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #receive(message: ToPage): void {
+    const pending = this.#pending.get(message.id);
+    switch (message.type) {
+      case "event":
+        pending?.onEvent(message.event);
+        return;
+      case "done":
+        this.#pending.delete(message.id);
+        pending?.resolve(message.out);
+        return;
+      case "failed": {
+        this.#pending.delete(message.id);
+        const error = SmidgenError.fromWire(message.error);
+        if (message.fatal) this.#fail(pending, error);
+        else pending?.reject(error);
+      }
+    }
+  }
+
+  /** `culprit` gets the error itself; with no culprit everyone does. */
+  #fail(culprit: Pending | undefined, error: SmidgenError): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#worker.terminate();
+    const others = [...this.#pending.values()];
+    this.#pending.clear();
+    culprit?.reject(error);
+    for (const pending of others) {
+      pending.reject(
+        culprit
+          ? new SmidgenError(WORKER_REPLACED, "the worker was replaced", {
+              cause: error,
+            })
+          : error,
+      );
+    }
+  }
+}

@@ -1,0 +1,359 @@
+// `load` and the loaded model: keeps one worker, replaces it after a trap, and streams its tokens. Holds no weights.
+
+import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
+import { aborted, SmidgenError } from "./errors.ts";
+import { createFetch } from "./openai-fetch.ts";
+import { createChatCompletions } from "./openai.ts";
+import type { ChatCompletions } from "./openai-types.ts";
+import type {
+  CallName,
+  Calls,
+  LoadRequest,
+  LoadResult,
+  WireSource,
+} from "./protocol.ts";
+import type {
+  GenerateEvent,
+  GenerateRequest,
+  LoadOptions,
+  Message,
+  ModelInfo,
+  ModelSource,
+  Warning,
+} from "./types.ts";
+
+const UNLOADED = new SmidgenError(
+  "unloaded",
+  "this model was unloaded; load it again to use it",
+);
+
+/** A loaded model. Made by `Smidgen.load`. */
+export class Llm {
+  readonly info: ModelInfo;
+  readonly chat: { completions: ChatCompletions };
+  /** Answers `/v1/chat/completions` and `/v1/models` like a server would; give it to clients that take a `fetch`. */
+  readonly fetch: typeof globalThis.fetch;
+
+  readonly #request: LoadRequest;
+  #connection: Promise<Connection>;
+  #unloaded = false;
+
+  /** Not for use outside the package: `Smidgen.load` makes these. */
+  constructor(connection: Connection, request: LoadRequest, info: ModelInfo) {
+    this.#connection = Promise.resolve(connection);
+    this.#request = request;
+    this.info = info;
+    const completions = createChatCompletions(info.id, (generate, options) =>
+      this.generate(generate, options),
+    );
+    this.chat = { completions };
+    this.fetch = createFetch(info, completions);
+  }
+
+  /**
+   * The primitive under the façades: one prompt in; `begun`, `token`s and `done` out.
+   * Leaving the loop early stops the generation.
+   */
+  async *generate(
+    request: GenerateRequest,
+    options: { signal?: AbortSignal | null } = {},
+  ): AsyncGenerator<GenerateEvent, void, undefined> {
+    const calledAt = performance.now();
+    let firstTokenAt: number | undefined;
+    const inbox: GenerateEvent[] = [];
+    let wake = () => {};
+    let ended = false;
+    let failure: unknown;
+
+    const controller = new AbortController();
+    const forward = () => controller.abort();
+    if (options.signal?.aborted) throw aborted("generate");
+    options.signal?.addEventListener("abort", forward, { once: true });
+
+    this.#call("generate", withSeed(request), {
+      signal: controller.signal,
+      onEvent: (event) => {
+        if (event.type === "token") firstTokenAt ??= performance.now();
+        inbox.push(event);
+        wake();
+      },
+    })
+      .then((out) => {
+        const { finish, promptTokens, cachedTokens } = out;
+        const { prefillMs, decodeMs, decodeTokens } = out;
+        const prefillTokens = promptTokens - cachedTokens;
+        inbox.push({
+          type: "done",
+          finish,
+          promptTokens,
+          cachedTokens,
+          timings: {
+            prefillMs,
+            decodeMs,
+            prefillTokens,
+            decodeTokens,
+            timeToFirstTokenMs: (firstTokenAt ?? performance.now()) - calledAt,
+            prefillTps: perSecond(prefillTokens, prefillMs),
+            decodeTps: perSecond(decodeTokens, decodeMs),
+          },
+        });
+      })
+      .catch((error: unknown) => {
+        failure = error;
+      })
+      .finally(() => {
+        ended = true;
+        wake();
+      });
+
+    try {
+      for (;;) {
+        const event = inbox.shift();
+        if (event !== undefined) {
+          yield event;
+        } else if (failure !== undefined) {
+          throw failure;
+        } else if (ended) {
+          return;
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    } finally {
+      options.signal?.removeEventListener("abort", forward);
+      controller.abort();
+    }
+  }
+
+  /** `parseSpecial`: read `<|…|>` in the text as control tokens. Leave it off for text that a user wrote. */
+  tokenize(
+    text: string,
+    options: { parseSpecial?: boolean } = {},
+  ): Promise<number[]> {
+    const parseSpecial = options.parseSpecial ?? false;
+    return this.#call("tokenize", { text, parseSpecial });
+  }
+
+  detokenize(ids: ArrayLike<number>): Promise<string> {
+    return this.#call("detokenize", { ids: Array.from(ids) });
+  }
+
+  /** The prompt text that the model's own chat template makes of `messages`. */
+  applyTemplate(
+    messages: Message[],
+    options: { addGenerationPrompt?: boolean } = {},
+  ): Promise<string> {
+    const addGenerationPrompt = options.addGenerationPrompt ?? true;
+    return this.#call("applyTemplate", { messages, addGenerationPrompt });
+  }
+
+  /** Forgets the KV cache, and with it every conversation. */
+  async reset(): Promise<void> {
+    await this.#call("reset", null);
+  }
+
+  /** Frees the memory. Calls under way are rejected with `unloaded`; the stored copy stays. */
+  async unload(): Promise<void> {
+    if (this.#unloaded) return;
+    this.#unloaded = true;
+    const connection = await this.#connection.catch(() => undefined);
+    connection?.close(UNLOADED);
+  }
+
+  /** One call on the living worker; a call that only waited while another broke the worker is made again. */
+  async #call<N extends CallName>(
+    name: N,
+    input: Calls[N]["in"],
+    options: CallOptions<N> = {},
+  ): Promise<Calls[N]["out"]> {
+    for (;;) {
+      const connection = await this.#alive();
+      if (options.signal?.aborted) throw aborted(name);
+      try {
+        return await connection.call(name, input, options);
+      } catch (error) {
+        const again =
+          error instanceof SmidgenError &&
+          error.code === WORKER_REPLACED &&
+          !this.#unloaded;
+        if (!again) throw error;
+      }
+    }
+  }
+
+  async #alive(): Promise<Connection> {
+    for (;;) {
+      if (this.#unloaded) throw UNLOADED;
+      const held = this.#connection;
+      const connection = await held.catch(() => undefined);
+      if (connection?.open) return connection;
+      // Of several callers that find the worker dead, the first replaces it.
+      if (this.#connection === held) {
+        this.#connection = this.#replace();
+        await this.#connection;
+      }
+    }
+  }
+
+  async #replace(): Promise<Connection> {
+    const connection = new Connection();
+    try {
+      await connection.call("load", this.#request);
+    } catch (error) {
+      connection.close(UNLOADED);
+      throw error;
+    }
+    if (this.#unloaded) connection.close(UNLOADED);
+    return connection;
+  }
+}
+
+/** Reads a model into a worker of its own. */
+export async function load(
+  source: ModelSource,
+  options: LoadOptions = {},
+): Promise<Llm> {
+  const startedAt = performance.now();
+  const request = toRequest(source, options);
+  const warnings: Warning[] = [];
+  const connection = new Connection();
+  let result: LoadResult;
+  try {
+    result = await connection.call("load", request, {
+      signal: options.signal,
+      onEvent: (event) => {
+        if (event.type === "progress") {
+          options.onProgress?.(event.progress);
+        } else {
+          warnings.push(event.warning);
+          options.onWarning?.(event.warning);
+        }
+      },
+    });
+  } catch (error) {
+    // An aborted download first puts away what has arrived, so that the next load goes on from there.
+    if (options.signal?.aborted)
+      setTimeout(() => connection.close(UNLOADED), 2000);
+    else connection.close(UNLOADED);
+    throw error;
+  }
+  const { info, id, storage, fromCache, cached } = result;
+  return new Llm(connection, request, {
+    ...info,
+    id,
+    storage,
+    fromCache,
+    cached,
+    loadMs: performance.now() - startedAt,
+    warnings,
+  });
+}
+
+function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
+  const { threads = 1, contextLength } = options;
+  if (
+    threads !== "auto" &&
+    !(Number.isInteger(threads) && threads >= 1 && threads <= 64)
+  ) {
+    throw new SmidgenError(
+      "bad_argument",
+      `threads is ${String(threads)}, expected a whole number from 1 to 64 or "auto"`,
+    );
+  }
+  if (
+    contextLength !== undefined &&
+    !(Number.isInteger(contextLength) && contextLength >= 1)
+  ) {
+    throw new SmidgenError(
+      "bad_argument",
+      `contextLength is ${String(contextLength)}, expected a whole number of tokens, 1 or more`,
+    );
+  }
+  const base = options.wasmBase;
+  return {
+    source: toWireSource(source),
+    ...(contextLength === undefined ? {} : { contextLength }),
+    threads,
+    flavour: options.flavour ?? "auto",
+    storage: options.storage ?? "auto",
+    cache: options.cache ?? true,
+    ...(base === undefined
+      ? {}
+      : {
+          wasmBase: new URL(String(base), pageAddress()).href.replace(
+            /\/?$/,
+            "/",
+          ),
+        }),
+  };
+}
+
+function toWireSource(source: ModelSource): WireSource {
+  if (typeof source === "string" || source instanceof URL) {
+    return { kind: "url", url: absolute(source) };
+  }
+  if (source instanceof Blob) {
+    const file = source instanceof File ? source : undefined;
+    const name = file?.name ?? "model";
+    return {
+      kind: "blob",
+      blob: source,
+      name,
+      id: `file:${name}:${source.size}:${file?.lastModified ?? 0}`,
+    };
+  }
+  if (typeof source === "object" && source !== null && "id" in source) {
+    return { kind: "stored", id: source.id };
+  }
+  if (typeof source === "object" && source !== null && "url" in source) {
+    const { sha256 } = source;
+    if (sha256 === undefined) return { kind: "url", url: absolute(source.url) };
+    if (!/^[0-9a-f]{64}$/i.test(sha256)) {
+      throw new SmidgenError(
+        "bad_argument",
+        `sha256 is ${JSON.stringify(sha256)}, expected 64 hexadecimal digits`,
+      );
+    }
+    return {
+      kind: "url",
+      url: absolute(source.url),
+      sha256: sha256.toLowerCase(),
+    };
+  }
+  throw new SmidgenError(
+    "bad_argument",
+    "the model source is none of: an address, a File or Blob, { url, sha256 }, { id }",
+  );
+}
+
+/** Relative addresses are the page's, also where the package itself runs in a worker. */
+function pageAddress(): string {
+  return globalThis.document?.baseURI ?? globalThis.location.href;
+}
+
+function absolute(address: string | URL): string {
+  let url: URL;
+  try {
+    url = new URL(String(address), pageAddress());
+  } catch {
+    throw new SmidgenError(
+      "bad_argument",
+      `${JSON.stringify(String(address))} is not an address`,
+    );
+  }
+  url.hash = "";
+  return url.href;
+}
+
+/** The engine knows no chance of its own: a seed always goes in. */
+function withSeed(request: GenerateRequest): GenerateRequest {
+  if (request.seed !== undefined) return request;
+  const [seed] = crypto.getRandomValues(new Uint32Array(1));
+  return { ...request, seed: seed! };
+}
+
+function perSecond(count: number, ms: number): number {
+  return ms > 0 ? (count * 1000) / ms : 0;
+}

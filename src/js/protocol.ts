@@ -1,0 +1,120 @@
+// Everything that crosses between the page and the worker, as discriminated unions. No behaviour.
+
+import type { WireError } from "./errors.ts";
+import type {
+  EngineInfo,
+  FinishReason,
+  Flavour,
+  GenerateRequest,
+  LoadProgress,
+  Message,
+  StorageChoice,
+  StorageEstimate,
+  StorageKind,
+  StoredModel,
+  Warning,
+} from "./types.ts";
+
+export type WireSource =
+  | { kind: "url"; url: string; sha256?: string }
+  | { kind: "blob"; blob: Blob; id: string; name: string }
+  | { kind: "stored"; id: string };
+
+export interface LoadRequest {
+  source: WireSource;
+  contextLength?: number;
+  threads: number | "auto";
+  flavour: Flavour | "auto";
+  storage: StorageChoice;
+  cache: boolean;
+  /** Absolute, ends with a slash. */
+  wasmBase?: string;
+}
+
+export interface LoadResult {
+  id: string;
+  info: EngineInfo;
+  storage: StorageKind | undefined;
+  fromCache: boolean;
+  cached: boolean;
+}
+
+export interface GenerateResult {
+  finish: FinishReason;
+  promptTokens: number;
+  cachedTokens: number;
+  prefillMs: number;
+  decodeMs: number;
+  decodeTokens: number;
+}
+
+/** One row per call: what goes in, what events come, what comes out. */
+export interface Calls {
+  load: { in: LoadRequest; event: LoadEvent; out: LoadResult };
+  generate: { in: GenerateRequest; event: TokenEvent; out: GenerateResult };
+  tokenize: {
+    in: { text: string; parseSpecial: boolean };
+    event: never;
+    out: number[];
+  };
+  detokenize: { in: { ids: number[] }; event: never; out: string };
+  applyTemplate: {
+    in: { messages: Message[]; addGenerationPrompt: boolean };
+    event: never;
+    out: string;
+  };
+  reset: { in: null; event: never; out: null };
+  listModels: {
+    in: { storage: StorageChoice };
+    event: never;
+    out: StoredModel[];
+  };
+  deleteModel: {
+    in: { storage: StorageChoice; id: string };
+    event: never;
+    out: boolean;
+  };
+  estimate: {
+    in: { storage: StorageChoice };
+    event: never;
+    out: StorageEstimate;
+  };
+}
+
+export type CallName = keyof Calls;
+
+export type LoadEvent =
+  | { type: "progress"; progress: LoadProgress }
+  | { type: "warning"; warning: Warning };
+
+export type TokenEvent =
+  | { type: "begun"; promptTokens: number; cachedTokens: number }
+  | { type: "token"; id: number; text: string };
+
+export type ToWorker =
+  | {
+      [N in CallName]: {
+        type: "call";
+        id: number;
+        name: N;
+        in: Calls[N]["in"];
+      };
+    }[CallName]
+  | { type: "cancel"; id: number };
+
+export type ToPage =
+  | { type: "event"; id: number; event: LoadEvent | TokenEvent }
+  | { type: "done"; id: number; out: Calls[CallName]["out"] }
+  /** `fatal`: the engine is in an unknown state and the worker has to be replaced. */
+  | { type: "failed"; id: number; error: WireError; fatal: boolean };
+
+/** Between the worker and its thread workers. */
+export interface ToThread {
+  glue: string;
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  index: number;
+}
+
+export type FromThread =
+  { type: "ready" } | { type: "failed"; message: string };

@@ -1,0 +1,105 @@
+// What a conversation is: its messages, its settings, and the plain operations on them. No storage, no screen.
+import type { Problem } from "./problem";
+
+/** Speed of one reply as the engine measured it. */
+export interface Speed {
+  tokens: number;
+  tokensPerSecond: number;
+  firstTokenMs: number;
+}
+
+export type Outcome =
+  | "writing"
+  | "complete"
+  | "stopped"
+  | "length"
+  | "failed"
+  /** The page was closed or crashed while it was written. */
+  | "interrupted";
+
+export interface Message {
+  id: string;
+  conversationId: string;
+  role: "user" | "assistant";
+  content: string;
+  /** Milliseconds since 1970; also the order within the conversation. */
+  at: number;
+  /** Of replies only. */
+  outcome?: Outcome;
+  problem?: Problem;
+  speed?: Speed;
+}
+
+export interface Sampling {
+  temperature?: number;
+  topP?: number;
+  topK?: number;
+  minP?: number;
+  repetitionPenalty?: number;
+  maxTokens?: number;
+  seed?: number;
+}
+
+export interface Conversation {
+  id: string;
+  /** Empty until the first message names it. */
+  title: string;
+  /** True once a person gave the title. */
+  renamed: boolean;
+  pinned: boolean;
+  createdAt: number;
+  updatedAt: number;
+  systemPrompt: string;
+  sampling: Sampling;
+  /** What stands in the composer, not yet sent. */
+  draft: string;
+}
+
+export const TITLE_LENGTH = 60;
+
+/** The first line of the first message, cut at a word. */
+export function titleFrom(text: string): string {
+  const line = text.trim().split(/\s*\n/)[0] ?? "";
+  const characters = [...line];
+  if (characters.length <= TITLE_LENGTH) return line;
+  const cut = characters.slice(0, TITLE_LENGTH).join("");
+  return cut.replace(/\s+\S*$/, "") + "…";
+}
+
+export function newConversation(now = Date.now()): Conversation {
+  return {
+    id: crypto.randomUUID(),
+    title: "",
+    renamed: false,
+    pinned: false,
+    createdAt: now,
+    updatedAt: now,
+    systemPrompt: "",
+    sampling: {},
+    draft: "",
+  };
+}
+
+let lastAt = 0;
+
+/** Times order messages, so two within one millisecond still differ. */
+export function newMessage(
+  conversationId: string,
+  role: Message["role"],
+  content: string,
+): Message {
+  lastAt = Math.max(Date.now(), lastAt + 1);
+  return { id: crypto.randomUUID(), conversationId, role, content, at: lastAt };
+}
+
+/** The history a model gets: a system message where there is one, and every message that says something. */
+export function promptMessages(
+  conversation: Conversation,
+  messages: readonly Message[],
+): { role: "system" | "user" | "assistant"; content: string }[] {
+  const said = messages
+    .filter(({ role, content }) => role === "user" || content !== "")
+    .map(({ role, content }) => ({ role, content }));
+  const system = conversation.systemPrompt.trim();
+  return system ? [{ role: "system", content: system }, ...said] : said;
+}

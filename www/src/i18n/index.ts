@@ -1,0 +1,95 @@
+// The page's words: i18next with one lazily loaded file per language, and the language as a signal.
+import { signal } from "@preact/signals";
+import i18next from "i18next";
+import en from "./en.json";
+
+export const languages = {
+  en: { name: "English", dir: "ltr", load: async () => ({ default: en }) },
+} as const;
+export type Language = keyof typeof languages;
+
+export const language = signal<Language>("en");
+
+/** Reading the signal makes every component that shows words follow the language. */
+export function t(key: string, values?: Record<string, unknown>): string {
+  void language.value;
+  return values ? i18next.t(key, values) : i18next.t(key);
+}
+
+const preferred = (): Language => {
+  const known = Object.keys(languages) as Language[];
+  for (const wanted of navigator.languages) {
+    const base = wanted.toLowerCase().split("-")[0];
+    const match = known.find((language) => language === base);
+    if (match) return match;
+  }
+  return "en";
+};
+
+export async function setLanguage(next: Language): Promise<void> {
+  const { default: words } = await languages[next].load();
+  i18next.addResourceBundle(next, "translation", words);
+  await i18next.changeLanguage(next);
+  document.documentElement.lang = next;
+  document.documentElement.dir = languages[next].dir;
+  language.value = next;
+}
+
+export async function startLanguage(): Promise<void> {
+  await i18next.init({
+    lng: "en",
+    fallbackLng: "en",
+    resources: { en: { translation: en } },
+    // Preact escapes what it renders.
+    interpolation: { escapeValue: false },
+    showSupportNotice: false,
+  } as Parameters<typeof i18next.init>[0]);
+  const wanted = preferred();
+  if (wanted !== "en") await setLanguage(wanted);
+}
+
+const formats = new Map<string, Intl.NumberFormat>();
+function format(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const key = language.value + JSON.stringify(options);
+  let found = formats.get(key);
+  if (!found) {
+    found = new Intl.NumberFormat(language.value, options);
+    formats.set(key, found);
+  }
+  return found;
+}
+
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
+
+/** 98,123,456 → “98.1 MB”. */
+export function bytes(count: number): string {
+  let power = 0;
+  let value = count;
+  while (value >= 1000 && power < UNITS.length - 1) {
+    value /= 1000;
+    power += 1;
+  }
+  return format({
+    style: "unit",
+    unit: UNITS[power]!,
+    unitDisplay: power === 0 ? "long" : "short",
+    maximumFractionDigits: value < 100 && power > 0 ? 1 : 0,
+  }).format(value);
+}
+
+export const number = (value: number, digits = 0) =>
+  format({
+    maximumFractionDigits: digits,
+    minimumFractionDigits: digits,
+  }).format(value);
+
+export const percent = (fraction: number) =>
+  format({ style: "percent", maximumFractionDigits: 0 }).format(fraction);
+
+export const seconds = (milliseconds: number) =>
+  format({
+    style: "unit",
+    unit: "second",
+    unitDisplay: "narrow",
+    maximumFractionDigits: milliseconds < 10_000 ? 2 : 0,
+  }).format(milliseconds / 1000);

@@ -1,0 +1,83 @@
+// A reply's Markdown as blocks: code as data, everything else as HTML that has been cleaned.
+// It refuses markup of the model's own (shown as text) and whatever would fetch (images become links).
+import DOMPurify from "dompurify";
+import { Marked, type Token, type Tokens, type TokensList } from "marked";
+
+export type Block =
+  | { kind: "code"; key: string; language: string; text: string }
+  | { kind: "html"; key: string; html: string };
+
+/** Beyond this a reply is shown as it is: parsing it at every frame would hold up the page. */
+const LONGEST = 100_000;
+
+const escape = (text: string) =>
+  text.replace(
+    /[&<>"']/g,
+    (character) => `&#${character.codePointAt(0)!.toString()};`,
+  );
+
+const address = (href: string) =>
+  /^(https?:|mailto:)/i.test(href) ? escape(href) : "";
+
+const link = (href: string, inner: string) =>
+  address(href)
+    ? `<a href="${address(href)}" target="_blank" rel="noopener noreferrer nofollow">${inner}</a>`
+    : inner;
+
+const marked = new Marked({
+  gfm: true,
+  breaks: true,
+  renderer: {
+    html: ({ text }) => escape(text),
+    image: ({ href, text }) => link(href, escape(text || href)),
+    link({ href, tokens }) {
+      return link(href, this.parser.parseInline(tokens));
+    },
+    // The page's own headings end at level 3.
+    heading({ depth, tokens }) {
+      const level = Math.min(6, depth + 3);
+      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
+    },
+    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+  },
+});
+
+const CLEAN = {
+  ALLOWED_TAGS: [
+    ...["p", "br", "hr", "strong", "em", "del", "code", "pre", "a"],
+    ...["ul", "ol", "li", "blockquote", "h4", "h5", "h6"],
+    ...["table", "thead", "tbody", "tr", "th", "td"],
+  ],
+  ALLOWED_ATTR: ["href", "target", "rel", "start", "align"],
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+};
+
+const cleaned = new Map<string, string>();
+const CLEANED_KEPT = 500;
+
+/** While a reply grows only its last block changes; the others are looked up. */
+function html(token: Token, links: TokensList["links"]): string {
+  const known = cleaned.get(token.raw);
+  if (known !== undefined && Object.keys(links).length === 0) return known;
+  const source = marked.parser(Object.assign([token], { links }));
+  const result = DOMPurify.sanitize(source, CLEAN);
+  if (cleaned.size >= CLEANED_KEPT) cleaned.clear();
+  cleaned.set(token.raw, result);
+  return result;
+}
+
+export function blocks(text: string): Block[] | undefined {
+  if (text.length > LONGEST) return undefined;
+  const tokens = marked.lexer(text);
+  return tokens
+    .filter(({ type }) => type !== "space" && type !== "def")
+    .map((token, index): Block => {
+      const key = String(index);
+      if (token.type !== "code")
+        return { kind: "html", key, html: html(token, tokens.links) };
+      const { lang, text: code } = token as Tokens.Code;
+      const language = (lang ?? "").trim().split(/\s/)[0] ?? "";
+      return { kind: "code", key, language, text: code };
+    });
+}

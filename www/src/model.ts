@@ -1,0 +1,245 @@
+// The one loaded model and how it comes here: what is offered, loading with progress, ready, failed.
+import { computed, signal } from "@preact/signals";
+import type { LoadProgress, Smidgen, StoredModel } from "smidgen";
+import { announce } from "./announcer";
+import { percent, t } from "./i18n";
+import { type Problem, problemFrom } from "./problem";
+import { engineCanStart } from "./shell";
+
+export type Llm = Awaited<ReturnType<typeof Smidgen.load>>;
+
+/** What a person may start: an address, a file they opened, a model that is already on this device. */
+export type Source =
+  | { kind: "url"; url: string; name: string }
+  | { kind: "file"; file: File; name: string }
+  | { kind: "stored"; id: string; name: string };
+
+export type ModelState =
+  | { phase: "checking" }
+  /** `bytes`: size of the download where it is known without asking another host. */
+  | { phase: "offered"; source: Source; bytes?: number }
+  | { phase: "missing" }
+  | { phase: "loading"; source: Source; progress?: LoadProgress }
+  | { phase: "ready"; source: Source; llm: Llm }
+  | { phase: "failed"; source: Source; problem: Problem };
+
+export const model = signal<ModelState>({ phase: "checking" });
+export const stored = signal<StoredModel[]>([]);
+export const llm = computed(() =>
+  model.value.phase === "ready" ? model.value.llm : undefined,
+);
+
+const DEFAULT_MODEL: string =
+  import.meta.env.VITE_MODEL_URL ?? "./models/SmolLM2-135M-Instruct.Q4_1.gguf";
+const LAST_MODEL = "smidgen:model";
+
+/** The engine is a separate download: the page paints before it. */
+export const engine = async () => (await import("smidgen")).Smidgen;
+
+export function fromUrl(
+  text: string,
+): Extract<Source, { kind: "url" }> | undefined {
+  let url: URL;
+  try {
+    url = new URL(text.trim(), document.baseURI);
+  } catch {
+    return undefined;
+  }
+  if (url.protocol !== "https:" && url.protocol !== "http:") return undefined;
+  // The page of a file on the hub is copied more often than the link to its bytes.
+  if (url.hostname === "huggingface.co")
+    url.pathname = url.pathname.replace(
+      /^(\/[^/]+\/[^/]+)\/blob\//,
+      "$1/resolve/",
+    );
+  url.hash = "";
+  const last = url.pathname.split("/").pop() ?? "";
+  return { kind: "url", url: url.href, name: decoded(last) || url.hostname };
+}
+
+export const fromFile = (file: File): Source => ({
+  kind: "file",
+  file,
+  name: file.name,
+});
+
+const decoded = (text: string) => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
+export async function refreshStored(): Promise<void> {
+  try {
+    stored.value = await (await engine()).models.list();
+  } catch {
+    // Storage may be switched off (private windows): then nothing is on this device.
+    stored.value = [];
+  }
+}
+
+/** Asks only this page's own host; another host hears nothing before a person presses the button. */
+async function offeredBytes(url: string): Promise<number | null | undefined> {
+  if (new URL(url).origin !== location.origin) return undefined;
+  try {
+    const response = await fetch(url, { method: "HEAD", cache: "no-store" });
+    if (!response.ok) return null;
+    if (/^text\/html\b/.test(response.headers.get("content-type") ?? ""))
+      return null;
+    return Number(response.headers.get("content-length")) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const complete = () => stored.value.filter((entry) => entry.complete);
+
+const storedAs = (wanted: string) => {
+  const url = fromUrl(wanted)?.url;
+  return complete().find((entry) => url !== undefined && entry.url === url);
+};
+
+function lastUsed(): StoredModel | undefined {
+  const last = read(LAST_MODEL);
+  return (
+    complete().find(({ id }) => id === last) ??
+    complete().sort((a, b) => b.lastUsedAt - a.lastUsedAt)[0]
+  );
+}
+
+/** First visit: an offer with its size. Later visits: the stored model starts by itself. */
+export async function startModel(): Promise<void> {
+  await refreshStored();
+  const asked = new URLSearchParams(location.search).get("model");
+  const onDevice = asked ? storedAs(asked) : lastUsed();
+  if (onDevice) return load(fromStored(onDevice));
+  const source = fromUrl(asked ?? DEFAULT_MODEL) ?? fromUrl(DEFAULT_MODEL)!;
+  const bytes = await offeredBytes(source.url);
+  if (model.value.phase !== "checking") return;
+  if (bytes === null && !asked) model.value = { phase: "missing" };
+  else
+    model.value = {
+      phase: "offered",
+      source,
+      ...(bytes ? { bytes } : {}),
+    };
+}
+
+export const fromStored = (entry: StoredModel): Source => ({
+  kind: "stored",
+  id: entry.id,
+  name: entry.name,
+});
+
+const argument = (source: Source) => {
+  switch (source.kind) {
+    case "url":
+      return source.url;
+    case "file":
+      return source.file;
+    case "stored":
+      return { id: source.id };
+  }
+};
+
+let loading: AbortController | undefined;
+
+/** Heard at every quarter, not at every chunk. */
+let heard = "";
+function announceProgress({ phase, loadedBytes, totalBytes }: LoadProgress) {
+  if (!totalBytes) return;
+  const quarter = Math.floor((loadedBytes / totalBytes) * 4) / 4;
+  const line = `${t(`load.${phase}`)} ${percent(quarter)}`;
+  if (line !== heard && quarter < 1) announce(line);
+  heard = line;
+}
+
+export async function load(source: Source): Promise<void> {
+  loading?.abort();
+  const control = new AbortController();
+  loading = control;
+  const current = () => loading === control;
+  await llm.peek()?.unload();
+  model.value = { phase: "loading", source };
+  try {
+    await engineCanStart();
+    const Smidgen = await engine();
+    const ready = await Smidgen.load(argument(source), {
+      signal: control.signal,
+      onProgress: (progress) => {
+        if (!current()) return;
+        model.value = { phase: "loading", source, progress };
+        announceProgress(progress);
+      },
+    });
+    if (!current()) return void ready.unload();
+    model.value = { phase: "ready", source, llm: ready };
+    announce(t("load.ready"));
+    await refreshStored();
+    if (ready.info.cached) write(LAST_MODEL, ready.info.id);
+  } catch (error) {
+    if (!current()) return;
+    model.value = control.signal.aborted
+      ? { phase: "offered", source }
+      : { phase: "failed", source, problem: problemFrom(error) };
+  } finally {
+    if (current()) loading = undefined;
+  }
+}
+
+export const cancelLoad = () => loading?.abort();
+
+export async function unload(): Promise<void> {
+  const state = model.peek();
+  if (state.phase !== "ready") return;
+  model.value = { phase: "offered", source: state.source };
+  await state.llm.unload();
+}
+
+/** Resolves when a model is ready; rejects with the problem if it does not get there. */
+export function whenReady(abort: AbortSignal): Promise<Llm> {
+  return new Promise((resolve, reject) => {
+    let stop: (() => void) | undefined;
+    const settle = (act: () => void) => {
+      stop?.();
+      abort.removeEventListener("abort", onAbort);
+      act();
+    };
+    const onAbort = () =>
+      settle(() => reject(new DOMException("stopped", "AbortError")));
+    abort.addEventListener("abort", onAbort);
+    let settled = false;
+    stop = model.subscribe((state) => {
+      if (settled) return;
+      if (state.phase === "ready") {
+        settled = true;
+        queueMicrotask(() => settle(() => resolve(state.llm)));
+      } else if (state.phase === "failed" || state.phase === "missing") {
+        settled = true;
+        const problem =
+          state.phase === "failed"
+            ? state.problem
+            : { code: "no_model", message: "" };
+        queueMicrotask(() => settle(() => reject(problem)));
+      }
+    });
+  });
+}
+
+function read(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function write(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // Without storage the next visit starts as the first did.
+  }
+}

@@ -1,0 +1,57 @@
+// The page as an installed thing: service worker, isolation on plain static hosts, and the offer of a new version.
+import { signal } from "@preact/signals";
+import { registerSW } from "virtual:pwa-register";
+
+/** A new version waits; calling it restarts the page with it. */
+export const update = signal<(() => void) | undefined>(undefined);
+/** True once the service worker serves this page: what it needs is on this device. */
+export const shellKept = signal(false);
+
+const RELOADED = "smidgen:isolated";
+const CONTROL_WAIT_MS = 4000;
+
+let controlled: Promise<void> = Promise.resolve();
+
+/**
+ * Resolves when the service worker serves this page, so that the engine's files pass through it and are there
+ * offline. Bounded: without a service worker (private windows, a forced reload) the engine starts all the same.
+ */
+export const engineCanStart = () => controlled;
+
+function control(): Promise<void> {
+  const { serviceWorker } = navigator;
+  if (serviceWorker.controller) return Promise.resolve();
+  return new Promise((resolve) => {
+    serviceWorker.addEventListener("controllerchange", () => resolve(), {
+      once: true,
+    });
+    setTimeout(resolve, CONTROL_WAIT_MS);
+  });
+}
+
+/** Threads need cross-origin isolation. Where the host sends no headers the service worker adds them: one reload. */
+function isolateOnce(): void {
+  if (crossOriginIsolated || !navigator.serviceWorker.controller) return;
+  try {
+    if (sessionStorage.getItem(RELOADED)) return;
+    sessionStorage.setItem(RELOADED, "1");
+  } catch {
+    return; // Without a mark this could reload for ever.
+  }
+  location.reload();
+}
+
+export function startShell(): void {
+  if (!("serviceWorker" in navigator)) return;
+  controlled = control();
+  void controlled.then(() => {
+    shellKept.value = navigator.serviceWorker.controller !== null;
+    isolateOnce();
+  });
+  const restart = registerSW({
+    immediate: true,
+    onNeedRefresh: () => {
+      update.value = () => void restart(true);
+    },
+  });
+}

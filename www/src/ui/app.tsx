@@ -1,0 +1,44 @@
+// The whole screen: bar, conversation, composer, notices, and the file drop that covers all of it.
+import { useEffect } from "preact/hooks";
+import { announcements } from "../announcer";
+import { t } from "../i18n";
+import { Bar } from "./bar";
+import { Composer, focusComposer } from "./composer";
+import { useFileDrop } from "./drop";
+import { Messages } from "./messages";
+import { ModelDialog } from "./model-dialog";
+import { Notices } from "./notices";
+
+function LiveRegion() {
+  return (
+    <div class="visually-hidden" role="status" aria-live="polite">
+      {announcements.value.map(({ id, text }) => (
+        <p key={id}>{text}</p>
+      ))}
+    </div>
+  );
+}
+
+export function App() {
+  const dropping = useFileDrop();
+  useEffect(() => {
+    // A keyboard is there: start in the composer. On a phone that would open the on-screen keyboard.
+    if (matchMedia("(pointer: fine)").matches) focusComposer();
+  }, []);
+  return (
+    <div class="app">
+      <a class="skip" href="#composer">
+        {t("skip")}
+      </a>
+      <Bar />
+      <main class="main">
+        <Messages />
+        <Notices />
+        <Composer />
+      </main>
+      <LiveRegion />
+      <ModelDialog />
+      {dropping.value && <div class="drop">{t("source.dropNow")}</div>}
+    </div>
+  );
+}

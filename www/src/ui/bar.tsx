@@ -1,0 +1,57 @@
+// The bar at the top: the page's name, the model's state, a new conversation.
+import * as desk from "../desk";
+import { percent, t } from "../i18n";
+import { model } from "../model";
+import { modelDialog } from "./model-dialog";
+import { focusComposer } from "./composer";
+import { ChipIcon, PlusIcon } from "./icons";
+
+function modelLabel(): string {
+  const state = model.value;
+  switch (state.phase) {
+    case "ready":
+      return state.llm.info.name || state.source.name;
+    case "loading": {
+      const { loadedBytes = 0, totalBytes } = state.progress ?? {};
+      return t("model.loading", {
+        percent: totalBytes ? percent(loadedBytes / totalBytes) : "…",
+      });
+    }
+    case "failed":
+      return t("model.failed");
+    default:
+      return t("model.none");
+  }
+}
+
+export function Bar() {
+  const { phase } = model.value;
+  return (
+    <header class="bar">
+      <h1 class="bar-title">{t("app.name")}</h1>
+      <button
+        type="button"
+        class="chip"
+        data-phase={phase}
+        aria-haspopup="dialog"
+        onClick={() => (modelDialog.value = true)}
+      >
+        <ChipIcon />
+        <span class="visually-hidden">{t("source.title")}: </span>
+        <span class="chip-text">{modelLabel()}</span>
+      </button>
+      <button
+        type="button"
+        class="icon-button"
+        aria-label={t("messages.new")}
+        title={t("messages.new")}
+        onClick={() => {
+          desk.startConversation();
+          focusComposer();
+        }}
+      >
+        <PlusIcon />
+      </button>
+    </header>
+  );
+}

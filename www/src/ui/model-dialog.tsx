@@ -1,0 +1,103 @@
+// What model is loaded, in figures, and the way to another one.
+import { effect, signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { bytes, number, t } from "../i18n";
+import { fromStored, load, model, stored, unload } from "../model";
+import { Dialog } from "./dialog";
+import { SourceForm } from "./source-form";
+
+export const modelDialog = signal(false);
+
+function Details() {
+  const state = model.value;
+  if (state.phase !== "ready") return null;
+  const { info } = state.llm;
+  const rows: [string, string][] = [
+    [t("model.name"), info.name || state.source.name],
+    [
+      t("model.parameters"),
+      `${number(info.parameters / 1e6)} M · ${info.format}`,
+    ],
+    [
+      t("model.context"),
+      t("model.contextValue", {
+        used: number(info.contextLength),
+        max: number(info.maxContextLength),
+      }),
+    ],
+    [t("model.memory"), bytes(info.plan.totalBytes)],
+    [t("model.flavour"), info.flavour],
+    [t("model.threads"), number(info.threads)],
+  ];
+  return (
+    <section>
+      <h3>{t("model.details")}</h3>
+      <dl class="facts">
+        {rows.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {info.templateWarning && (
+        <p class="hint">
+          {t("model.template", { warning: info.templateWarning })}
+        </p>
+      )}
+      {info.warnings.map(({ code, message }) => (
+        <p class="hint" key={code}>
+          {message} <code>{code}</code>
+        </p>
+      ))}
+      <button type="button" class="button" onClick={() => void unload()}>
+        {t("model.unload")}
+      </button>
+    </section>
+  );
+}
+
+function OnDevice() {
+  const others = stored.value.filter(({ complete }) => complete);
+  if (others.length === 0) return null;
+  return (
+    <section>
+      <h3>{t("source.onDevice")}</h3>
+      <ul class="models">
+        {others.map((entry) => (
+          <li key={entry.id}>
+            <button
+              type="button"
+              class="button wide"
+              onClick={() => void load(fromStored(entry))}
+            >
+              <span class="wrap">{entry.name}</span>
+              <span class="hint">{bytes(entry.storedBytes)}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+export function ModelDialog() {
+  // Once a model begins to load the conversation shows how far it is.
+  useEffect(
+    () =>
+      effect(() => {
+        if (model.value.phase === "loading") modelDialog.value = false;
+      }),
+    [],
+  );
+  return (
+    <Dialog open={modelDialog} title={t("source.title")}>
+      <Details />
+      <OnDevice />
+      <section>
+        <h3>{t("welcome.other")}</h3>
+        <SourceForm />
+      </section>
+    </Dialog>
+  );
+}

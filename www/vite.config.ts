@@ -1,0 +1,67 @@
+// How the page is built: a static folder with relative paths, one service worker, one manifest.
+import { defineConfig } from "vite";
+import { VitePWA } from "vite-plugin-pwa";
+
+export default defineConfig({
+  base: "./",
+  build: {
+    // Safari 16.4 is the first with WebAssembly SIMD, below it the engine cannot run at all.
+    target: ["chrome94", "firefox100", "safari16.4"],
+    // Everything the page may load comes from 'self' under its content security policy: no data: URLs.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
+  worker: { format: "es" },
+  server: { fs: { allow: [".."] } },
+  plugins: [
+    VitePWA({
+      strategies: "injectManifest",
+      srcDir: "src",
+      filename: "sw.ts",
+      registerType: "prompt",
+      injectRegister: false,
+      injectManifest: {
+        // The wasm flavours are listed so that the service worker knows which ones are current; it does not
+        // precache them (see sw.ts). Model weights are not part of the build.
+        globPatterns: ["**/*.{html,js,css,svg,png,webmanifest,wasm}"],
+        globIgnores: ["models/**"],
+        maximumFileSizeToCacheInBytes: 16 * 1024 * 1024,
+        rollupFormat: "iife",
+      },
+      manifest: {
+        id: "/",
+        name: "Smidgen",
+        short_name: "Smidgen",
+        description:
+          "Chat with a small language model that runs on this device, also offline.",
+        start_url: "./",
+        scope: "./",
+        display: "standalone",
+        background_color: "#0f1716",
+        theme_color: "#0f766e",
+        categories: ["productivity", "utilities"],
+        launch_handler: { client_mode: "focus-existing" },
+        icons: [
+          {
+            src: "icons/icon-192.png",
+            sizes: "192x192",
+            type: "image/png",
+            purpose: "any",
+          },
+          {
+            src: "icons/icon-512.png",
+            sizes: "512x512",
+            type: "image/png",
+            purpose: "any",
+          },
+          {
+            src: "icons/maskable-512.png",
+            sizes: "512x512",
+            type: "image/png",
+            purpose: "maskable",
+          },
+        ],
+      },
+    }),
+  ],
+});
