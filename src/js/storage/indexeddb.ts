@@ -4,6 +4,7 @@ import { lost } from "./memory.ts";
 import type { FileRecord, StorageBackEnd } from "./types.ts";
 
 const VERSION = 1;
+const OPEN_MS = 5000;
 const COMPLETE = "complete";
 const PARTIAL = "partial";
 const CHUNKS = "chunks";
@@ -31,7 +32,15 @@ export class IndexedDbStorage implements StorageBackEnd {
       database.createObjectStore(CHUNKS);
     };
     const database = await new Promise<IDBDatabase>((resolve, reject) => {
-      request.onsuccess = () => resolve(request.result);
+      // Some releases of one engine never answer; a load must not wait for ever for a place to keep its model.
+      const timer = setTimeout(
+        () => reject(new Error("IndexedDB does not answer")),
+        OPEN_MS,
+      );
+      request.onsuccess = () => {
+        clearTimeout(timer);
+        resolve(request.result);
+      };
       request.onerror = () => reject(request.error);
       request.onblocked = () =>
         reject(
