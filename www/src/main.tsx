@@ -5,7 +5,7 @@ import { startLanguage } from "./i18n";
 import { startModel } from "./model";
 import { startShell } from "./shell";
 import { App } from "./ui/app";
-import "./style.css";
+import "./style/index.css";
 
 await startLanguage();
 const root = document.getElementById("app")!;
