@@ -16,7 +16,7 @@ const common = {
 };
 
 if (process.argv.includes("--tests")) {
-  rmSync("dist-tests", { recursive: true, force: true });
+  rmSync("node_modules/.tests", { recursive: true, force: true });
   const folder = "../tests/js";
   await build({
     ...common,
@@ -26,7 +26,7 @@ if (process.argv.includes("--tests")) {
     entryPoints: readdirSync(folder)
       .filter((name) => name.endsWith(".test.ts"))
       .map((name) => `${folder}/${name}`),
-    outdir: "dist-tests",
+    outdir: "node_modules/.tests",
   });
 } else {
   await build({

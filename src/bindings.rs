@@ -1,1 +1,141 @@
-//! The only file that names `wasm_bindgen`; converts, never decides.
+//! The only file that names `wasm_bindgen`: turns JSON and typed arrays into calls of `session`. Converts, never decides.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+use crate::chat::Message;
+use crate::error::Error;
+use crate::session;
+use crate::tokenizer::Special;
+
+/// An `Error` of JavaScript with our code.
+fn thrown(error: Error) -> JsValue {
+    let js = js_sys::Error::new(&error.to_string());
+    let _ = js_sys::Reflect::set(&js, &"code".into(), &error.code().into());
+    js.into()
+}
+
+fn parse<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, JsValue> {
+    serde_json::from_str(json).map_err(|e| {
+        thrown(Error::BadArgument { name: name.into(), found: e.to_string(), expected: "what the interface says".into() })
+    })
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("plain data")
+}
+
+/// Runs once when the module is instantiated.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// A model being streamed in.
+#[wasm_bindgen]
+pub struct Loader(session::Loader);
+
+#[wasm_bindgen]
+impl Loader {
+    /// `options`: JSON of `LoadOptions`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: &str) -> Result<Loader, JsValue> {
+        Ok(Loader(session::Loader::new(parse("options", options)?)))
+    }
+
+    /// The next bytes of the file.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
+        self.0.push(bytes).map_err(thrown)
+    }
+
+    /// JSON of `MemoryPlan`, once the header has been read.
+    pub fn plan(&self) -> Option<String> {
+        self.0.plan().map(json)
+    }
+
+    /// The engine, once every byte has come.
+    pub fn finish(self) -> Result<Engine, JsValue> {
+        self.0.finish().map(Engine).map_err(thrown)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TemplateRequest {
+    messages: Vec<Message>,
+    #[serde(default = "yes")]
+    add_generation_prompt: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A loaded model.
+#[wasm_bindgen]
+pub struct Engine(session::Engine);
+
+#[wasm_bindgen]
+impl Engine {
+    /// JSON of `Info`.
+    pub fn info(&self) -> String {
+        json(&self.0.info())
+    }
+
+    /// Text → ids.
+    pub fn tokenize(&self, text: &str, parse_special: bool) -> Result<Vec<u32>, JsValue> {
+        let special = if parse_special { Special::Parse } else { Special::Text };
+        self.0.tokenizer().encode(text, special).map_err(thrown)
+    }
+
+    /// Ids → text.
+    pub fn detokenize(&self, ids: &[u32]) -> String {
+        self.0.tokenizer().decode(ids)
+    }
+
+    /// JSON `{ messages, addGenerationPrompt? }` → prompt text.
+    #[wasm_bindgen(js_name = applyTemplate)]
+    pub fn apply_template(&self, request: &str) -> Result<String, JsValue> {
+        let r: TemplateRequest = parse("request", request)?;
+        self.0.apply_template(&r.messages, r.add_generation_prompt).map_err(thrown)
+    }
+
+    /// JSON of `Request` → JSON of `Begun`.
+    pub fn begin(&mut self, request: &str) -> Result<String, JsValue> {
+        self.0.begin(&parse("request", request)?).map(|b| json(&b)).map_err(thrown)
+    }
+
+    /// One slice of the prompt; true when all of it is evaluated.
+    pub fn prefill(&mut self) -> Result<bool, JsValue> {
+        self.0.prefill().map_err(thrown)
+    }
+
+    /// One token → JSON of `Step`.
+    pub fn decode(&mut self) -> Result<String, JsValue> {
+        self.0.decode().map(|s| json(&s)).map_err(thrown)
+    }
+
+    /// Forgets everything evaluated.
+    pub fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    /// Asks for `n` threads.
+    #[wasm_bindgen(js_name = setThreads)]
+    pub fn set_threads(&self, n: usize) {
+        self.0.set_threads(n);
+    }
+
+    /// ln p(ids[i + 1] | ids[..= i]) for every i, from an empty cache, and the most likely id at every position.
+    pub fn score(&mut self, ids: &[u32]) -> Result<Vec<f32>, JsValue> {
+        self.0.score(ids).map(|s| s.into_iter().flat_map(|(p, top)| [p, top as f32]).collect()).map_err(thrown)
+    }
+}
+
+/// A worker's life in a threads flavour: blocks for ever.
+#[cfg(target_feature = "atomics")]
+#[wasm_bindgen(js_name = threadMain)]
+pub fn thread_main() {
+    crate::session::POOL.work();
+}

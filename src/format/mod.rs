@@ -1,1 +1,6 @@
-//! Files → metadata and tensor directory, total over hostile input.
+//! Model files: bytes → metadata and tensor directory. Total over hostile input; reads no weights.
+
+pub mod gguf;
+mod metadata;
+
+pub use metadata::{Metadata, Strings};

@@ -1,1 +1,221 @@
-export {};
+// The engine's worker: holds the wasm and everything in it, does one call at a time, and reports every error with a code.
+
+import { isAbort, toWire } from "./errors.ts";
+import { start, type Started } from "./instantiate.ts";
+import { JobQueue } from "./job-queue.ts";
+import { loadModel } from "./load-model.ts";
+import type {
+  CallName,
+  Calls,
+  GenerateResult,
+  LoadRequest,
+  LoadResult,
+  ToPage,
+  ToWorker,
+} from "./protocol.ts";
+import { estimate, listModels, openStorage } from "./storage/index.ts";
+import type { StorageBackEnd } from "./storage/types.ts";
+import { turn } from "./turn.ts";
+import type { EngineInfo, GenerateRequest, StorageChoice } from "./types.ts";
+import type { Begun, Engine, Step } from "./wasm-interface.ts";
+
+const scope = globalThis as unknown as {
+  onmessage: ((message: MessageEvent<ToWorker>) => void) | null;
+  postMessage(message: ToPage): void;
+};
+
+interface Context<N extends CallName> {
+  signal: AbortSignal;
+  event(event: Calls[N]["event"]): void;
+}
+
+type Work = {
+  [N in CallName]: (
+    input: Calls[N]["in"],
+    context: Context<N>,
+  ) => Promise<Calls[N]["out"]> | Calls[N]["out"];
+};
+
+let engine: Engine | undefined;
+
+const work: Work = {
+  load,
+  generate,
+  tokenize: ({ text, parseSpecial }) =>
+    Array.from(loaded().tokenize(text, parseSpecial)),
+  detokenize: ({ ids }) => loaded().detokenize(Uint32Array.from(ids)),
+  applyTemplate: (request) => loaded().applyTemplate(JSON.stringify(request)),
+  reset: () => {
+    loaded().reset();
+    return null;
+  },
+  listModels: async ({ storage }) => {
+    const opened = await openStorage(storage);
+    return opened.storage ? listModels(opened.storage) : [];
+  },
+  deleteModel: async ({ storage, id }) => {
+    const opened = await openStorage(storage);
+    return opened.storage ? opened.storage.delete(id) : false;
+  },
+  estimate: async ({ storage }) => {
+    const opened = await openStorage(storage);
+    return estimate(opened.storage);
+  },
+};
+
+function loaded(): Engine {
+  // The page sends `load` first and nothing else before its reply.
+  if (!engine) throw new Error("no model is loaded");
+  return engine;
+}
+
+async function load(
+  request: LoadRequest,
+  { signal, event }: Context<"load">,
+): Promise<LoadResult> {
+  const warn = (warning: { code: string; message: string }) =>
+    event({ type: "warning", warning });
+  // The engine and the storage come up at the same time.
+  const [started, storage] = await Promise.all([
+    start({
+      flavour: request.flavour,
+      threads: request.threads,
+      wasmBase: request.wasmBase,
+      signal,
+      warn,
+    }),
+    storageFor(request.cache, request.storage, warn),
+  ]);
+  const { contextLength } = request;
+  const options = JSON.stringify(
+    contextLength === undefined ? {} : { contextLength },
+  );
+  const model = await loadModel({
+    source: request.source,
+    storage,
+    newLoader: () => new started.glue.Loader(options),
+    signal,
+    progress: (progress) => event({ type: "progress", progress }),
+    warn,
+  });
+  engine = model.engine;
+  return {
+    id: model.id,
+    info: settle(engine, started),
+    storage: storage?.kind,
+    fromCache: model.fromCache,
+    cached: model.cached,
+  };
+}
+
+async function storageFor(
+  cache: boolean,
+  choice: StorageChoice,
+  warn: (warning: { code: string; message: string }) => void,
+): Promise<StorageBackEnd | undefined> {
+  if (!cache) return undefined;
+  const { storage, reason } = await openStorage(choice);
+  if (!storage) {
+    warn({
+      code: "storage_failed",
+      message: `this browser lets the page store nothing (${toWire(reason, "").message}): the model will be downloaded again next time. Private windows and blocked site data are the usual reasons`,
+    });
+  }
+  return storage;
+}
+
+function settle(engine: Engine, { threads, flavour }: Started): EngineInfo {
+  if (threads > 1) engine.setThreads(threads);
+  return { ...(JSON.parse(engine.info()) as EngineInfo), flavour, threads };
+}
+
+async function generate(
+  request: GenerateRequest,
+  { signal, event }: Context<"generate">,
+): Promise<GenerateResult> {
+  const engine = loaded();
+  const beganAt = performance.now();
+  const begun = JSON.parse(engine.begin(JSON.stringify(request))) as Begun;
+  event({ type: "begun", ...begun });
+  // An abort is seen between slices and between tokens.
+  do {
+    await turn();
+    signal.throwIfAborted();
+  } while (!engine.prefill());
+  const prefilledAt = performance.now();
+  for (let decodeTokens = 1; ; decodeTokens++) {
+    await turn();
+    signal.throwIfAborted();
+    const { id, text, finish } = JSON.parse(engine.decode()) as Step;
+    event({ type: "token", id, text });
+    if (finish !== undefined) {
+      return {
+        finish,
+        ...begun,
+        prefillMs: prefilledAt - beganAt,
+        decodeMs: performance.now() - prefilledAt,
+        decodeTokens,
+      };
+    }
+  }
+}
+
+/** What a panic printed, for the report of the trap that follows it. */
+let lastPrinted: string | undefined;
+const print = console.error;
+console.error = (...values: unknown[]) => {
+  lastPrinted = String(values[0]);
+  print.apply(console, values);
+};
+
+/** Calls that never touch the engine, and so cannot break it. */
+const STORAGE_CALLS: ReadonlySet<CallName> = new Set([
+  "listModels",
+  "deleteModel",
+  "estimate",
+]);
+
+/** Errors that the engine raises on purpose carry a code. All others leave it in an unknown state. */
+function fail(id: number, name: CallName, error: unknown): void {
+  const fallback = STORAGE_CALLS.has(name) ? "storage_failed" : "engine_trap";
+  const wire = toWire(error, fallback);
+  const fatal = wire.code === "engine_trap" && !isAbort(error);
+  if (fatal) {
+    wire.message = `the engine broke off: ${wire.message}`;
+    wire.details = {
+      ...wire.details,
+      ...(lastPrinted === undefined
+        ? {}
+        : { panic: lastPrinted.slice(0, 2000) }),
+      ...(error instanceof Error ? { stack: error.stack } : {}),
+    };
+  }
+  scope.postMessage({ type: "failed", id, error: wire, fatal });
+}
+
+const queue = new JobQueue();
+
+scope.onmessage = ({ data: message }) => {
+  if (message.type === "cancel") {
+    queue.cancel(message.id);
+    return;
+  }
+  const { id, name } = message;
+  const run = async (signal: AbortSignal) => {
+    const context: Context<CallName> = {
+      signal,
+      event: (event) => scope.postMessage({ type: "event", id, event }),
+    };
+    try {
+      const call = work[name] as (
+        input: unknown,
+        context: Context<CallName>,
+      ) => Promise<Calls[CallName]["out"]>;
+      const out = await call(message.in, context);
+      scope.postMessage({ type: "done", id, out });
+    } catch (error) {
+      fail(id, name, error);
+    }
+  };
+  queue.add(id, run, (reason) => fail(id, name, reason));
+};

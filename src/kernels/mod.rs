@@ -1,1 +1,168 @@
-//! (being built)
+//! Matrix products, attention and vector mathematics as fast as the target allows; `scalar` is the reference of each.
+//!
+//! What a format needs of its input (its *form*) follows from the instruction set: plain simd128 multiplies 16-bit
+//! pairs, so activations keep 16 bits there at no cost; the relaxed dot multiplies bytes.
+
+pub mod activations;
+pub mod attention;
+pub mod packed;
+pub mod pool;
+pub mod scalar;
+pub mod vector;
+
+#[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+pub mod relaxed;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod simd128;
+
+use crate::quant::Format;
+pub use activations::Activations;
+use packed::{TILE_COLS, TILE_ROWS, tile_bytes};
+use pool::Pool;
+
+/// An instruction set, chosen once when a model is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// Portable loops in f32 over decoded tiles, activations not rounded: the reference.
+    Scalar,
+    /// WebAssembly SIMD128.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128,
+    /// WebAssembly SIMD128 with relaxed SIMD.
+    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+    Relaxed,
+}
+
+/// What a kernel reads its input as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// f32, unrounded.
+    Float,
+    /// 8-bit quants in order.
+    I8,
+    /// 16-bit quants, in pairs as `i32x4.dot_i16x8` takes them.
+    I16,
+}
+
+impl Isa {
+    /// The fastest instruction set of this build.
+    pub const fn best() -> Isa {
+        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+        return Isa::Relaxed;
+        #[cfg(all(
+            target_arch = "wasm32",
+            target_feature = "simd128",
+            not(target_feature = "relaxed-simd")
+        ))]
+        return Isa::Simd128;
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+        return Isa::Scalar;
+    }
+
+    /// Every instruction set of this build, the reference first.
+    pub const ALL: &[Isa] = &[
+        Isa::Scalar,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Isa::Simd128,
+        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+        Isa::Relaxed,
+    ];
+
+    /// The form in which weights of `format` read their input.
+    pub fn form(self, format: Format) -> Form {
+        match format {
+            Format::F32 | Format::F16 | Format::BF16 => Form::Float,
+            _ => match self {
+                Isa::Scalar => Form::Float,
+                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                Isa::Simd128 => Form::I16,
+                #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+                Isa::Relaxed => relaxed::form(format),
+            },
+        }
+    }
+}
+
+/// What [`packed::byte_bias`] is in this process.
+pub(crate) fn best_byte_bias() -> u8 {
+    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+    return relaxed::byte_bias();
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "relaxed-simd")))]
+    0
+}
+
+/// A packed matrix [rows, cols].
+#[derive(Debug, Clone, Copy)]
+pub struct Packed<'a> {
+    /// The format it was packed from.
+    pub format: Format,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+    /// `packed::packed_bytes(format, rows, cols)` bytes, 16-byte aligned.
+    pub bytes: &'a [u8],
+}
+
+/// One product of a fused call: `out` [tokens, weights.rows] = x · weightsᵀ.
+pub struct Product<'a> {
+    /// The matrix.
+    pub weights: Packed<'a>,
+    /// Where its result goes.
+    pub out: &'a mut [f32],
+}
+
+/// A product as the pool's threads see it: they write disjoint rows of `out`.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    weights: Packed<'a>,
+    groups: usize,
+    out: pool::Rows,
+}
+
+/// The most products one call fuses.
+pub const MAX_FUSED: usize = 4;
+
+/// Row groups that a thread takes at a time: enough for a fork to be worth it, few enough to balance.
+const CHUNK_GROUPS: usize = 24;
+
+/// Computes every product over the same `x`, as one job of the pool. `x` must have been filled for the forms needed.
+pub fn matmul(isa: Isa, pool: &Pool, x: &Activations, products: &mut [Product<'_>]) {
+    let mut shared: [Option<Shared<'_>>; MAX_FUSED] = [None; MAX_FUSED];
+    let mut groups = 0;
+    for (product, slot) in products.iter_mut().zip(&mut shared) {
+        let weights = product.weights;
+        assert_eq!(product.out.len(), x.tokens() * weights.rows);
+        assert_eq!(weights.cols.div_ceil(TILE_COLS), x.blocks());
+        let n = weights.rows.div_ceil(TILE_ROWS);
+        groups += n;
+        *slot = Some(Shared { weights, groups: n, out: pool::Rows::new(product.out) });
+    }
+    pool.run(groups.div_ceil(CHUNK_GROUPS), &|chunk| {
+        let (mut from, mut to) = (chunk * CHUNK_GROUPS, (chunk + 1) * CHUNK_GROUPS);
+        for s in shared.iter().flatten() {
+            if from < s.groups {
+                multiply(isa, x, s, from, to.min(s.groups));
+            }
+            (from, to) = (from.saturating_sub(s.groups), to.saturating_sub(s.groups));
+            if to == 0 {
+                break;
+            }
+        }
+    });
+}
+
+/// Groups `from..to` of one product.
+fn multiply(isa: Isa, x: &Activations, s: &Shared<'_>, from: usize, to: usize) {
+    let tiles = s.weights.cols.div_ceil(TILE_COLS);
+    let bytes = tiles * tile_bytes(s.weights.format);
+    let groups = &s.weights.bytes[from * bytes..to * bytes];
+    let rows = from * TILE_ROWS..(to * TILE_ROWS).min(s.weights.rows);
+    match isa {
+        Isa::Scalar => scalar::multiply(s.weights.format, groups, rows, x, s.out, s.weights.rows),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Isa::Simd128 => simd128::multiply(s.weights.format, groups, rows, x, s.out, s.weights.rows),
+        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+        Isa::Relaxed => relaxed::multiply(s.weights.format, groups, rows, x, s.out, s.weights.rows),
+    }
+}

@@ -1,1 +1,5 @@
-//! (being built)
+//! Transformer mathematics on slices. Each operation takes its shapes from its arguments and allocates nothing.
+
+pub mod attention;
+pub mod norm;
+pub mod rope;

@@ -19,7 +19,10 @@ impl BlockFormat for Q4_0 {
 
     fn quantise(x: &[f32], block: &mut [u8]) {
         // The value of largest magnitude, with its sign, becomes −8.
-        let max = x.iter().copied().fold(0.0f32, |m, v| if v.abs() > m.abs() { v } else { m });
+        let max = x
+            .iter()
+            .copied()
+            .fold(0.0f32, |m, v| if v.abs() > m.abs() { v } else { m });
         let d = max / -8.0;
         let id = if d != 0.0 { 1.0 / d } else { 0.0 };
         write_f16(block, 0, d);

@@ -1,1 +1,12 @@
-//! Owns model, cache and sampler.
+//! Owns model, cache and sampler: loads as a stream, prefills in slices, decodes, rewinds, stops.
+//!
+//! Nothing here knows time or JavaScript. Requests and answers are plain structs; `bindings` turns them into JSON.
+
+mod engine;
+mod loader;
+mod request;
+mod stop;
+
+pub use engine::{Engine, POOL};
+pub use loader::{LoadOptions, Loader, MemoryPlan};
+pub use request::{Begun, Finish, Info, Request, Step};

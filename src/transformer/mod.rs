@@ -1,1 +1,11 @@
-//! (being built)
+//! `Config`, `Weights`, the KV cache and the one `forward`; names no model.
+
+mod cache;
+mod config;
+mod forward;
+mod weights;
+
+pub use cache::Cache;
+pub use config::{Attention, Block, Config, FeedForward, Mixer, Rope};
+pub use forward::{Model, Scratch, SLICE};
+pub use weights::{BlockWeights, Slot, TensorSpec, Weights, WeightsBuilder};

@@ -1,2 +1,58 @@
-//! stub
-fn main() {}
+//! The project's own commands: build, demo, serve, test, size. Everything a fresh clone needs is installed from here.
+#![allow(missing_docs)]
+
+mod browsers;
+mod build;
+mod demo;
+mod fingerprint;
+mod flavours;
+mod http;
+mod model;
+mod process;
+mod project;
+mod server;
+mod size;
+mod suites;
+mod tools;
+mod wasm_file;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, shows, tests and measures Smidgen",
+    version
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the wasm flavours, the npm package (pkg/) and the app (www/); what is up to date is skipped
+    Build(build::Options),
+    /// Build everything, fetch the demo model and serve the app; with --prompt, chat once in a headless browser
+    Demo(demo::Options),
+    /// Serve what is already built on localhost, with the headers that threads need
+    Serve(demo::ServeOptions),
+    /// Run the test suites, all of them unless some are named
+    Test(suites::Options),
+    /// Print what a page downloads: raw, gzip and brotli bytes, and the crates they come from
+    Size(size::Options),
+    /// Fetch the demo model into .cache/models and check its hash
+    FetchModel,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Build(options) => build::build(&options),
+        Command::Demo(options) => demo::demo(&options),
+        Command::Serve(options) => demo::serve(&options),
+        Command::Test(options) => suites::test(&options),
+        Command::Size(options) => size::size(&options),
+        Command::FetchModel => model::fetch().map(|path| println!("{}", path.display())),
+    }
+}

@@ -1,0 +1,169 @@
+//! `cargo xtask build`: JavaScript of pkg/, each wasm flavour into pkg/dist/wasm/, then the app in www/.
+
+use crate::fingerprint::{Fingerprint, unless_done};
+use crate::flavours::{FLAVOURS, Flavour};
+use crate::process::{announce, run};
+use crate::{project, tools, wasm_file};
+use anyhow::{Context, Result};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Folders of an npm package that are made, not written.
+const MADE: [&str; 4] = ["dist", "node_modules", "wasm", ".vite"];
+
+#[derive(Args, Default)]
+pub struct Options {
+    /// Build only this flavour (may be repeated); all of them otherwise
+    #[arg(long = "flavour")]
+    pub flavours: Vec<Flavour>,
+    /// Leave the app (www/) out
+    #[arg(long)]
+    pub no_www: bool,
+}
+
+pub fn build(options: &Options) -> Result<()> {
+    let flavours = if options.flavours.is_empty() {
+        &FLAVOURS[..]
+    } else {
+        &options.flavours
+    };
+    let mut worked = build_package()?;
+    for flavour in flavours {
+        worked |= build_flavour(flavour)?;
+    }
+    if !options.no_www {
+        worked |= build_app()?;
+    }
+    if !worked {
+        announce("Everything is up to date");
+    }
+    Ok(())
+}
+
+/// Where a flavour's JavaScript and wasm come to lie.
+pub fn flavour_directory(flavour: &Flavour) -> PathBuf {
+    project::pkg().join("dist/wasm").join(flavour.name)
+}
+
+fn build_flavour(flavour: &Flavour) -> Result<bool> {
+    let directory = flavour_directory(flavour);
+    let wasm = directory.join("smidgen_bg.wasm");
+    let outputs = [wasm.clone(), directory.join("smidgen.js")];
+    let fingerprint = rust_sources(&format!("wasm {flavour}"))?
+        .text(&flavour.rustflags())
+        .text(&flavour.cargo_arguments().join(" "));
+    unless_done(&format!("wasm {flavour}"), fingerprint, &outputs, || {
+        tools::wasm_target(flavour.threads)?;
+        let bindgen = tools::wasm_bindgen()?;
+        let module = compile(flavour)?;
+        bind(
+            &bindgen,
+            &module,
+            &directory,
+            &["--remove-name-section", "--remove-producers-section"],
+        )?;
+        wasm_file::check(&wasm, flavour)
+    })
+}
+
+/// Compiles the library for a flavour and returns the path of the module, function names still in it.
+pub fn compile(flavour: &Flavour) -> Result<PathBuf> {
+    let mut cargo = tools::cargo();
+    cargo.args([
+        "build",
+        "--lib",
+        "--profile",
+        "wasm",
+        "--target",
+        "wasm32-unknown-unknown",
+    ]);
+    cargo.args(flavour.cargo_arguments());
+    flavoured(&mut cargo, flavour);
+    run(&format!("Compiling {flavour}"), &mut cargo)?;
+    // All flavours compile to the same place, so that they share build scripts and macros; each is put aside.
+    let module = target_directory().join("wasm32-unknown-unknown/wasm/smidgen.wasm");
+    let aside = module.with_file_name(format!("smidgen-{flavour}.wasm"));
+    std::fs::copy(&module, &aside).with_context(|| format!("cannot copy {}", module.display()))?;
+    Ok(aside)
+}
+
+/// Sets the environment that makes cargo compile for this flavour.
+pub fn flavoured(cargo: &mut Command, flavour: &Flavour) {
+    cargo
+        .env("CARGO_ENCODED_RUSTFLAGS", flavour.rustflags())
+        .env_remove("RUSTFLAGS");
+    if flavour.threads {
+        // -Z build-std on the pinned stable toolchain.
+        cargo.env("RUSTC_BOOTSTRAP", "1");
+    }
+}
+
+/// JavaScript glue and the final module, from what the compiler left.
+pub fn bind(bindgen: &Path, module: &Path, directory: &Path, arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(bindgen.join("wasm-bindgen"));
+    command
+        .args(["--target", "web", "--out-name", "smidgen", "--out-dir"])
+        .arg(directory);
+    command.args(arguments).arg(module);
+    run(
+        &format!("Binding {}", project::shown(directory)),
+        &mut command,
+    )
+}
+
+pub fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| project::root().join("target"), PathBuf::from)
+}
+
+/// The Rust that ends up in a wasm module, with what decides how it is compiled.
+pub fn rust_sources(step: &str) -> Result<Fingerprint> {
+    let root = project::root();
+    let mut fingerprint = Fingerprint::new(step);
+    for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
+        fingerprint = fingerprint.tree(&root.join(file), &[])?;
+    }
+    fingerprint.tree(&root.join("src"), &["bin", "js"])
+}
+
+fn build_package() -> Result<bool> {
+    let pkg = project::pkg();
+    let installed = tools::npm_packages(&pkg)?;
+    let fingerprint = Fingerprint::new("pkg")
+        .tree(&pkg, &MADE)?
+        .tree(&project::root().join("src/js"), &[])?;
+    let built = unless_done("pkg", fingerprint, &[pkg.join("dist/index.js")], || {
+        run(
+            "Building pkg",
+            tools::npm(&pkg).args(["run", "--silent", "build"]),
+        )
+    })?;
+    Ok(installed || built)
+}
+
+fn build_app() -> Result<bool> {
+    let www = project::www();
+    let installed = tools::npm_packages(&www)?;
+    let fingerprint = Fingerprint::new("www")
+        .tree(&www, &MADE)?
+        .tree(&project::pkg().join("package.json"), &[])?
+        .tree(&project::pkg().join("dist"), &[])?;
+    let built = unless_done("www", fingerprint, &[www.join("dist/index.html")], || {
+        run(
+            "Building www",
+            tools::npm(&www).args(["run", "--silent", "build"]),
+        )
+    })?;
+    Ok(installed || built)
+}
+
+/// Fails with what to run when something that should be built is not there.
+pub fn require(path: &Path) -> Result<()> {
+    path.metadata().map(drop).with_context(|| {
+        format!(
+            "{} is not built: run `cargo xtask build`",
+            project::shown(path)
+        )
+    })
+}

@@ -1,0 +1,98 @@
+//! The one list of flavours: each is a whole binary, since a module with an unknown instruction does not validate.
+
+use std::fmt;
+
+/// Pages of 64 KiB that a shared memory may grow to: one less than 4 GiB, the most that every engine accepts.
+pub const MAX_SHARED_PAGES: u64 = 65_535;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flavour {
+    pub name: &'static str,
+    pub relaxed: bool,
+    pub threads: bool,
+}
+
+pub const FLAVOURS: [Flavour; 4] = [
+    Flavour {
+        name: "simd128",
+        relaxed: false,
+        threads: false,
+    },
+    Flavour {
+        name: "relaxed",
+        relaxed: true,
+        threads: false,
+    },
+    Flavour {
+        name: "simd128-threads",
+        relaxed: false,
+        threads: true,
+    },
+    Flavour {
+        name: "relaxed-threads",
+        relaxed: true,
+        threads: true,
+    },
+];
+
+impl Flavour {
+    /// Arguments for rustc, joined as cargo's CARGO_ENCODED_RUSTFLAGS wants them.
+    pub fn rustflags(&self) -> String {
+        let mut features = String::from("-Ctarget-feature=+simd128");
+        if self.relaxed {
+            features += ",+relaxed-simd";
+        }
+        let mut flags = Vec::new();
+        if self.threads {
+            features += ",+atomics,+bulk-memory,+mutable-globals";
+            // rustc adds none of these by itself, and without them the memory is silently not shared.
+            flags.push("-Clink-arg=--shared-memory".to_owned());
+            flags.push("-Clink-arg=--import-memory".to_owned());
+            flags.push(format!(
+                "-Clink-arg=--max-memory={}",
+                MAX_SHARED_PAGES * 65_536
+            ));
+            for symbol in [
+                "__wasm_init_tls",
+                "__tls_size",
+                "__tls_align",
+                "__tls_base",
+                "__stack_pointer",
+                "__heap_base",
+            ] {
+                flags.push(format!("-Clink-arg=--export={symbol}"));
+            }
+        }
+        flags.insert(0, features);
+        flags.join("\x1f")
+    }
+
+    /// Arguments for cargo. The std that rustup ships is compiled without atomics, so threads build their own.
+    pub fn cargo_arguments(&self) -> &'static [&'static str] {
+        if self.threads {
+            &["-Zbuild-std=std,panic_abort"]
+        } else {
+            &[]
+        }
+    }
+}
+
+impl std::str::FromStr for Flavour {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        FLAVOURS
+            .into_iter()
+            .find(|flavour| flavour.name == name)
+            .ok_or_else(|| {
+                let names = FLAVOURS.map(|flavour| flavour.name).join(", ");
+                format!("no such flavour; there are {names}")
+            })
+    }
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

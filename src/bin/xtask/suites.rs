@@ -1,0 +1,334 @@
+//! `cargo xtask test`: every suite that continuous integration runs, each installing what it needs.
+
+use crate::browsers::{self, Browser};
+use crate::flavours::FLAVOURS;
+use crate::process::{announce, run, tee};
+use crate::{build, demo, fingerprint, model, project, tools};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+#[derive(Args)]
+pub struct Options {
+    /// The suites to run; all of them otherwise
+    suites: Vec<String>,
+    /// Name the suites and stop
+    #[arg(long)]
+    list: bool,
+    /// Also what takes long: other browsers, longer fuzzing (SMIDGEN_FULL=1 for the tests)
+    #[arg(long)]
+    full: bool,
+}
+
+struct Suite {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Options) -> Result<()>,
+}
+
+const SUITES: [Suite; 8] = [
+    Suite {
+        name: "fmt",
+        about: "rustfmt and prettier would change nothing",
+        run: fmt,
+    },
+    Suite {
+        name: "rooms",
+        about: "the import table and the other rules of src/README.md hold",
+        run: rooms,
+    },
+    Suite {
+        name: "clippy",
+        about: "no warnings, natively and in every flavour",
+        run: clippy,
+    },
+    Suite {
+        name: "native",
+        about: "Rust tests on this machine, with the demo model",
+        run: native,
+    },
+    Suite {
+        name: "wasm",
+        about: "Rust tests in headless Chromium, in every flavour",
+        run: wasm,
+    },
+    Suite {
+        name: "types",
+        about: "TypeScript of the package and the app",
+        run: types,
+    },
+    Suite {
+        name: "js",
+        about: "JavaScript tests of the package without a browser",
+        run: js,
+    },
+    Suite {
+        name: "e2e",
+        about: "the package and the app in Chromium, on- and offline",
+        run: e2e,
+    },
+];
+
+pub fn test(options: &Options) -> Result<()> {
+    if options.list {
+        for suite in SUITES {
+            println!("{:<8} {}", suite.name, suite.about);
+        }
+        return Ok(());
+    }
+    let mut chosen = Vec::new();
+    for name in &options.suites {
+        match SUITES.iter().find(|suite| suite.name == name) {
+            Some(suite) => chosen.push(suite),
+            None => bail!("there is no suite {name}; see cargo xtask test --list"),
+        }
+    }
+    if options.suites.is_empty() {
+        chosen.extend(&SUITES);
+    }
+    let mut rows = Vec::new();
+    for suite in chosen {
+        announce(&format!("Suite {}: {}", suite.name, suite.about));
+        let start = Instant::now();
+        let outcome = (suite.run)(options);
+        if let Err(error) = &outcome {
+            eprintln!("✗ {}: {error:#}", suite.name);
+        }
+        rows.push((suite.name, start.elapsed(), outcome));
+    }
+    let failed = rows
+        .iter()
+        .filter(|(_, _, outcome)| outcome.is_err())
+        .count();
+    println!("\n{:<8} {:>8}  result", "suite", "seconds");
+    for (name, time, outcome) in &rows {
+        let result = match outcome {
+            Ok(()) => "passed".to_owned(),
+            Err(error) => format!("FAILED: {error}"),
+        };
+        println!("{name:<8} {:>8.1}  {result}", time.as_secs_f64());
+    }
+    println!("{} passed, {failed} failed", rows.len() - failed);
+    if failed > 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn fmt(_: &Options) -> Result<()> {
+    tools::rust_component("rustfmt", &["fmt", "--version"])?;
+    run("rustfmt", tools::cargo().args(["fmt", "--check"]))?;
+    tools::npm_packages(&project::e2e())?;
+    let mut prettier = tools::node()?;
+    prettier.current_dir(project::root());
+    prettier.arg(project::e2e().join("node_modules/prettier/bin/prettier.cjs"));
+    prettier.args(["--check", "--no-error-on-unmatched-pattern"]);
+    prettier.args(
+        ["src/js", "pkg", "www", "tests"]
+            .map(|folder| format!("{folder}/**/*.{{js,mjs,ts,tsx,css,html}}")),
+    );
+    run("prettier", &mut prettier)
+}
+
+fn rooms(_: &Options) -> Result<()> {
+    cargo_test(&["--test", "rooms"], 1)
+}
+
+fn clippy(_: &Options) -> Result<()> {
+    tools::rust_component("clippy", &["clippy", "--version"])?;
+    let deny = ["--", "-D", "warnings"];
+    let mut native = tools::cargo();
+    run(
+        "clippy, native",
+        native
+            .args(["clippy", "--quiet", "--all-targets", "--all-features"])
+            .args(deny),
+    )?;
+    for flavour in FLAVOURS {
+        tools::wasm_target(flavour.threads)?;
+        let mut cargo = tools::cargo();
+        cargo.args([
+            "clippy",
+            "--quiet",
+            "--lib",
+            "--test",
+            "wasm",
+            "--target",
+            "wasm32-unknown-unknown",
+        ]);
+        cargo.args(flavour.cargo_arguments()).args(deny);
+        build::flavoured(&mut cargo, &flavour);
+        run(&format!("clippy, {flavour}"), &mut cargo)?;
+    }
+    Ok(())
+}
+
+fn native(options: &Options) -> Result<()> {
+    let model = model::fetch()?;
+    let mut cargo = tools::cargo();
+    cargo
+        .args(["test", "--release", "--features", "cli"])
+        .env("SMIDGEN_MODEL", &model);
+    full(&mut cargo, options);
+    counted("Native tests", &mut cargo, 2)?;
+    // In the profile that has compiled us: nothing more to build.
+    let mut own = tools::cargo();
+    own.args([
+        "test",
+        "--profile",
+        "xtask",
+        "--features",
+        "xtask",
+        "--bin",
+        "xtask",
+    ]);
+    counted("Tests of xtask", &mut own, 1)
+}
+
+fn cargo_test(arguments: &[&str], at_least: u64) -> Result<()> {
+    let mut cargo = tools::cargo();
+    cargo
+        .args(["test", "--release", "--features", "cli"])
+        .args(arguments);
+    counted("Testing", &mut cargo, at_least)
+}
+
+fn wasm(options: &Options) -> Result<()> {
+    let driver = browsers::chromedriver()?;
+    Browser::Chromium.executable()?;
+    let bindgen = tools::wasm_bindgen()?;
+    let pack = tools::wasm_pack()?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([bindgen].into_iter().chain(std::env::split_paths(&path)))?;
+    for flavour in FLAVOURS {
+        tools::wasm_target(flavour.threads)?;
+        let mut tests = Command::new(pack.join("wasm-pack"));
+        tests
+            .current_dir(project::root())
+            .env("PATH", &path)
+            .env("CHROMEDRIVER", &driver);
+        tests.args(["test", "--headless", "--chrome", "--mode", "no-install"]);
+        // The profile that ships, so that the very code that ships is tested.
+        tests
+            .args(["--", "--profile", "wasm", "--test", "wasm"])
+            .args(flavour.cargo_arguments());
+        build::flavoured(&mut tests, &flavour);
+        full(&mut tests, options);
+        counted(&format!("wasm tests, {flavour}"), &mut tests, 1)?;
+    }
+    Ok(())
+}
+
+fn types(_: &Options) -> Result<()> {
+    // The app is checked against the package's built declarations.
+    build::build(&build::Options {
+        flavours: vec![FLAVOURS[0]],
+        no_www: true,
+    })?;
+    for folder in [project::pkg(), project::www()] {
+        tools::npm_packages(&folder)?;
+        let tsc = folder.join("node_modules/typescript/bin/tsc");
+        let step = format!("tsc in {}", project::shown(&folder));
+        run(
+            &step,
+            tools::node()?.current_dir(&folder).arg(tsc).arg("--noEmit"),
+        )?;
+    }
+    Ok(())
+}
+
+fn js(options: &Options) -> Result<()> {
+    let pkg = project::pkg();
+    tools::npm_packages(&pkg)?;
+    let mut npm = tools::npm(&pkg);
+    full(&mut npm, options);
+    run("JavaScript tests", npm.args(["test"]))
+}
+
+fn e2e(options: &Options) -> Result<()> {
+    build::build(&build::Options::default())?;
+    tools::npm_packages(&project::e2e())?;
+    let model = model::fetch()?;
+    let browser = demo::driven(Browser::Chromium)?;
+    let mut tests = end_to_end_tests()?;
+    let browsers = match options.full {
+        true => serde_json::json!([
+            browser,
+            demo::driven(Browser::Firefox)?,
+            demo::driven(Browser::Webkit)?
+        ]),
+        false => serde_json::json!([browser]),
+    };
+    tests.sort();
+    let mut node = tools::node()?;
+    node.current_dir(project::e2e())
+        .arg("--test")
+        .arg("--test-concurrency=1")
+        .args(tests);
+    node.env("SMIDGEN_MODEL", model)
+        .env("SMIDGEN_BROWSERS", browsers.to_string());
+    node.env("SMIDGEN_CHROMIUM", Browser::Chromium.executable()?);
+    // The tests start and stop the very server of `cargo xtask demo`.
+    node.env(
+        "SMIDGEN_XTASK",
+        std::env::current_exe().context("cannot tell the path of this program")?,
+    );
+    full(&mut node, options);
+    run("End-to-end tests", &mut node)
+}
+
+/// The files directly in tests/e2e; what lies deeper is what they import.
+fn end_to_end_tests() -> Result<Vec<PathBuf>> {
+    let mut tests = fingerprint::files(&project::e2e(), &["node_modules", "drive"])?;
+    tests.retain(|path| {
+        path.parent() == Some(&project::e2e())
+            && path.extension().is_some_and(|extension| extension == "mjs")
+    });
+    if tests.is_empty() {
+        bail!("there are no tests in tests/e2e");
+    }
+    Ok(tests)
+}
+
+fn full(command: &mut Command, options: &Options) {
+    if options.full {
+        command.env("SMIDGEN_FULL", "1");
+    }
+}
+
+/// Runs Rust tests and fails if fewer than `at_least` ran: a suite that the runner skips in silence passes otherwise.
+fn counted(step: &str, command: &mut Command, at_least: u64) -> Result<()> {
+    let (success, said) = tee(step, command)?;
+    let passed = count_passed(&said);
+    if !success {
+        bail!("{step}: a test failed or did not compile");
+    }
+    if passed < at_least {
+        bail!("{step}: {passed} tests ran, at least {at_least} should");
+    }
+    announce(&format!("{step}: {passed} passed"));
+    Ok(())
+}
+
+/// The sum over lines like "test result: ok. 5 passed; 0 failed".
+fn count_passed(said: &str) -> u64 {
+    said.lines()
+        .filter_map(|line| line.split_once("test result: ")?.1.split_once(" passed"))
+        .filter_map(|(before, _)| before.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passed_tests_are_summed() {
+        let said = "running 2 tests\ntest result: ok. 2 passed; 0 failed; 0 ignored\nnoise 7 passed\n\
+                    test result: FAILED. 3 passed; 1 failed\n";
+        assert_eq!(count_passed(said), 5);
+        assert_eq!(count_passed("no tests to run!"), 0);
+    }
+}

@@ -1,0 +1,95 @@
+//! Activations as the kernels want them: quantised once per input, in blocks of 32, shared by every matrix that reads it.
+
+use super::packed::TILE_COLS;
+use super::{Form, Isa, Packed};
+
+/// One quantised form of an input.
+#[derive(Default)]
+pub(super) struct Quants {
+    /// [tokens, blocks, 32 (I8) or 64 (I16) bytes].
+    pub(super) q: Vec<u8>,
+    /// [tokens, blocks]: value = d · quant.
+    pub(super) d: Vec<f32>,
+    /// [tokens, blocks]: d · Σ quants, for weights with an offset or a min.
+    pub(super) s: Vec<f32>,
+}
+
+impl Quants {
+    fn new(blocks: usize, bytes: usize) -> Quants {
+        Quants { q: vec![0; blocks * bytes], d: vec![0.0; blocks], s: vec![0.0; blocks] }
+    }
+}
+
+/// The inputs of a matrix product: `tokens` vectors of `cols` values.
+///
+/// Buffers are planned once for the largest input; `fill` never allocates.
+pub struct Activations {
+    tokens: usize,
+    blocks: usize,
+    /// [tokens, blocks, 32], the last block padded with zeros.
+    pub(super) x: Vec<f32>,
+    pub(super) i8: Quants,
+    pub(super) i16: Quants,
+}
+
+impl Activations {
+    /// Space for `tokens` vectors of up to `max_cols` values.
+    pub fn new(tokens: usize, max_cols: usize) -> Activations {
+        let blocks = tokens * max_cols.div_ceil(TILE_COLS);
+        let quantised = Isa::best() != Isa::Scalar;
+        Activations {
+            tokens: 0,
+            blocks: 0,
+            x: vec![0.0; blocks * TILE_COLS],
+            i8: if quantised { Quants::new(blocks, 32) } else { Quants::default() },
+            i16: if quantised { Quants::new(blocks, 64) } else { Quants::default() },
+        }
+    }
+
+    /// Bytes that [`Activations::new`] takes.
+    pub fn bytes(tokens: usize, max_cols: usize) -> usize {
+        tokens * max_cols.div_ceil(TILE_COLS) * (4 * TILE_COLS + 32 + 64 + 16)
+    }
+
+    /// Vectors held.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Blocks of 32 in each vector.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// Takes `x` ([n, cols], n = x.len() / cols) in, in every form that `readers` need on `isa`.
+    pub fn fill(&mut self, isa: Isa, x: &[f32], cols: usize, readers: &[Packed<'_>]) {
+        self.tokens = x.len() / cols;
+        self.blocks = cols.div_ceil(TILE_COLS);
+        let span = self.blocks * TILE_COLS;
+        for (x, held) in x.chunks_exact(cols).zip(self.x.chunks_exact_mut(span)) {
+            held[..cols].copy_from_slice(x);
+            held[cols..].fill(0.0);
+        }
+        for form in [Form::I8, Form::I16] {
+            if readers.iter().any(|w| isa.form(w.format) == form) {
+                self.quantise(form);
+            }
+        }
+    }
+
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    fn quantise(&mut self, form: Form) {
+        let n = self.tokens * self.blocks;
+        let x = &self.x[..n * TILE_COLS];
+        match form {
+            Form::Float => {}
+            Form::I8 => super::simd128::quantise_i8(x, &mut self.i8.q, &mut self.i8.d, &mut self.i8.s),
+            Form::I16 => super::simd128::quantise_i16(x, &mut self.i16.q, &mut self.i16.d, &mut self.i16.s),
+        }
+    }
+
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    fn quantise(&mut self, form: Form) {
+        unreachable!("{form:?} is read by SIMD kernels only");
+    }
+}

@@ -1,0 +1,158 @@
+//! Relaxed SIMD kernels: byte dots of 16 products an instruction, and fused multiply-add.
+//!
+//! The dot's second operand is only portable for 7 bits. What this engine makes of a larger byte is asked once: read as
+//! unsigned, 8-bit weights are stored with 128 added; read as signed, as they are; saturating, the 16-bit kernel of
+//! plain SIMD128 takes them.
+#![allow(unsafe_code)]
+
+use core::arch::wasm32::*;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use super::activations::Activations;
+use super::pool::Rows;
+use super::simd128::{Simd, load, multiply_quants, splat4, store};
+use super::{Form, simd128};
+use crate::quant::Format;
+
+/// How the dot reads a byte over 127 in its second operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WideByte {
+    /// As an unsigned byte, without saturation (VNNI).
+    Unsigned,
+    /// As a signed byte (NEON).
+    Signed,
+    /// In another way, or with saturation (SSSE3).
+    Unusable,
+}
+
+/// Asks the engine, once.
+pub fn wide_byte() -> WideByte {
+    static ANSWER: AtomicU8 = AtomicU8::new(0);
+    let answer = match ANSWER.load(Ordering::Relaxed) {
+        0 => {
+            let a = core::hint::black_box(i8x16_splat(127));
+            let b = core::hint::black_box(u8x16_splat(255));
+            let dot = i32x4_relaxed_dot_i8x16_i7x16_add(a, b, i32x4_splat(0));
+            let answer = match i32x4_extract_lane::<0>(dot) {
+                129_540 => 1,
+                -508 => 2,
+                _ => 3,
+            };
+            ANSWER.store(answer, Ordering::Relaxed);
+            answer
+        }
+        known => known,
+    };
+    match answer {
+        1 => WideByte::Unsigned,
+        2 => WideByte::Signed,
+        _ => WideByte::Unusable,
+    }
+}
+
+/// See `packed::byte_bias`.
+pub fn byte_bias() -> u8 {
+    if wide_byte() == WideByte::Unsigned { 128 } else { 0 }
+}
+
+/// See `Isa::form`.
+pub fn form(format: Format) -> Form {
+    if format == Format::Q8_0 && wide_byte() == WideByte::Unusable { Form::I16 } else { Form::I8 }
+}
+
+/// Rows `rows` of a product, see `simd128::multiply`.
+pub fn multiply(format: Format, groups: &[u8], rows: Range<usize>, x: &Activations, out: Rows, stride: usize) {
+    if form(format) == Form::I16 {
+        simd128::multiply(format, groups, rows, x, out, stride);
+    } else {
+        multiply_quants::<Relaxed>(format, groups, rows, x, out, stride);
+    }
+}
+
+/// Byte dots.
+#[derive(Clone, Copy)]
+pub struct Relaxed;
+
+impl Simd for Relaxed {
+    const FORM: Form = Form::I8;
+    const X_BYTES: usize = 32;
+    const PANEL_BYTES: usize = 256;
+
+    #[inline(always)]
+    fn madd(a: v128, b: v128, c: v128) -> v128 {
+        f32x4_relaxed_madd(a, b, c)
+    }
+
+    #[inline(always)]
+    unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2] {
+        let mut sums = [i32x4_splat(0); 2];
+        let mask = u8x16_splat(15);
+        for step in 0..4 {
+            // SAFETY: step < 4 stays within the 128 and 32 bytes the caller promised.
+            unsafe {
+                let (low, high) = (splat4(x.add(8 * step)), splat4(x.add(8 * step + 4)));
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    let v = load(w.add(32 * step + 16 * r));
+                    *sum = i32x4_relaxed_dot_i8x16_i7x16_add(low, v128_and(v, mask), *sum);
+                    *sum = i32x4_relaxed_dot_i8x16_i7x16_add(high, v128_and(u16x8_shr(v, 4), mask), *sum);
+                }
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(w: *const u8, x: *const u8) -> [v128; 2] {
+        let mut sums = [i32x4_splat(0); 2];
+        for step in 0..8 {
+            // SAFETY: step < 8 stays within the 256 and 32 bytes the caller promised.
+            unsafe {
+                let x = splat4(x.add(4 * step));
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum = i32x4_relaxed_dot_i8x16_i7x16_add(x, load(w.add(32 * step + 16 * r)), *sum);
+                }
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn unpack_nibbles(w: *const u8, panel: *mut u8) {
+        let mask = u8x16_splat(15);
+        for i in 0..8 {
+            // SAFETY: i < 8 stays within the 128 and 256 bytes the caller promised.
+            unsafe {
+                let v = load(w.add(16 * i));
+                let at = panel.add(64 * (i / 2) + 16 * (i % 2));
+                store(at, v128_and(v, mask));
+                store(at.add(32), v128_and(u16x8_shr(v, 4), mask));
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn unpack_bytes(w: *const u8, panel: *mut u8) {
+        // SAFETY: 256 bytes each, by the caller's promise; a tile and a panel do not overlap.
+        unsafe { core::ptr::copy_nonoverlapping(w, panel, 256) };
+    }
+
+    #[inline(always)]
+    unsafe fn panel_dot<const TOKENS: usize>(panel: *const u8, x: [*const u8; TOKENS]) -> [[v128; 2]; TOKENS] {
+        let mut sums = [[i32x4_splat(0); 2]; TOKENS];
+        let mut step = 0;
+        while step < core::hint::black_box(8) {
+            // SAFETY: step < 8 stays within the 256 and 32 bytes the caller promised.
+            unsafe {
+                let (w0, w1) = (load(panel.add(32 * step)), load(panel.add(32 * step + 16)));
+                for t in 0..TOKENS {
+                    let x = splat4(x[t].add(4 * step));
+                    sums[t][0] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w0, sums[t][0]);
+                    sums[t][1] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w1, sums[t][1]);
+                }
+            }
+            step += 1;
+        }
+        sums
+    }
+}

@@ -1,0 +1,93 @@
+//! exp, SiLU and sums on four lanes.
+
+use core::arch::wasm32::*;
+
+/// eˣ within 2 ULP for x ≤ 88; 0 below −87.3.
+///
+/// x = n·ln 2 + r with |r| ≤ ln 2 / 2 (two-part constant after Cody and Waite), a degree-6 polynomial for eʳ, then
+/// n is added to the exponent.
+#[inline(always)]
+pub fn exp(x: v128) -> v128 {
+    let x = f32x4_pmin(x, f32x4_splat(88.0));
+    let n = f32x4_nearest(f32x4_mul(x, f32x4_splat(core::f32::consts::LOG2_E)));
+    let r = f32x4_sub(x, f32x4_mul(n, f32x4_splat(0.693_359_4)));
+    let r = f32x4_add(r, f32x4_mul(n, f32x4_splat(2.121_944_4e-4)));
+    let mut p = f32x4_splat(1.0 / 720.0);
+    for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = f32x4_add(f32x4_mul(p, r), f32x4_splat(c));
+    }
+    let power = i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23);
+    let alive = f32x4_gt(x, f32x4_splat(-87.3));
+    v128_and(f32x4_mul(p, power), alive)
+}
+
+/// Calls `f` on every four values of `x`, the last ones padded with `pad`.
+#[inline(always)]
+fn map(x: &mut [f32], pad: f32, mut f: impl FnMut(usize, v128) -> v128) {
+    let n = x.len() / 4 * 4;
+    for i in (0..n).step_by(4) {
+        // SAFETY: i + 4 ≤ len.
+        unsafe {
+            let at: *mut v128 = x.as_mut_ptr().add(i).cast();
+            v128_store(at, f(i, v128_load(at)));
+        }
+    }
+    if n < x.len() {
+        let rest = &mut x[n..];
+        let mut four = [pad; 4];
+        four[..rest.len()].copy_from_slice(rest);
+        // SAFETY: `four` has 16 bytes.
+        unsafe {
+            let at: *mut v128 = four.as_mut_ptr().cast();
+            v128_store(at, f(n, v128_load(at)));
+        }
+        rest.copy_from_slice(&four[..rest.len()]);
+    }
+}
+
+fn horizontal_sum(v: v128) -> f32 {
+    (f32x4_extract_lane::<0>(v) + f32x4_extract_lane::<1>(v))
+        + (f32x4_extract_lane::<2>(v) + f32x4_extract_lane::<3>(v))
+}
+
+/// See `kernels::vector::exp_sum`.
+#[inline(never)]
+pub fn exp_sum(x: &mut [f32], max: f32) -> f32 {
+    let mut sum = f32x4_splat(0.0);
+    let max = f32x4_splat(max);
+    map(x, f32::NEG_INFINITY, |_, v| {
+        let e = exp(f32x4_sub(v, max));
+        sum = f32x4_add(sum, e);
+        e
+    });
+    horizontal_sum(sum)
+}
+
+/// See `kernels::vector::silu_mul`.
+#[inline(never)]
+pub fn silu_mul(gate: &mut [f32], up: &[f32]) {
+    assert_eq!(gate.len(), up.len());
+    let one = f32x4_splat(1.0);
+    map(gate, 0.0, |i, g| {
+        let mut four = [0.0; 4];
+        let n = 4.min(up.len() - i);
+        four[..n].copy_from_slice(&up[i..i + n]);
+        // SAFETY: `four` has 16 bytes.
+        let u = unsafe { v128_load(four.as_ptr().cast()) };
+        let sigmoid = f32x4_div(one, f32x4_add(one, exp(f32x4_neg(g))));
+        f32x4_mul(f32x4_mul(g, sigmoid), u)
+    });
+}
+
+/// Σ x², in two rounds of four lanes.
+#[inline(never)]
+pub fn sum_of_squares(x: &[f32]) -> f32 {
+    let mut sum = f32x4_splat(0.0);
+    let (fours, rest) = x.as_chunks::<4>();
+    for four in fours {
+        // SAFETY: `four` has 16 bytes.
+        let v = unsafe { v128_load(four.as_ptr().cast()) };
+        sum = f32x4_add(sum, f32x4_mul(v, v));
+    }
+    horizontal_sum(sum) + rest.iter().map(|v| v * v).sum::<f32>()
+}

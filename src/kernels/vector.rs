@@ -1,0 +1,57 @@
+//! Vector mathematics on f32 slices: the scalar references and the choice between them and the SIMD overrides.
+
+use super::Isa;
+
+/// Σ x².
+pub fn sum_of_squares(isa: Isa, x: &[f32]) -> f32 {
+    match isa {
+        Isa::Scalar => x.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>() as f32,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::sum_of_squares(x),
+    }
+}
+
+/// out = x · scale · weight.
+pub fn scale_by(isa: Isa, x: &[f32], scale: f32, weight: &[f32], out: &mut [f32]) {
+    let _ = isa; // the compiler's own vectors are as good
+    for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
+        *out = x * scale * w;
+    }
+}
+
+/// x += y.
+pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
+    let _ = isa;
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
+/// gate = silu(gate) · up.
+pub fn silu_mul(isa: Isa, gate: &mut [f32], up: &[f32]) {
+    match isa {
+        Isa::Scalar => {
+            for (g, u) in gate.iter_mut().zip(up) {
+                *g = *g / (1.0 + (-*g).exp()) * u;
+            }
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::silu_mul(gate, up),
+    }
+}
+
+/// x = exp(x − max), in place; returns the sum.
+pub fn exp_sum(isa: Isa, x: &mut [f32], max: f32) -> f32 {
+    match isa {
+        Isa::Scalar => {
+            let mut sum = 0.0;
+            for v in x {
+                *v = (*v - max).exp();
+                sum += *v;
+            }
+            sum
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::exp_sum(x, max),
+    }
+}

@@ -1,0 +1,176 @@
+//! Causal attention of a slice of tokens over one layer's cache, split over the pool.
+#![allow(unsafe_code)]
+
+use crate::kernels::attention::{CHUNK, Chunk, MAX_GROUP, Softmax, attend, merge};
+use crate::kernels::pool::{Pool, Rows};
+use crate::kernels::Isa;
+
+/// The most dimensions a head may have.
+pub const MAX_HEAD_DIM: usize = 256;
+
+/// Shapes and switches of one attention.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shape {
+    /// Query heads.
+    pub n_heads: usize,
+    /// KV heads; each serves n_heads / n_kv_heads query heads.
+    pub n_kv_heads: usize,
+    /// Dimensions of a head.
+    pub head_dim: usize,
+    /// Positions that are seen, itself included; `None` for all.
+    pub window: Option<usize>,
+    /// Scores are bounded by this, if it is over 0.
+    pub soft_cap: f32,
+}
+
+impl Shape {
+    /// Query heads of one KV head in parts that the kernel takes: (parts, heads a part).
+    fn parts(&self) -> (usize, usize) {
+        let group = self.n_heads / self.n_kv_heads;
+        let heads = (1..=MAX_GROUP).rev().find(|n| group.is_multiple_of(*n)).unwrap_or(1);
+        (group / heads, heads)
+    }
+}
+
+/// One layer's keys and values, see `kernels::attention` for their order.
+#[derive(Clone, Copy)]
+pub struct KeyValues<'a> {
+    /// [n_kv_heads, capacity/8, head_dim, 8].
+    pub keys: &'a [u16],
+    /// [n_kv_heads, capacity, head_dim].
+    pub values: &'a [u16],
+    /// Positions there is room for, a multiple of [`CHUNK`].
+    pub capacity: usize,
+}
+
+/// Results of single chunks, for when a token's positions are spread over threads.
+pub struct Partials {
+    /// [n_heads, chunks, head_dim].
+    sums: Vec<f32>,
+    /// [n_heads / heads a part, chunks, 2 × MAX_GROUP].
+    states: Vec<f32>,
+}
+
+impl Partials {
+    /// Room for `capacity` positions.
+    pub fn new(shape: &Shape, capacity: usize) -> Partials {
+        let chunks = capacity.div_ceil(CHUNK);
+        Partials {
+            sums: vec![0.0; shape.n_heads * chunks * shape.head_dim],
+            states: vec![0.0; shape.n_heads * chunks * 2 * MAX_GROUP],
+        }
+    }
+
+    /// Bytes that [`Partials::new`] takes.
+    pub fn bytes(shape: &Shape, capacity: usize) -> usize {
+        4 * shape.n_heads * capacity.div_ceil(CHUNK) * (shape.head_dim + 2 * MAX_GROUP)
+    }
+}
+
+/// `q` [tokens, n_heads, head_dim] (already scaled), of positions `first..`, over the cache, in which their own keys and
+/// values already stand → `out` [tokens, n_heads, head_dim].
+#[allow(clippy::too_many_arguments)]
+pub fn attention(
+    isa: Isa,
+    pool: &Pool,
+    shape: &Shape,
+    q: &[f32],
+    cache: KeyValues<'_>,
+    first: usize,
+    partials: &mut Partials,
+    out: &mut [f32],
+) {
+    let (parts, heads) = shape.parts();
+    let (hd, width) = (shape.head_dim, shape.n_heads * shape.head_dim);
+    let tokens = q.len() / width;
+    let tasks = shape.n_kv_heads * parts;
+    let task = Task { isa, shape, cache, heads };
+    let chunks = task.chunks(first).len();
+    let out = Rows::new(out);
+    if tokens == 1 && pool.threads() > 1 && chunks > 1 {
+        let from = task.chunks(first).start;
+        let (sums, states) = (Rows::new(&mut partials.sums), Rows::new(&mut partials.states));
+        pool.run(tasks * chunks, &|i| {
+            let (part, chunk) = (i / chunks, i % chunks);
+            // SAFETY: each (part, chunk) writes its own stretch.
+            let (sum, state) = unsafe {
+                (sums.part(i * heads * hd, heads * hd), states.part(i * 2 * MAX_GROUP, 2 * MAX_GROUP))
+            };
+            let s = task.one(&q[part * heads * hd..][..heads * hd], part / parts, first, from + chunk, sum);
+            state[..MAX_GROUP].copy_from_slice(&s.max);
+            state[MAX_GROUP..].copy_from_slice(&s.sum);
+        });
+        for part in 0..tasks {
+            // SAFETY: the job is done; only this thread writes.
+            let out = unsafe { out.part(part * heads * hd, heads * hd) };
+            out.fill(0.0);
+            let mut state = Softmax::EMPTY;
+            for i in part * chunks..(part + 1) * chunks {
+                let mut next = Softmax::EMPTY;
+                next.max.copy_from_slice(&partials.states[i * 2 * MAX_GROUP..][..MAX_GROUP]);
+                next.sum.copy_from_slice(&partials.states[i * 2 * MAX_GROUP + MAX_GROUP..][..MAX_GROUP]);
+                merge(&mut state, out, &next, &partials.sums[i * heads * hd..][..heads * hd], hd);
+            }
+            divide(&state, out, hd);
+        }
+        return;
+    }
+    let whole = |i: usize| {
+        let (t, part) = (i / tasks, i % tasks);
+        let at = t * width + part * heads * hd;
+        // SAFETY: each (token, part) writes its own stretch.
+        let out = unsafe { out.part(at, heads * hd) };
+        out.fill(0.0);
+        let mut sum = [0.0f32; MAX_GROUP * MAX_HEAD_DIM];
+        let mut state = Softmax::EMPTY;
+        for chunk in task.chunks(first + t) {
+            let next = task.one(&q[at..at + heads * hd], part / parts, first + t, chunk, &mut sum[..heads * hd]);
+            merge(&mut state, out, &next, &sum[..heads * hd], hd);
+        }
+        divide(&state, out, hd);
+    };
+    if tokens == 1 {
+        (0..tasks).for_each(whole);
+    } else {
+        pool.run(tokens * tasks, &whole);
+    }
+}
+
+struct Task<'a> {
+    isa: Isa,
+    shape: &'a Shape,
+    cache: KeyValues<'a>,
+    heads: usize,
+}
+
+impl Task<'_> {
+    /// First position that `position` sees.
+    fn begin(&self, position: usize) -> usize {
+        self.shape.window.map_or(0, |w| (position + 1).saturating_sub(w))
+    }
+
+    fn chunks(&self, position: usize) -> core::ops::Range<usize> {
+        self.begin(position) / CHUNK..position / CHUNK + 1
+    }
+
+    /// Chunk `chunk` of the query heads `q` of KV head `head` at `position`.
+    fn one(&self, q: &[f32], head: usize, position: usize, chunk: usize, sum: &mut [f32]) -> Softmax {
+        let (hd, from) = (self.shape.head_dim, chunk * CHUNK);
+        let at = (head * self.cache.capacity + from) * hd;
+        let part = Chunk {
+            keys: &self.cache.keys[at..at + CHUNK * hd],
+            values: &self.cache.values[at..at + CHUNK * hd],
+            begin: self.begin(position).saturating_sub(from),
+            end: CHUNK.min(position + 1 - from),
+        };
+        debug_assert_eq!(q.len(), self.heads * hd);
+        attend(self.isa, q, hd, &part, self.shape.soft_cap, sum)
+    }
+}
+
+fn divide(state: &Softmax, out: &mut [f32], head_dim: usize) {
+    for (out, sum) in out.chunks_exact_mut(head_dim).zip(state.sum) {
+        let inverse = 1.0 / sum;
+        out.iter_mut().for_each(|v| *v *= inverse);
+    }
+}

@@ -1,0 +1,22 @@
+//! RMSNorm.
+
+use crate::kernels::{Isa, vector};
+
+/// out = x / √(mean(x²) + eps) · weight, for every row of `x` ([n, weight.len()]).
+pub fn rms_norm(isa: Isa, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    let dim = weight.len();
+    for (x, out) in x.chunks_exact(dim).zip(out.chunks_exact_mut(dim)) {
+        let scale = 1.0 / (vector::sum_of_squares(isa, x) / dim as f32 + eps).sqrt();
+        vector::scale_by(isa, x, scale, weight, out);
+    }
+}
+
+/// [`rms_norm`] in place.
+pub fn rms_norm_in_place(isa: Isa, x: &mut [f32], weight: &[f32], eps: f32) {
+    for x in x.chunks_exact_mut(weight.len()) {
+        let scale = 1.0 / (vector::sum_of_squares(isa, x) / weight.len() as f32 + eps).sqrt();
+        for (x, w) in x.iter_mut().zip(weight) {
+            *x *= scale * w;
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What a session is asked and what it answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::MemoryPlan;
+use crate::chat::Message;
+use crate::error::{Error, Result};
+use crate::sampler::Params;
+
+/// One generation. Exactly one of `messages`, `prompt` and `ids` is given.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Request {
+    /// A conversation, rendered by the model's template.
+    pub messages: Option<Vec<Message>>,
+    /// Raw text, in which control tokens are read as such.
+    pub prompt: Option<String>,
+    /// Token ids as they are.
+    pub ids: Option<Vec<u32>>,
+    /// Tokens to generate at most; until the context is full without one.
+    pub max_tokens: Option<usize>,
+    /// Starts the random generator.
+    pub seed: u64,
+    /// 0 is greedy.
+    pub temperature: f32,
+    /// 0 is off.
+    pub top_k: Option<usize>,
+    /// 1 is off.
+    pub top_p: Option<f32>,
+    /// 0 is off.
+    pub min_p: Option<f32>,
+    /// 1 is off.
+    pub repetition_penalty: Option<f32>,
+    /// 0 is off.
+    pub frequency_penalty: Option<f32>,
+    /// 0 is off.
+    pub presence_penalty: Option<f32>,
+    /// Go on past stop tokens (for measurements).
+    pub ignore_eos: bool,
+    /// Texts that end the reply; they are not part of it.
+    pub stop: Vec<String>,
+}
+
+impl Request {
+    pub(super) fn params(&self) -> Params {
+        let d = Params::default();
+        Params {
+            temperature: self.temperature,
+            top_k: self.top_k.unwrap_or(d.top_k),
+            top_p: self.top_p.unwrap_or(d.top_p),
+            min_p: self.min_p.unwrap_or(d.min_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(d.repetition_penalty),
+            frequency_penalty: self.frequency_penalty.unwrap_or(d.frequency_penalty),
+            presence_penalty: self.presence_penalty.unwrap_or(d.presence_penalty),
+            seed: self.seed,
+            ..d
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let given = usize::from(self.messages.is_some())
+            + usize::from(self.prompt.is_some())
+            + usize::from(self.ids.is_some());
+        if given != 1 {
+            return Err(Error::BadArgument {
+                name: "messages, prompt, ids".into(),
+                found: format!("{given} of them"),
+                expected: "exactly one".into(),
+            });
+        }
+        if self.max_tokens == Some(0) {
+            return Err(Error::BadArgument {
+                name: "maxTokens".into(),
+                found: "0".into(),
+                expected: "at least 1".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The answer to a request: what will be evaluated.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Begun {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Of these, already in the KV cache.
+    pub cached_tokens: usize,
+}
+
+/// Why a reply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Finish {
+    /// A stop token or stop text.
+    Stop,
+    /// `max_tokens`, or the context is full.
+    Length,
+}
+
+/// One generated token.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Its id.
+    pub id: u32,
+    /// The text that is complete with it; empty in the middle of a character or of a possible stop text.
+    pub text: String,
+    /// Set on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Finish>,
+}
+
+/// What a loaded model is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// `general.name`, or the architecture.
+    pub name: String,
+    /// `general.architecture`.
+    pub architecture: String,
+    /// The format of most of its weights.
+    pub format: String,
+    /// Values in its tensors.
+    pub parameters: u64,
+    /// Positions the KV cache holds.
+    pub context_length: usize,
+    /// Positions the model was made for.
+    pub max_context_length: usize,
+    /// Ids there are.
+    pub vocab_size: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// The instruction set of this build.
+    pub flavour: String,
+    /// Threads in use.
+    pub threads: usize,
+    /// Bytes by purpose.
+    pub plan: MemoryPlan,
+    /// Set when the file has no chat template and a default is used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template_warning: Option<String>,
+}

@@ -1,0 +1,30 @@
+// One face for three browser engines: open, go to an address, evaluate, close. Tests that need more ask for Chromium.
+
+import * as chromium from "./chromium.mjs";
+import * as firefox from "./firefox.mjs";
+import * as webkit from "./webkit.mjs";
+
+const engines = { chromium, firefox, webkit };
+
+/**
+ * @typedef {object} Driven a browser on this machine, as xtask found it
+ * @property {"chromium" | "firefox" | "webkit"} name
+ * @property {string} executable
+ * @property {boolean} [sandbox] false where the kernel refuses it
+ *
+ * @typedef {object} Page
+ * @property {(address: string) => Promise<void>} goto
+ * @property {(expression: string) => Promise<any>} evaluate the value of a JavaScript expression; it must survive JSON
+ * @property {() => Promise<void>} close
+ */
+
+/**
+ * @param {Driven} driven
+ * @param {{ profile?: string }} [options] `profile`: a folder that outlives the browser, where the engine can have one
+ * @returns {Promise<Page>}
+ */
+export function open(driven, options = {}) {
+  const engine = engines[driven.name];
+  if (!engine) throw new Error(`there is no driver for ${driven.name}`);
+  return engine.open(driven, options);
+}

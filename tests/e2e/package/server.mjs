@@ -1,0 +1,200 @@
+// A static server for tests: ranges, validators, isolation headers, faults on demand, and a record of every request.
+
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".mjs": "text/javascript; charset=utf-8",
+  ".json": "application/json",
+  ".wasm": "application/wasm",
+  ".gguf": "application/octet-stream",
+};
+
+/**
+ * @typedef {object} Fault what goes wrong with the next answers for a path
+ * @property {number} [status] answer this instead
+ * @property {number} [cutAfter] close the connection after so many bytes of the body
+ * @property {number} [bytesPerSecond]
+ * @property {number} [times] for so many answers; for all where it is missing
+ */
+
+export class TestServer {
+  /** Requests as `METHOD path range`. @type {string[]} */
+  log = [];
+  /** Bodies sent, in bytes, by path. @type {Map<string, number>} */
+  sent = new Map();
+  /** @type {Map<string, Fault>} */
+  faults = new Map();
+  /** Files in memory, by path. @type {Map<string, { body: Uint8Array | string, type?: string, etag?: string }>} */
+  files = new Map();
+  /** Headers on every answer. @type {Record<string, string>} */
+  headers = {};
+  ranges = true;
+  validators = true;
+
+  #server;
+  #sockets = new Set();
+
+  /** @param {{ mounts?: Record<string, string>, isolated?: boolean, headers?: Record<string, string> }} options `mounts`: address prefix → folder */
+  constructor({ mounts = {}, isolated = false, headers = {} } = {}) {
+    this.mounts = mounts;
+    this.headers = {
+      "cross-origin-resource-policy": "cross-origin",
+      ...(isolated && {
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-embedder-policy": "require-corp",
+      }),
+      ...headers,
+    };
+  }
+
+  async start(port = 0) {
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error) => {
+        if (response.headersSent) response.destroy(error);
+        else response.writeHead(500).end(String(error.stack));
+      });
+    });
+    this.#server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
+    await new Promise((resolve) =>
+      this.#server.listen(port, "127.0.0.1", resolve),
+    );
+    this.port = this.#server.address().port;
+    this.origin = `http://127.0.0.1:${this.port}`;
+    return this;
+  }
+
+  async stop() {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** Requests logged for addresses that start with `prefix`. */
+  count(prefix) {
+    return this.log.filter((line) => line.split(" ")[1].startsWith(prefix))
+      .length;
+  }
+
+  async #answer(request, response) {
+    const path = decodeURIComponent(new URL(request.url, this.origin).pathname);
+    this.log.push(
+      `${request.method} ${path} ${request.headers.range ?? ""}`.trim(),
+    );
+    const fault = this.#fault(path);
+    if (fault?.status) {
+      response.writeHead(fault.status, this.headers).end("fault");
+      return;
+    }
+    const file = await this.#find(path);
+    if (!file) {
+      response.writeHead(404, this.headers).end("not found");
+      return;
+    }
+    const headers = {
+      ...this.headers,
+      "content-type": file.type,
+      "cache-control": "no-cache",
+      ...(this.validators && file.etag && { etag: file.etag }),
+      ...(this.ranges && { "accept-ranges": "bytes" }),
+    };
+    let start = 0;
+    let status = 200;
+    const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
+    const condition = request.headers["if-range"];
+    if (this.ranges && range && (!condition || condition === file.etag)) {
+      start = Number(range[1]);
+      if (start >= file.size) {
+        headers["content-range"] = `bytes */${file.size}`;
+        response.writeHead(416, headers).end();
+        return;
+      }
+      status = 206;
+      headers["content-range"] = `bytes ${start}-${file.size - 1}/${file.size}`;
+    }
+    headers["content-length"] = String(file.size - start);
+    response.writeHead(status, headers);
+    if (request.method === "HEAD") {
+      response.end();
+      return;
+    }
+    await this.#send(path, file.read(start), response, fault ?? {});
+  }
+
+  async #send(path, body, response, { cutAfter, bytesPerSecond }) {
+    let sent = 0;
+    for await (let piece of body) {
+      const cut = cutAfter !== undefined && sent + piece.length >= cutAfter;
+      if (cut) piece = piece.subarray(0, cutAfter - sent);
+      sent += piece.length;
+      this.sent.set(path, (this.sent.get(path) ?? 0) + piece.length);
+      if (response.destroyed) return;
+      if (!response.write(piece)) {
+        await new Promise((resolve) => {
+          response.once("drain", resolve);
+          response.once("close", resolve);
+        });
+      }
+      if (cut) {
+        // Let what was written leave before the connection goes.
+        setTimeout(() => response.destroy(), 50);
+        return;
+      }
+      if (bytesPerSecond) {
+        await new Promise((resolve) =>
+          setTimeout(resolve, (piece.length * 1000) / bytesPerSecond),
+        );
+      }
+    }
+    response.end();
+  }
+
+  #fault(path) {
+    const fault = this.faults.get(path);
+    if (fault?.times !== undefined && --fault.times < 0) {
+      this.faults.delete(path);
+      return undefined;
+    }
+    return fault;
+  }
+
+  async #find(path) {
+    const held = this.files.get(path);
+    if (held) {
+      const bytes = Buffer.from(held.body);
+      return {
+        size: bytes.length,
+        type: held.type ?? TYPES[extname(path)] ?? "application/octet-stream",
+        etag: held.etag ?? `"${bytes.length}"`,
+        read: (start) => pieces(bytes.subarray(start)),
+      };
+    }
+    for (const [prefix, folder] of Object.entries(this.mounts)) {
+      if (!path.startsWith(prefix)) continue;
+      const rest = normalize(path.slice(prefix.length));
+      if (rest.startsWith("..")) return undefined;
+      const name = join(folder, rest);
+      const found = await stat(name).catch(() => undefined);
+      if (!found?.isFile()) continue;
+      return {
+        size: found.size,
+        type: TYPES[extname(name)] ?? "application/octet-stream",
+        etag: `"${found.size}-${Math.floor(found.mtimeMs)}"`,
+        read: (start) => createReadStream(name, { start }),
+      };
+    }
+    return undefined;
+  }
+}
+
+async function* pieces(bytes) {
+  for (let at = 0; at < bytes.length; at += 65536) {
+    yield bytes.subarray(at, at + 65536);
+  }
+}

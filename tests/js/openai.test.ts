@@ -1,0 +1,382 @@
+// The OpenAI façade: what it refuses, what it passes on, and the order of its chunks; then the real `openai` client over it.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import OpenAI from "openai";
+import { SmidgenError } from "../../src/js/errors.ts";
+import { createFetch } from "../../src/js/openai-fetch.ts";
+import { parseRequest, RequestError } from "../../src/js/openai-request.ts";
+import { createChatCompletions, type Generate } from "../../src/js/openai.ts";
+import type { ChatCompletionChunk } from "../../src/js/openai-types.ts";
+import type { GenerateEvent, GenerateRequest } from "../../src/js/types.ts";
+
+const user = [{ role: "user" as const, content: "hi" }];
+
+const TIMINGS = {
+  prefillMs: 10,
+  decodeMs: 20,
+  prefillTokens: 5,
+  decodeTokens: 3,
+  timeToFirstTokenMs: 12,
+  prefillTps: 500,
+  decodeTps: 150,
+};
+
+/** The engine's events for a reply of "Hello!" to a prompt of seven tokens, two of them cached. */
+const REPLY: GenerateEvent[] = [
+  { type: "begun", promptTokens: 7, cachedTokens: 2 },
+  { type: "token", id: 11, text: "Hel" },
+  { type: "token", id: 12, text: "" },
+  { type: "token", id: 13, text: "lo!" },
+  {
+    type: "done",
+    finish: "stop",
+    promptTokens: 7,
+    cachedTokens: 2,
+    timings: TIMINGS,
+  },
+];
+
+/** An engine that replays events, and records what it was asked and whether it was stopped. */
+function replay(events: (GenerateEvent | Error)[]) {
+  const seen = { requests: [] as GenerateRequest[], stopped: false };
+  const generate: Generate = async function* (request, { signal }) {
+    seen.requests.push(request);
+    try {
+      for (const event of events) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        if (signal?.aborted) throw new SmidgenError("aborted", "aborted");
+        if (event instanceof Error) throw event;
+        yield event;
+      }
+    } finally {
+      seen.stopped = true;
+    }
+  };
+  return { generate, seen };
+}
+
+test("fields become the engine's, with OpenAI's names and nulls", () => {
+  const { generate, stream, includeUsage } = parseRequest({
+    model: "anything",
+    messages: [
+      { role: "developer", content: "be brief" },
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "a" },
+          { type: "text", text: "b" },
+        ],
+      },
+      { role: "assistant", content: null },
+    ],
+    temperature: 0,
+    top_p: 0.5,
+    top_k: 3,
+    min_p: 0.1,
+    repetition_penalty: 1.1,
+    seed: -1,
+    max_tokens: 5,
+    stop: "END",
+    stream: true,
+    stream_options: { include_usage: true },
+    n: 1,
+    tools: [],
+    tool_choice: "auto",
+    response_format: { type: "text" },
+    logit_bias: null,
+    frequency_penalty: 0,
+    user: "someone",
+  });
+  assert.deepEqual(generate, {
+    messages: [
+      { role: "system", content: "be brief" },
+      { role: "user", content: "ab" },
+      { role: "assistant", content: "" },
+    ],
+    temperature: 0,
+    topP: 0.5,
+    topK: 3,
+    minP: 0.1,
+    repetitionPenalty: 1.1,
+    seed: 2 ** 53 - 1,
+    maxTokens: 5,
+    stop: ["END"],
+  });
+  assert.equal(stream, true);
+  assert.equal(includeUsage, true);
+});
+
+test("max_completion_tokens stands above max_tokens", () => {
+  const both = { messages: user, max_tokens: 5, max_completion_tokens: 7 };
+  assert.equal(parseRequest(both).generate.maxTokens, 7);
+});
+
+for (const [param, value] of Object.entries({
+  tools: [{ type: "function", function: { name: "f" } }],
+  tool_choice: "required",
+  response_format: { type: "json_object" },
+  n: 2,
+  logprobs: true,
+  logit_bias: { 5: 1 },
+  frequency_penalty: 0.5,
+  presence_penalty: -1,
+  temperature: -1,
+  top_p: 1.5,
+  top_k: 1.5,
+  max_tokens: 0,
+  seed: "1",
+  stop: ["a", ""],
+  stream: "yes",
+  messages: [],
+})) {
+  test(`refused with its name: ${param} = ${JSON.stringify(value)}`, () => {
+    assert.throws(
+      () => parseRequest({ messages: user, [param]: value }),
+      (error: RequestError) => {
+        assert.ok(error instanceof RequestError);
+        assert.equal(error.status, 400);
+        assert.equal(error.param, param);
+        assert.equal(error.error.type, "invalid_request_error");
+        assert.ok(error.message.includes(param));
+        return true;
+      },
+    );
+  });
+}
+
+test("malformed bodies and messages are refused, whatever they are", () => {
+  const bodies: unknown[] = [null, undefined, 5, "x", [], {}];
+  const messages: unknown[] = [
+    "hi",
+    [null],
+    [[]],
+    [{ role: "wizard", content: "x" }],
+    [{ role: "user", content: null }],
+    [{ role: "user", content: 5 }],
+    [{ role: "user", content: [{ type: "image_url", image_url: {} }] }],
+    [{ role: "user", content: ["x"] }],
+    [{ role: "tool", content: "x", tool_call_id: "1" }],
+    [{ role: "assistant", content: "x", tool_calls: [{ id: "1" }] }],
+  ];
+  for (const body of [...bodies, ...messages.map((m) => ({ messages: m }))]) {
+    assert.throws(() => parseRequest(body), RequestError, JSON.stringify(body));
+  }
+});
+
+test("a whole reply has OpenAI's shape", async () => {
+  const { generate, seen } = replay(REPLY);
+  const reply = await createChatCompletions("m", generate).create({
+    messages: user,
+  });
+  assert.match(reply.id, /^chatcmpl-/);
+  assert.deepEqual(
+    { ...reply, id: "", created: 0 },
+    {
+      id: "",
+      object: "chat.completion",
+      created: 0,
+      model: "m",
+      choices: [
+        {
+          index: 0,
+          message: { role: "assistant", content: "Hello!", refusal: null },
+          finish_reason: "stop",
+          logprobs: null,
+        },
+      ],
+      usage: {
+        prompt_tokens: 7,
+        completion_tokens: 3,
+        total_tokens: 10,
+        prompt_tokens_details: { cached_tokens: 2 },
+      },
+      timings: TIMINGS,
+    },
+  );
+  assert.deepEqual(seen.requests, [{ messages: user }]);
+});
+
+test("a stream: role first, text as it comes, an empty delta with the reason, then usage", async () => {
+  const { generate } = replay(REPLY);
+  const stream = await createChatCompletions("m", generate).create({
+    messages: user,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  const chunks: ChatCompletionChunk[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  assert.equal(new Set(chunks.map((chunk) => chunk.id)).size, 1);
+  assert.deepEqual(
+    chunks.map((chunk) => chunk.choices[0]?.delta),
+    [
+      { role: "assistant", content: "" },
+      { content: "Hel" },
+      { content: "lo!" },
+      {},
+      undefined,
+    ],
+  );
+  assert.deepEqual(
+    chunks.map((chunk) => chunk.choices[0]?.finish_reason),
+    [null, null, null, "stop", undefined],
+  );
+  assert.deepEqual(
+    chunks.map((chunk) => chunk.usage?.total_tokens ?? null),
+    [null, null, null, null, 10],
+  );
+  assert.deepEqual(chunks[3]!.timings, TIMINGS);
+});
+
+test("leaving a stream early stops the engine", async () => {
+  const { generate, seen } = replay(REPLY);
+  const stream = await createChatCompletions("m", generate).create({
+    messages: user,
+    stream: true,
+  });
+  for await (const chunk of stream) {
+    if (chunk.choices[0]?.delta.content === "Hel") break;
+  }
+  assert.equal(seen.stopped, true);
+});
+
+test("an abort rejects with AbortError, before and during a reply", async () => {
+  const { generate } = replay(REPLY);
+  const { create } = createChatCompletions("m", generate);
+  const before = AbortSignal.abort();
+  await assert.rejects(create({ messages: user }, { signal: before }), {
+    name: "AbortError",
+  });
+  const during = new AbortController();
+  const stream = await create(
+    { messages: user, stream: true },
+    { signal: during.signal },
+  );
+  await assert.rejects(
+    async () => {
+      for await (const chunk of stream) {
+        if (chunk.choices[0]?.delta.content) during.abort();
+      }
+    },
+    { name: "AbortError" },
+  );
+});
+
+test("the engine's refusals of a request come as OpenAI's, at create()", async () => {
+  for (const stream of [false, true]) {
+    const { generate } = replay([
+      new SmidgenError("context_full", "the prompt has 9 tokens"),
+    ]);
+    await assert.rejects(
+      createChatCompletions("m", generate).create({ messages: user, stream }),
+      { code: "context_length_exceeded", status: 400, param: "messages" },
+    );
+  }
+});
+
+function client(events: (GenerateEvent | Error)[]) {
+  const { generate, seen } = replay(events);
+  const model = { id: "https://example.com/m.gguf", name: "m" };
+  const openai = new OpenAI({
+    apiKey: "none",
+    baseURL: "https://smidgen.invalid/v1",
+    fetch: createFetch(model, createChatCompletions(model.id, generate)),
+  });
+  return { openai, seen };
+}
+
+test("openai client: a whole reply and the list of models", async () => {
+  const { openai } = client(REPLY);
+  const reply = await openai.chat.completions.create({
+    model: "m",
+    messages: user,
+  });
+  assert.equal(reply.choices[0]?.message.content, "Hello!");
+  assert.equal(reply.usage?.prompt_tokens_details?.cached_tokens, 2);
+  const ids: string[] = [];
+  for await (const model of openai.models.list()) ids.push(model.id);
+  assert.deepEqual(ids, ["https://example.com/m.gguf"]);
+  const card = await openai.models.retrieve("https://example.com/m.gguf");
+  assert.equal(card.object, "model");
+  await assert.rejects(openai.models.retrieve("other"), { status: 404 });
+});
+
+test("openai client: a stream, and its abort", async () => {
+  const { openai, seen } = client(REPLY);
+  const stream = await openai.chat.completions.create({
+    model: "m",
+    messages: user,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  let text = "";
+  let total: number | undefined;
+  for await (const chunk of stream) {
+    text += chunk.choices[0]?.delta.content ?? "";
+    total = chunk.usage?.total_tokens ?? total;
+  }
+  assert.equal(text, "Hello!");
+  assert.equal(total, 10);
+
+  seen.stopped = false;
+  const other = await openai.chat.completions.create({
+    model: "m",
+    messages: user,
+    stream: true,
+  });
+  for await (const chunk of other) {
+    if (chunk.choices[0]?.delta.content) break;
+  }
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(seen.stopped, true);
+});
+
+test("openai client: errors keep status, code and param, and are not tried again", async () => {
+  const { openai, seen } = client(REPLY);
+  await assert.rejects(
+    openai.chat.completions.create({ model: "m", messages: user, n: 2 }),
+    { status: 400, code: "unsupported_parameter", param: "n" },
+  );
+  assert.equal(seen.requests.length, 0);
+
+  const broken = client([new SmidgenError("engine_trap", "broke off")]);
+  await assert.rejects(
+    broken.openai.chat.completions.create({ model: "m", messages: user }),
+    { status: 500, code: "engine_trap" },
+  );
+  assert.equal(broken.seen.requests.length, 1);
+});
+
+test("openai client: an error in the middle of a stream is thrown from it", async () => {
+  const { openai } = client([
+    ...REPLY.slice(0, 2),
+    new SmidgenError("engine_trap", "broke off"),
+  ]);
+  const stream = await openai.chat.completions.create({
+    model: "m",
+    messages: user,
+    stream: true,
+  });
+  let text = "";
+  await assert.rejects(async () => {
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta.content ?? "";
+    }
+  }, /broke off/);
+  assert.equal(text, "Hel");
+});
+
+test("fetch: other addresses, methods and bodies are answered like a server would", async () => {
+  const { generate } = replay(REPLY);
+  const model = { id: "m", name: "m" };
+  const fetch = createFetch(model, createChatCompletions("m", generate));
+  const at = "https://smidgen.invalid/v1";
+  assert.equal((await fetch(`${at}/embeddings`)).status, 404);
+  assert.equal((await fetch(`${at}/chat/completions`)).status, 405);
+  const garbled = await fetch(`${at}/chat/completions`, {
+    method: "POST",
+    body: "{",
+  });
+  assert.equal(garbled.status, 400);
+  assert.equal((await garbled.json()).error.code, "invalid_json");
+});
