@@ -4,6 +4,7 @@ import { startDesk } from "./desk";
 import { startLanguage } from "./i18n";
 import { startModel } from "./model";
 import { startShell } from "./shell";
+import { startWakeLock } from "./wake";
 import { App } from "./ui/app";
 import "./style/index.css";
 
@@ -12,4 +13,5 @@ const root = document.getElementById("app")!;
 root.replaceChildren();
 render(<App />, root);
 startShell();
+startWakeLock();
 await Promise.all([startDesk(), startModel()]);

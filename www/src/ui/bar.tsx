@@ -12,7 +12,7 @@ function modelLabel(): string {
   const state = model.value;
   switch (state.phase) {
     case "ready":
-      return state.llm.info.name || state.source.name;
+      return state.source.name.replace(/\.gguf$/i, "");
     case "loading": {
       const { loadedBytes = 0, totalBytes } = state.progress ?? {};
       return t("model.loading", {
