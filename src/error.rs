@@ -137,6 +137,12 @@ pub enum Error {
         /// What was called and what has to come before.
         what: String,
     },
+    /// A file cannot be read or written.
+    #[error("{what}")]
+    Io {
+        /// What was being done, and the system's reason.
+        what: String,
+    },
 }
 
 impl Error {
@@ -160,6 +166,7 @@ impl Error {
             Error::Template { .. } => "bad_template",
             Error::BadArgument { .. } => "bad_argument",
             Error::WrongState { .. } => "wrong_state",
+            Error::Io { .. } => "io",
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Smidgen: quantised transformers inside a browser tab (wasm32 with SIMD128) and, from the same code, natively.
 //!
 //! Rooms, lowest first, and what each may import: see `src/README.md`.
+#![cfg_attr(
+    all(target_arch = "wasm32", target_feature = "atomics"),
+    feature(stdarch_wasm_atomic_wait)
+)]
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 

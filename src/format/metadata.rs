@@ -109,6 +109,14 @@ impl Metadata {
         self.entries.iter().map(|entry| self.key_of(entry))
     }
 
+    /// Each key with its whole encoding: key, type and value as they stand in the file.
+    pub(super) fn encoded(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.entries.iter().map(|entry| {
+            let start = entry.key.start - 8; // the key's length
+            (self.key_of(entry), &self.bytes[start..entry.value.end])
+        })
+    }
+
     /// Whether there is such a key.
     pub fn contains(&self, key: &str) -> bool {
         self.find(key).is_some()

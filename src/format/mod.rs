@@ -1,6 +1,10 @@
 //! Model files: bytes → metadata and tensor directory. Total over hostile input; reads no weights.
 
 pub mod gguf;
+pub mod gguf_write;
 mod metadata;
+pub mod mixture;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod quantise;
 
 pub use metadata::{Metadata, Strings};

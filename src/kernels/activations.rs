@@ -5,6 +5,7 @@ use super::{Form, Isa, Packed};
 
 /// One quantised form of an input.
 #[derive(Default)]
+#[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), allow(dead_code))]
 pub(super) struct Quants {
     /// [tokens, blocks, 32 (I8) or 64 (I16) bytes].
     pub(super) q: Vec<u8>,
@@ -23,6 +24,7 @@ impl Quants {
 /// The inputs of a matrix product: `tokens` vectors of `cols` values.
 ///
 /// Buffers are planned once for the largest input; `fill` never allocates.
+#[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), allow(dead_code))]
 pub struct Activations {
     tokens: usize,
     blocks: usize,

@@ -28,17 +28,34 @@ pub trait Tile {
 
 macro_rules! tiles {
     ($($type:ident),*) => {
+        /// The format that weights of `format` are kept in: their own where there is a packed layout for it, otherwise
+        /// q8_0, into which they are rounded while they load.
+        pub const fn stored_as(format: Format) -> Format {
+            match format {
+                $(Format::$type => Format::$type,)*
+                _ => Format::Q8_0,
+            }
+        }
         /// Bytes of one tile of `format`.
         pub const fn tile_bytes(format: Format) -> usize {
-            match format { $(Format::$type => <$type as Tile>::BYTES,)* }
+            match format {
+                $(Format::$type => <$type as Tile>::BYTES,)*
+                _ => panic!("stored_as names formats with a tile only"),
+            }
         }
         /// Packs one tile of `format`, see [`Tile::pack`].
         pub fn pack_tile(format: Format, rows: &[&[u8]; TILE_ROWS], tile: &mut [u8]) {
-            match format { $(Format::$type => <$type as Tile>::pack(rows, tile),)* }
+            match format {
+                $(Format::$type => <$type as Tile>::pack(rows, tile),)*
+                _ => unreachable!("stored_as names formats with a tile only"),
+            }
         }
         /// Decodes one tile of `format`, see [`Tile::decode`].
         pub fn decode_tile(format: Format, tile: &[u8], out: &mut [[f32; TILE_COLS]; TILE_ROWS]) {
-            match format { $(Format::$type => <$type as Tile>::decode(tile, out),)* }
+            match format {
+                $(Format::$type => <$type as Tile>::decode(tile, out),)*
+                _ => unreachable!("stored_as names formats with a tile only"),
+            }
         }
     };
 }

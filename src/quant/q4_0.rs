@@ -1,6 +1,6 @@
 //! q4_0: 32 values, f16 scale `d`, 4-bit `qs`; value = d · (q − 8). Byte j holds values j (low) and j + 16 (high).
 
-use super::{BlockFormat, read_f16, write_f16};
+use super::{BlockFormat, read_f16, signed_max, write_f16};
 
 /// The format's marker.
 pub struct Q4_0;
@@ -8,6 +8,7 @@ pub struct Q4_0;
 impl BlockFormat for Q4_0 {
     const BLOCK_LEN: usize = 32;
     const BLOCK_BYTES: usize = 18;
+    const QUANTISE: Option<super::Quantise> = Some(quantise);
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 0);
@@ -16,19 +17,15 @@ impl BlockFormat for Q4_0 {
             out[j + 16] = f32::from((q >> 4) as i8 - 8) * d;
         }
     }
+}
 
-    fn quantise(x: &[f32], block: &mut [u8]) {
-        // The value of largest magnitude, with its sign, becomes −8.
-        let max = x
-            .iter()
-            .copied()
-            .fold(0.0f32, |m, v| if v.abs() > m.abs() { v } else { m });
-        let d = max / -8.0;
-        let id = if d != 0.0 { 1.0 / d } else { 0.0 };
-        write_f16(block, 0, d);
-        let q = |v: f32| ((v * id + 8.5) as i32).clamp(0, 15) as u8;
-        for j in 0..16 {
-            block[2 + j] = q(x[j]) | q(x[j + 16]) << 4;
-        }
+fn quantise(x: &[f32], block: &mut [u8]) {
+    // The value of largest magnitude, with its sign, becomes −8.
+    let d = signed_max(x) / -8.0;
+    let id = if d != 0.0 { 1.0 / d } else { 0.0 };
+    write_f16(block, 0, d);
+    let q = |v: f32| ((v * id + 8.5) as i32).clamp(0, 15) as u8;
+    for j in 0..16 {
+        block[2 + j] = q(x[j]) | q(x[j + 16]) << 4;
     }
 }

@@ -8,6 +8,7 @@ pub struct Q8_0;
 impl BlockFormat for Q8_0 {
     const BLOCK_LEN: usize = 32;
     const BLOCK_BYTES: usize = 34;
+    const QUANTISE: Option<super::Quantise> = Some(quantise);
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 0);
@@ -15,14 +16,14 @@ impl BlockFormat for Q8_0 {
             *out = f32::from(*q as i8) * d;
         }
     }
+}
 
-    fn quantise(x: &[f32], block: &mut [u8]) {
-        let amax = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-        let d = amax / 127.0;
-        let id = if d != 0.0 { 1.0 / d } else { 0.0 };
-        write_f16(block, 0, d);
-        for (q, x) in block[2..].iter_mut().zip(x) {
-            *q = (x * id).round() as i8 as u8;
-        }
+fn quantise(x: &[f32], block: &mut [u8]) {
+    let amax = x.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let d = amax / 127.0;
+    let id = if d != 0.0 { 1.0 / d } else { 0.0 };
+    write_f16(block, 0, d);
+    for (q, x) in block[2..].iter_mut().zip(x) {
+        *q = (x * id).round() as i8 as u8;
     }
 }

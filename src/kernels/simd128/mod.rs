@@ -284,7 +284,7 @@ pub(super) fn multiply_quants<S: Simd>(
         Format::Q4_0 => product::<S, packed::Q4_0>(groups, quants, &place),
         Format::Q4_1 => product::<S, packed::Q4_1>(groups, quants, &place),
         Format::Q8_0 => product::<S, packed::Q8_0>(groups, quants, &place),
-        Format::F32 | Format::F16 | Format::BF16 => float::multiply::<S>(format, groups, &x.x, &place),
+        _ => float::multiply::<S>(format, groups, &x.x, &place),
     }
 }
 

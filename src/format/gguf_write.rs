@@ -1,0 +1,92 @@
+//! Writer of GGUF headers (little-endian, version 3): metadata copied from another file, and a new tensor directory.
+//!
+//! It writes no weights: the caller writes each tensor's data after the header, in the order of the directory, padded
+//! to the alignment.
+
+use super::metadata::{Metadata, kind};
+use crate::quant::Format;
+
+/// A header under construction.
+pub struct HeaderWriter {
+    alignment: u64,
+    n_keys: u64,
+    keys: Vec<u8>,
+    n_tensors: u64,
+    tensors: Vec<u8>,
+    /// Where the next tensor starts, counted from the first.
+    offset: u64,
+}
+
+impl HeaderWriter {
+    /// A header whose tensors start at multiples of `alignment`, a power of two. The key `general.alignment` is the
+    /// caller's to copy.
+    pub fn new(alignment: u32) -> HeaderWriter {
+        assert!(alignment.is_power_of_two(), "an alignment of {alignment}");
+        HeaderWriter {
+            alignment: u64::from(alignment),
+            n_keys: 0,
+            keys: Vec::new(),
+            n_tensors: 0,
+            tensors: Vec::new(),
+            offset: 0,
+        }
+    }
+
+    /// Copies every key of `metadata` in order, with the u32 values of `replaced` in place of its own; those that it
+    /// does not have come last.
+    pub fn copy(&mut self, metadata: &Metadata, replaced: &[(&str, u32)]) {
+        for (key, encoded) in metadata.encoded() {
+            match replaced.iter().find(|(name, _)| *name == key) {
+                Some((_, value)) => self.u32(key, *value),
+                None => {
+                    self.n_keys += 1;
+                    self.keys.extend_from_slice(encoded);
+                }
+            }
+        }
+        for (key, value) in replaced.iter().filter(|(key, _)| !metadata.contains(key)) {
+            self.u32(key, *value);
+        }
+    }
+
+    fn u32(&mut self, key: &str, value: u32) {
+        self.n_keys += 1;
+        string(&mut self.keys, key);
+        self.keys.extend(kind::U32.to_le_bytes());
+        self.keys.extend(value.to_le_bytes());
+    }
+
+    /// Adds a tensor (`shape[0]` contiguous values, whole blocks) and returns how many bytes of data it has.
+    pub fn tensor(&mut self, name: &str, shape: &[u64], format: Format) -> u64 {
+        let rows: u64 = shape[1..].iter().product();
+        let bytes = shape[0] / format.block_len() as u64 * format.block_bytes() as u64 * rows;
+        self.n_tensors += 1;
+        string(&mut self.tensors, name);
+        self.tensors.extend((shape.len() as u32).to_le_bytes());
+        shape
+            .iter()
+            .for_each(|d| self.tensors.extend(d.to_le_bytes()));
+        self.tensors.extend(format.ggml_type().to_le_bytes());
+        self.tensors.extend(self.offset.to_le_bytes());
+        self.offset += bytes.next_multiple_of(self.alignment);
+        bytes
+    }
+
+    /// The header's bytes, padded so that the first tensor follows at once.
+    pub fn finish(self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(24 + self.keys.len() + self.tensors.len());
+        out.extend(b"GGUF");
+        out.extend(3u32.to_le_bytes());
+        out.extend(self.n_tensors.to_le_bytes());
+        out.extend(self.n_keys.to_le_bytes());
+        out.extend(self.keys);
+        out.extend(self.tensors);
+        out.resize(out.len().next_multiple_of(self.alignment as usize), 0);
+        out
+    }
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    out.extend((text.len() as u64).to_le_bytes());
+    out.extend(text.as_bytes());
+}

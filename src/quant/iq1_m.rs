@@ -1,0 +1,27 @@
+//! iq1_m: 256 values in 16 groups of 16; value = d · (2 scale + 1) · (grid ± ⅛), grid in −1, 0, 1. Read only.
+//!
+//! Bytes: qs 0..32 (low 8 bits of the index of an IQ1 grid row, 8 values each), qh 32..48 (a nibble a row: the upper
+//! three bits and the sign of ⅛), scales 48..56 (4 × u16: four 3-bit scales each, low bits first; the upper nibbles,
+//! first word lowest, are the f16 `d`).
+
+use super::{BlockFormat, grid, read_u16};
+
+/// The format's marker.
+pub struct Iq1M;
+
+impl BlockFormat for Iq1M {
+    const BLOCK_LEN: usize = 256;
+    const BLOCK_BYTES: usize = 56;
+
+    fn dequantise(block: &[u8], out: &mut [f32]) {
+        let word = |i: usize| read_u16(block, 48 + 2 * i);
+        let bits = (0..4).fold(0, |bits, i| bits | word(i) >> 12 << (4 * i));
+        let d = half::f16::from_bits(bits).to_f32();
+        for (l, out) in out.chunks_exact_mut(8).enumerate() {
+            let scale = word(l / 8) >> (3 * (l / 2 % 4)) & 7;
+            let nibble = block[32 + l / 2] >> (4 * (l % 2));
+            let row = grid::IQ1[usize::from(block[l]) | usize::from(nibble & 7) << 8];
+            grid::write_iq1(row, d * f32::from(2 * scale + 1), nibble & 8 != 0, out);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! q5_k: 256 values in 8 groups of 32, 6-bit scales and mins, 5-bit quants; value = d · scale · q − dmin · min.
+//!
+//! Bytes: d 0..2, dmin 2..4 (f16), scales and mins 4..16 (see `scale_min.rs`), qh 16..48, qs 48..176. `qs` holds the
+//! low nibbles as q4_k does; bit b of qh byte l is the fifth bit of value 32 b + l.
+
+use super::search::Affine;
+use super::{BlockFormat, Quantise, scale_min};
+
+/// The format's marker.
+pub struct Q5K;
+
+impl BlockFormat for Q5K {
+    const BLOCK_LEN: usize = 256;
+    const BLOCK_BYTES: usize = 176;
+    const QUANTISE: Option<Quantise> = Some(quantise);
+
+    fn dequantise(block: &[u8], out: &mut [f32]) {
+        scale_min::for_each(block, |i, d, m| {
+            let low = block[48 + i / 64 * 32 + i % 32] >> (4 * (i / 32 % 2)) & 15;
+            let high = block[16 + i % 32] >> (i / 32) & 1;
+            out[i] = d * f32::from(low | high << 4) - m;
+        });
+    }
+}
+
+fn quantise(x: &[f32], block: &mut [u8]) {
+    const SEARCH: Affine = Affine {
+        max_quant: 31,
+        first: -0.5,
+        steps: 15,
+        absolute: false,
+    };
+    let q = scale_min::quantise(&SEARCH, x, block);
+    for (byte, out) in block[48..].iter_mut().enumerate() {
+        let i = byte / 32 * 64 + byte % 32;
+        *out = q[i] & 15 | q[i + 32] << 4;
+    }
+    for (l, out) in block[16..48].iter_mut().enumerate() {
+        *out = (0..8).fold(0, |bits, b| bits | q[32 * b + l] >> 4 << b);
+    }
+}
