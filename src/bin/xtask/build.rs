@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Folders of an npm package that are made, not written.
-const MADE: [&str; 4] = ["dist", "node_modules", "wasm", ".vite"];
+const MADE: [&str; 4] = ["dist", "dist-tests", "node_modules", "dev-dist"];
 
 #[derive(Args, Default)]
 pub struct Options {

@@ -115,7 +115,8 @@ fn file_response(request: &Request, path: &Path) -> std::io::Result<Response<Bod
     ];
 
     if field(request, "If-None-Match").is_some_and(|given| http::matches(given, &etag)) {
-        return Ok(with_headers(empty(304), validators));
+        // The length is that of the body that is not sent.
+        return Ok(with_headers(empty(304, length), validators));
     }
     let mut range =
         field(request, "Range").map_or(Range::Whole, |given| http::range(given, length));
@@ -129,7 +130,7 @@ fn file_response(request: &Request, path: &Path) -> std::io::Result<Response<Bod
         Range::Unsatisfiable => {
             let total = format!("bytes */{length}");
             return Ok(
-                with_headers(empty(416), validators).with_header(header("Content-Range", &total))
+                with_headers(empty(416, 0), validators).with_header(header("Content-Range", &total))
             );
         }
     };
@@ -152,8 +153,8 @@ fn answer_with(status: u16, body: Body, length: Option<usize>) -> Response<Body>
         .with_chunked_threshold(usize::MAX)
 }
 
-fn empty(status: u16) -> Response<Body> {
-    answer_with(status, Box::new(std::io::empty()), Some(0))
+fn empty(status: u16, length: u64) -> Response<Body> {
+    answer_with(status, Box::new(std::io::empty()), usize::try_from(length).ok())
 }
 
 fn text(status: u16, message: &str) -> Response<Body> {

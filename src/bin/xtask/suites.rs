@@ -112,7 +112,7 @@ pub fn test(options: &Options) -> Result<()> {
     }
     println!("{} passed, {failed} failed", rows.len() - failed);
     if failed > 0 {
-        std::process::exit(1);
+        bail!("not all suites passed");
     }
     Ok(())
 }
