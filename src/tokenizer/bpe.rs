@@ -1,7 +1,7 @@
 //! Byte-pair encoding of one word: the pair of the lowest rank merges first, the leftmost of equal ones.
 
 use super::index::{Index, mix};
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{Kind, Vocabulary};
 use crate::error::{Error, Result};
 use crate::format::Strings;
 use core::cmp::Reverse;
@@ -63,6 +63,10 @@ impl Merges {
                 });
             };
             rows.push(row);
+            // No text may merge into a control token.
+            if vocabulary.kind(row[2]) == Some(Kind::Control) {
+                continue;
+            }
             let same = |other: u32| rows[other as usize][..2] == row[..2];
             index.insert(hash_pair(row[0], row[1]), rank as u32, same)?;
         }

@@ -1,13 +1,15 @@
 //! Finds tokens that are matched as whole texts (control and user-defined ones), leftmost and longest first.
 
 use super::vocabulary::Vocabulary;
+use crate::error::{Error, Result};
+
+/// The longest real ones are below 64 bytes; what a hostile file could make of longer ones is not worth a bound.
+const MAX_MARKER_BYTES: usize = 256;
 
 /// A set of such tokens.
 pub(super) struct Markers {
-    /// For each first byte, where its candidates start in `candidates`; 257 entries.
-    by_first: Vec<u32>,
-    /// Ids, by first byte, then longest first.
-    candidates: Vec<u32>,
+    /// Ascending by their bytes; no piece is empty or stands twice.
+    ids: Vec<u32>,
 }
 
 /// A stretch of text.
@@ -19,44 +21,61 @@ pub(super) enum Part<'t> {
 
 impl Markers {
     /// Empty pieces are left out: they would match everywhere.
-    pub fn new(vocabulary: &Vocabulary, ids: impl Iterator<Item = u32>) -> Markers {
-        let piece = |id: u32| vocabulary.piece(id).unwrap_or_default().as_bytes();
-        let mut candidates: Vec<u32> = ids.filter(|id| !piece(*id).is_empty()).collect();
-        candidates.sort_by(|a, b| {
-            let (a, b) = (piece(*a), piece(*b));
-            a[0].cmp(&b[0]).then(b.len().cmp(&a.len())).then(a.cmp(b))
-        });
-        let by_first = (0..=256u32)
-            .map(|first| candidates.partition_point(|id| u32::from(piece(*id)[0]) < first) as u32)
-            .collect();
-        Markers {
-            by_first,
-            candidates,
+    pub fn new(vocabulary: &Vocabulary, ids: impl Iterator<Item = u32>) -> Result<Markers> {
+        let piece = |id: u32| vocabulary.piece(id).unwrap_or_default();
+        let mut ids: Vec<u32> = ids.filter(|id| !piece(*id).is_empty()).collect();
+        if let Some(long) = ids.iter().find(|id| piece(**id).len() > MAX_MARKER_BYTES) {
+            return Err(Error::Tokenizer {
+                what: format!(
+                    "the control or user-defined token {long} is longer than {MAX_MARKER_BYTES} bytes"
+                ),
+            });
         }
+        ids.sort_by_key(|id| (piece(*id).as_bytes(), *id));
+        ids.dedup_by_key(|id| piece(*id));
+        Ok(Markers { ids })
     }
 
-    /// The longest marker that `text` starts with.
+    /// The longest marker that `text` starts with, and its length.
     fn at(&self, vocabulary: &Vocabulary, text: &[u8]) -> Option<(u32, usize)> {
-        let first = usize::from(*text.first()?);
-        let range = self.by_first[first] as usize..self.by_first[first + 1] as usize;
-        self.candidates[range].iter().find_map(|id| {
-            let piece = vocabulary.piece(*id)?;
-            text.starts_with(piece.as_bytes())
-                .then_some((*id, piece.len()))
-        })
+        let piece = |id: u32| vocabulary.piece(id).unwrap_or_default().as_bytes();
+        // The last piece that is not above the text is its longest prefix, or shares a shorter one with it.
+        let mut text = &text[..text.len().min(MAX_MARKER_BYTES)];
+        let mut upper = self.ids.len();
+        while !text.is_empty() {
+            upper = self.ids[..upper].partition_point(|id| piece(*id) <= text);
+            let id = self.ids[upper.checked_sub(1)?];
+            let found = piece(id);
+            let shared = found.iter().zip(text).take_while(|(a, b)| a == b).count();
+            if shared == found.len() {
+                return Some((id, shared));
+            }
+            text = &text[..shared];
+        }
+        None
     }
 
-    /// Cuts `text` into markers and what lies between them.
+    /// Cuts `text` into markers and what lies between them; no marker starts where `barred` holds.
     pub fn split<'t>(
         &self,
         vocabulary: &Vocabulary,
         text: &'t str,
+        barred: impl Fn(usize) -> bool,
         mut each: impl FnMut(Part<'t>),
     ) {
         let bytes = text.as_bytes();
+        let mut first_bytes = [false; 256];
+        for id in &self.ids {
+            if let Some(first) = vocabulary.piece(*id).and_then(|p| p.bytes().next()) {
+                first_bytes[usize::from(first)] = true;
+            }
+        }
         let (mut start, mut at) = (0, 0);
         while at < bytes.len() {
-            let Some((id, len)) = self.at(vocabulary, &bytes[at..]) else {
+            let found = (first_bytes[usize::from(bytes[at])] && !barred(at))
+                .then(|| self.at(vocabulary, &bytes[at..]))
+                .flatten();
+            let Some((id, len)) = found else {
                 at += 1;
                 continue;
             };

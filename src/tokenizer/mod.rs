@@ -4,23 +4,44 @@
 
 mod bpe;
 mod byte_level;
+mod guard;
 mod index;
 mod markers;
 mod pre_tokenizer;
 mod stream;
 mod vocabulary;
 
+pub use guard::free_guard;
 pub use stream::StreamDecoder;
 
 use crate::error::{Error, Result};
 use crate::format::Metadata;
 use bpe::Merges;
+use guard::Guard;
 use markers::{Markers, Part};
 use pre_tokenizer::PreTokenizer;
 use vocabulary::{Kind, Vocabulary};
 
 /// A longer text can fit no context; refusing it bounds the memory that splitting takes.
 const MAX_TEXT_BYTES: usize = 16 << 20;
+
+fn check_length(text: &str) -> Result<()> {
+    if text.len() <= MAX_TEXT_BYTES {
+        return Ok(());
+    }
+    Err(Error::BadArgument {
+        name: "text".into(),
+        found: format!("{} bytes", text.len()),
+        expected: format!("at most {MAX_TEXT_BYTES} bytes"),
+    })
+}
+
+/// Buffers of one call of `encode`.
+#[derive(Default)]
+struct Scratch {
+    split: pre_tokenizer::Scratch,
+    merge: bpe::Scratch,
+}
 
 /// How control tokens in a text are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +63,7 @@ pub struct Tokenizer {
     all_markers: Markers,
     /// User-defined tokens only.
     text_markers: Markers,
+    guard: Guard,
     bos: Option<u32>,
     eos: Option<u32>,
     add_bos: bool,
@@ -61,7 +83,7 @@ impl Tokenizer {
         let pre_tokenizer = pre_tokenizer::by_name(pre)?;
         let vocabulary = Vocabulary::from_gguf(meta)?;
         let merges = Merges::new(meta.require_strings("tokenizer.ggml.merges")?, &vocabulary)?;
-        let byte_ids = byte_level::CHARS.map(|c| vocabulary.id(c.encode_utf8(&mut [0; 4])));
+        let byte_ids = byte_level::CHARS.map(|c| vocabulary.text_id(c.encode_utf8(&mut [0; 4])));
 
         let token = |key: &str| match meta.u32(key)? {
             Some(id) if id as usize >= vocabulary.len() => Err(Error::BadKey {
@@ -85,8 +107,9 @@ impl Tokenizer {
             all_markers: Markers::new(
                 &vocabulary,
                 user_defined().chain(vocabulary.of_kind(Kind::Control)),
-            ),
-            text_markers: Markers::new(&vocabulary, user_defined()),
+            )?,
+            text_markers: Markers::new(&vocabulary, user_defined())?,
+            guard: Guard::new(&vocabulary),
             add_bos: meta
                 .bool("tokenizer.ggml.add_bos_token")?
                 .unwrap_or(pre_tokenizer.add_bos),
@@ -102,38 +125,62 @@ impl Tokenizer {
 
     /// The ids of `text`; bytes that the vocabulary cannot write are left out, as in the reference.
     pub fn encode(&self, text: &str, special: Special) -> Result<Vec<u32>> {
-        if text.len() > MAX_TEXT_BYTES {
-            return Err(Error::BadArgument {
-                name: "text".into(),
-                found: format!("{} bytes", text.len()),
-                expected: format!("at most {MAX_TEXT_BYTES} bytes"),
-            });
-        }
+        check_length(text)?;
         let markers = match special {
             Special::Parse => &self.all_markers,
             Special::Text => &self.text_markers,
         };
         let mut ids = Vec::with_capacity(text.len() / 3);
-        let mut scratch = Default::default();
-        markers.split(&self.vocabulary, text, |part| match part {
-            Part::Marker(id) => ids.push(id),
-            Part::Text(text) => self.encode_words(text, &mut scratch, &mut ids),
-        });
+        let mut scratch = Scratch::default();
+        markers.split(
+            &self.vocabulary,
+            text,
+            |_| false,
+            |part| match part {
+                Part::Marker(id) => ids.push(id),
+                Part::Text(text) => self.encode_words(text, &mut scratch, &mut ids),
+            },
+        );
         Ok(ids)
     }
 
-    fn encode_words(
-        &self,
-        text: &str,
-        (split, merge): &mut (pre_tokenizer::Scratch, bpe::Scratch),
-        ids: &mut Vec<u32>,
-    ) {
+    /// A user's `text` with `guard` in everything that looks like a control token, for `encode_guarded`.
+    pub fn protect(&self, text: &str, guard: char) -> String {
+        self.guard.protect(text, guard)
+    }
+
+    /// The ids of a text in which `protect` has put guards: control tokens are parsed where no guard breaks them.
+    pub fn encode_guarded(&self, text: &str, guard: char) -> Result<Vec<u32>> {
+        check_length(text)?;
+        let mut ids = Vec::with_capacity(text.len() / 3);
+        let mut scratch = Scratch::default();
+        let barred = |at| guard::is_barred(text, at, guard);
+        self.all_markers
+            .split(&self.vocabulary, text, barred, |part| match part {
+                Part::Marker(id) => ids.push(id),
+                Part::Text(text) => {
+                    let plain = text.replace(guard, "");
+                    self.text_markers.split(
+                        &self.vocabulary,
+                        &plain,
+                        |_| false,
+                        |part| match part {
+                            Part::Marker(id) => ids.push(id),
+                            Part::Text(text) => self.encode_words(text, &mut scratch, &mut ids),
+                        },
+                    );
+                }
+            });
+        Ok(ids)
+    }
+
+    fn encode_words(&self, text: &str, Scratch { split, merge }: &mut Scratch, ids: &mut Vec<u32>) {
         let mut spelled = String::new();
         self.pre_tokenizer.split.words(text, split, |word| {
             if self.pre_tokenizer.whole_words {
                 spelled.clear();
                 spelled.extend(word.bytes().map(|b| byte_level::CHARS[usize::from(b)]));
-                if let Some(id) = self.vocabulary.id(&spelled) {
+                if let Some(id) = self.vocabulary.text_id(&spelled) {
                     ids.push(id);
                     return;
                 }

@@ -114,6 +114,12 @@ impl Vocabulary {
         })
     }
 
+    /// As `id`, but never a control token: for what a text is made of.
+    pub fn text_id(&self, piece: &str) -> Option<u32> {
+        self.id(piece)
+            .filter(|id| self.kind(*id) != Some(Kind::Control))
+    }
+
     /// The ids of a kind, ascending.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = u32> {
         self.kinds

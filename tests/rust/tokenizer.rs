@@ -169,8 +169,11 @@ fn knows_its_special_tokens() {
     assert_eq!(SMOLLM.piece(49152), None);
 }
 
+/// Tokens, types and merges.
+type Parts = (Vec<String>, Vec<i32>, Vec<String>);
+
 /// A vocabulary of all bytes and a few merges.
-fn small() -> (Vec<String>, Vec<i32>, Vec<String>) {
+fn small() -> Parts {
     let printable = |b: u8| matches!(b, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     let mut shifted = 255;
     let mut tokens: Vec<String> = (0..=255u8)
@@ -191,7 +194,7 @@ fn small() -> (Vec<String>, Vec<i32>, Vec<String>) {
     (tokens, types, merges)
 }
 
-fn file((tokens, types, merges): (Vec<String>, Vec<i32>, Vec<String>)) -> GgufFile {
+fn file((tokens, types, merges): Parts) -> GgufFile {
     GgufFile::new()
         .str("tokenizer.ggml.model", "gpt2")
         .str("tokenizer.ggml.pre", "gpt-2")
@@ -220,7 +223,7 @@ fn refuses_what_it_cannot_do_faithfully() {
         Ok(_) => panic!("built"),
     };
     let (tokens, types, merges) = small();
-    let with = |change: &dyn Fn(&mut (Vec<String>, Vec<i32>, Vec<String>))| {
+    let with = |change: &dyn Fn(&mut Parts)| {
         let mut parts = small();
         change(&mut parts);
         code(file(parts))
