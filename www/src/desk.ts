@@ -6,6 +6,7 @@ import {
   newConversation,
   titleFrom,
 } from "./conversation";
+import type { Archived } from "./archive";
 import * as library from "./library";
 
 export const conversations = signal<Conversation[]>([]);
@@ -21,6 +22,29 @@ export const open = computed<Conversation>(
 );
 
 const LAST_OPEN = "smidgen:conversation";
+const BLANK = "smidgen:blank";
+
+/** Other tabs show the same desk. */
+const channel =
+  typeof BroadcastChannel === "function"
+    ? new BroadcastChannel("smidgen-desk")
+    : undefined;
+const changed = (conversationId: string) =>
+  channel?.postMessage(conversationId);
+
+async function follow(conversationId: string): Promise<void> {
+  const draft = open.peek().draft;
+  const list = await library.allConversations();
+  conversations.value = list.map((each) =>
+    each.id === openId.peek() ? { ...each, draft } : each,
+  );
+  if (conversationId !== openId.peek()) return;
+  if (!list.some(({ id }) => id === conversationId)) startConversation();
+  else await readMessages(conversationId);
+}
+if (channel)
+  channel.onmessage = ({ data }) =>
+    void follow(String(data)).catch(() => undefined);
 
 /** Storage that fails (full, switched off) must not cost the conversation on the screen. */
 export const storageFailed = signal(false);
@@ -55,15 +79,13 @@ export async function startDesk(): Promise<void> {
   } catch {
     storageFailed.value = true;
   }
-  const last = remembered();
+  restoreBlank();
+  const last = remembered(LAST_OPEN);
   const known = conversations.value.some(({ id }) => id === last);
   await openConversation(known ? last! : blank.value.id);
 }
 
-export async function openConversation(id: string): Promise<void> {
-  openId.value = id;
-  remember(id);
-  messages.value = [];
+async function readMessages(id: string): Promise<void> {
   try {
     const list = await settle(await library.messagesOf(id));
     if (openId.value === id) messages.value = list;
@@ -72,11 +94,21 @@ export async function openConversation(id: string): Promise<void> {
   }
 }
 
+export async function openConversation(id: string): Promise<void> {
+  openId.value = id;
+  remember(LAST_OPEN, id);
+  messages.value = [];
+  await readMessages(id);
+}
+
 export function startConversation(): void {
-  blank.value = newConversation();
+  // Words not yet sent stay in the composer.
+  const { id, draft } = blank.value;
+  const used = conversations.value.some((each) => each.id === id);
+  blank.value = { ...newConversation(), draft: used ? "" : draft };
   openId.value = blank.value.id;
   messages.value = [];
-  remember(openId.value);
+  remember(LAST_OPEN, openId.value);
 }
 
 export function changeConversation(
@@ -85,14 +117,19 @@ export function changeConversation(
 ): void {
   const known = conversations.value.find((each) => each.id === id);
   if (!known) {
-    if (blank.value.id === id) blank.value = { ...blank.value, ...change };
+    if (blank.value.id !== id) return;
+    blank.value = { ...blank.value, ...change };
+    remember(BLANK, JSON.stringify(blank.value));
     return;
   }
   const next = { ...known, ...change };
   conversations.value = conversations.value.map((each) =>
     each.id === id ? next : each,
   );
-  void keep(library.saveConversation(next));
+  void keep(library.saveConversation(next)).then(() => {
+    // A draft belongs to the tab that it is written in.
+    if (Object.keys(change).some((field) => field !== "draft")) changed(id);
+  });
 }
 
 /** Adds messages to a conversation, which thereby enters the list. */
@@ -104,8 +141,10 @@ export async function say(
   if (
     blank.value.id === conversationId &&
     !conversations.value.some(({ id }) => id === conversationId)
-  )
+  ) {
     conversations.value = [blank.value, ...conversations.value];
+    forget(BLANK);
+  }
   const known = conversations.value.find(({ id }) => id === conversationId);
   const first = added.find(({ role }) => role === "user");
   changeConversation(conversationId, {
@@ -117,6 +156,7 @@ export async function say(
   if (openId.value === conversationId)
     messages.value = [...messages.value, ...added];
   await keep(library.saveMessages(...added));
+  changed(conversationId);
 }
 
 /** Replaces a message on the screen and in storage. */
@@ -125,11 +165,14 @@ export async function changeMessage(next: Message): Promise<void> {
     each.id === next.id ? next : each,
   );
   await keep(library.saveMessages(next));
+  changed(next.conversationId);
 }
 
 /** Keeps a reply that is still being written, without redrawing the list for it. */
-export const saveQuietly = (message: Message) =>
-  keep(library.saveMessages(message));
+export async function saveQuietly(message: Message): Promise<void> {
+  await keep(library.saveMessages(message));
+  changed(message.conversationId);
+}
 
 /** Removes a message and everything after it. */
 export async function cutFrom(messageId: string): Promise<void> {
@@ -138,26 +181,78 @@ export async function cutFrom(messageId: string): Promise<void> {
   const cut = messages.value.slice(at).map(({ id }) => id);
   messages.value = messages.value.slice(0, at);
   await keep(library.deleteMessages(cut));
+  changed(openId.value);
 }
 
 export async function removeConversation(id: string): Promise<void> {
   conversations.value = conversations.value.filter((each) => each.id !== id);
   if (openId.value === id) startConversation();
   await keep(library.deleteConversation(id));
+  changed(id);
 }
 
-function remembered(): string | null {
+/** Adds conversations that came from a file. */
+export async function addArchived(
+  archived: readonly Archived[],
+): Promise<void> {
+  conversations.value = [
+    ...archived.map(({ conversation }) => conversation),
+    ...conversations.value,
+  ];
+  for (const { conversation, messages } of archived) {
+    await keep(library.saveConversation(conversation));
+    await keep(library.saveMessages(...messages));
+    changed(conversation.id);
+  }
+}
+
+export async function archive(id: string): Promise<Archived | undefined> {
+  const conversation = conversations.value.find((each) => each.id === id);
+  if (!conversation) return undefined;
+  const list =
+    id === openId.value ? messages.value : await library.messagesOf(id);
+  return { conversation, messages: list };
+}
+
+/** Pinned first, then the latest. */
+export const shelf = computed(() =>
+  [...conversations.value].sort(
+    (a, b) => Number(b.pinned) - Number(a.pinned) || b.updatedAt - a.updatedAt,
+  ),
+);
+
+/** A new conversation that was being prepared when the page was last closed. */
+function restoreBlank(): void {
+  const text = remembered(BLANK);
+  if (!text) return;
   try {
-    return localStorage.getItem(LAST_OPEN);
+    blank.value = { ...newConversation(), ...JSON.parse(text) };
+  } catch {
+    forget(BLANK);
+  }
+}
+
+// Without localStorage the next visit opens an empty conversation.
+function remembered(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
   } catch {
     return null;
   }
 }
 
-function remember(id: string): void {
+function remember(key: string, value: string): void {
   try {
-    localStorage.setItem(LAST_OPEN, id);
+    localStorage.setItem(key, value);
   } catch {
-    // The next visit opens an empty conversation.
+    return;
+  }
+}
+
+function forget(key: string): void {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    return;
   }
 }

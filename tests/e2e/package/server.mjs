@@ -12,6 +12,10 @@ const TYPES = {
   ".json": "application/json",
   ".wasm": "application/wasm",
   ".gguf": "application/octet-stream",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+  ".webmanifest": "application/manifest+json",
 };
 
 /**
@@ -183,7 +187,9 @@ export class TestServer {
     }
     for (const [prefix, folder] of Object.entries(this.mounts)) {
       if (!path.startsWith(prefix)) continue;
-      const rest = normalize(path.slice(prefix.length));
+      const rest = normalize(
+        path.slice(prefix.length).replace(/(^|\/)$/, "$1index.html"),
+      );
       if (rest.startsWith("..")) return undefined;
       // A prefix without a slash at its end is one file.
       const name = prefix.endsWith("/") ? join(folder, rest) : folder;
