@@ -144,9 +144,14 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// A user's `text` with `guard` in everything that looks like a control token, for `encode_guarded`.
+    /// A user's `text` with `guard` in everything that is, or beside other text becomes, a control token.
     pub fn protect(&self, text: &str, guard: char) -> String {
-        self.guard.protect(text, guard)
+        self.guard.protect(text, guard, true)
+    }
+
+    /// As `protect`, for names and other words that a template compares: only whole control tokens are broken.
+    pub fn protect_word(&self, word: &str, guard: char) -> String {
+        self.guard.protect(word, guard, false)
     }
 
     /// The ids of a text in which `protect` has put guards: control tokens are parsed where no guard breaks them.
