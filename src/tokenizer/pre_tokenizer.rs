@@ -34,6 +34,8 @@ pub(super) struct PreTokenizer {
     pub split: Split,
     /// A word that is a piece is that piece, whatever the merges say.
     pub whole_words: bool,
+    /// Whether composed characters (é) are written as such before anything else: Unicode's form C.
+    pub nfc: bool,
     /// Whether BOS stands before a text if the file does not say.
     pub add_bos: bool,
 }
@@ -43,33 +45,23 @@ const fn row(names: &'static [&'static str], split: Split) -> PreTokenizer {
         names,
         split,
         whole_words: false,
+        nfc: false,
         add_bos: false,
     }
 }
 
 const TABLE: &[PreTokenizer] = &[
+    // "default" and a missing key: files older than the key, nearly all of them GPT-2's kin.
     row(
         &[
-            "gpt-2",
-            "default",
-            "mpt",
-            "olmo",
-            "phi-2",
-            "roberta-bpe",
-            "jais",
-            "jina-es",
-            "jina-de",
-            "jina-v1-en",
-            "jina-v2-code",
-            "jina-v2-es",
-            "jina-v2-de",
-            "gigachat",
-            "a.x-4.0",
-            "mellum",
-            "modern-bert",
+            "gpt-2", "default", "phi-2", "jais", "gigachat", "a.x-4.0", "mellum",
         ],
         Split::Gpt2,
     ),
+    PreTokenizer {
+        nfc: true,
+        ..row(&["olmo", "mpt"], Split::Gpt2)
+    },
     row(
         &[
             "smollm",
@@ -83,30 +75,29 @@ const TABLE: &[PreTokenizer] = &[
         Split::DigitsGpt2,
     ),
     PreTokenizer {
-        names: &[
-            "llama-bpe",
-            "llama3",
-            "llama-v3",
-            "lfm2",
-            "falcon3",
-            "falcon-h1",
-            "pixtral",
-            "midm-2.0",
-        ],
-        split: Split::Cl100k,
         whole_words: true,
         add_bos: true,
+        ..row(
+            &[
+                "llama-bpe",
+                "llama3",
+                "llama-v3",
+                "lfm2",
+                "falcon3",
+                "falcon-h1",
+                "pixtral",
+                "midm-2.0",
+            ],
+            Split::Cl100k,
+        )
     },
     row(&["dbrx", "smaug-bpe", "chatglm-bpe", "glm4"], Split::Cl100k),
+    PreTokenizer {
+        nfc: true,
+        ..row(&["qwen2", "deepseek-r1-qwen"], Split::Cl100kDigits)
+    },
     row(
-        &[
-            "qwen2",
-            "deepseek-r1-qwen",
-            "stablelm2",
-            "hunyuan",
-            "megrez",
-            "kormo",
-        ],
+        &["stablelm2", "hunyuan", "megrez", "kormo"],
         Split::Cl100kDigits,
     ),
     row(&["gpt-4o", "llama4"], Split::O200k),
