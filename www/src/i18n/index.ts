@@ -10,8 +10,18 @@ export type Language = keyof typeof languages;
 
 export const language = signal<Language>("en");
 
+type Paths<T> = {
+  [K in keyof T & string]: T[K] extends string
+    ? K extends `${infer Base}_${"one" | "other"}`
+      ? Base
+      : K
+    : `${K}.${Paths<T[K]>}`;
+}[keyof T & string];
+/** Every phrase there is, by its path in en.json; a phrase that is not there does not compile. */
+export type Phrase = Paths<typeof en>;
+
 /** Reading the signal makes every component that shows words follow the language. */
-export function t(key: string, values?: Record<string, unknown>): string {
+export function t(key: Phrase, values?: Record<string, unknown>): string {
   void language.value;
   return values ? i18next.t(key, values) : i18next.t(key);
 }

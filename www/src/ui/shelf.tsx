@@ -146,9 +146,7 @@ function Files() {
         ref={picker}
         type="file"
         accept=".json,application/json"
-        class="visually-hidden"
-        tabIndex={-1}
-        aria-label={t("shelf.import")}
+        hidden
         onChange={(event) => {
           const file = event.currentTarget.files?.[0];
           if (file) void read(file);
