@@ -253,11 +253,11 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
   const { threads = 1, contextLength } = options;
   if (
     threads !== "auto" &&
-    !(Number.isInteger(threads) && threads >= 1 && threads <= 64)
+    !(Number.isInteger(threads) && threads >= 1 && threads <= 16)
   ) {
     throw new SmidgenError(
       "bad_argument",
-      `threads is ${String(threads)}, expected a whole number from 1 to 64 or "auto"`,
+      `threads is ${String(threads)}, expected a whole number from 1 to 16 or "auto"`,
     );
   }
   if (

@@ -97,7 +97,13 @@ impl Engine {
 
     fn prompt_ids(&self, request: &Request) -> Result<Vec<u32>> {
         if let Some(messages) = &request.messages {
-            return Ok(self.template.render(&self.tokenizer, messages, &RenderOptions::default())?.ids);
+            let options = RenderOptions {
+                tools: request.tools.clone(),
+                now: request.now,
+                variables: request.template_variables.clone(),
+                ..RenderOptions::default()
+            };
+            return Ok(self.template.render(&self.tokenizer, messages, &options)?.ids);
         }
         let mut ids = match &request.prompt {
             Some(text) => {

@@ -13,6 +13,12 @@ use crate::sampler::Params;
 pub struct Request {
     /// A conversation, rendered by the model's template.
     pub messages: Option<Vec<Message>>,
+    /// Tools that the template may describe, in OpenAI's form.
+    pub tools: Option<serde_json::Value>,
+    /// Further variables of the template.
+    pub template_variables: serde_json::Map<String, serde_json::Value>,
+    /// Local time as seconds since 1970, for templates that write a date.
+    pub now: Option<i64>,
     /// Raw text, in which control tokens are read as such.
     pub prompt: Option<String>,
     /// Token ids as they are.

@@ -260,6 +260,24 @@ describe("models on the device", LIMIT, () => {
     }
   });
 
+  test("a frozen tab that holds the download does not hold up the others", async (context) => {
+    const { server, browser, page } = await stage(context);
+    const frozen = await visit(browser, server);
+    await frozen.evaluate((path) => {
+      // What a tab looks like whose timers have stopped: it has the lock and says nothing.
+      const name = `smidgen:${new URL(path, location).href}`;
+      navigator.locks.request(name, () => new Promise(() => {}));
+    }, MODEL_PATH);
+    const loaded = await loadModel(page);
+    assert.deepEqual(
+      loaded.warnings.map(({ code }) => code),
+      ["storage_busy"],
+    );
+    assert.equal(loaded.info.cached, false);
+    assert.ok((await page.evaluate(answer)).text.length > 0);
+    assert.deepEqual(await page.evaluate(() => Smidgen.models.list()), []);
+  });
+
   test("a file of the user's is kept too, and cache: false keeps nothing", async (context) => {
     const { server, page } = await stage(context);
     const handle = await page.evaluateHandle(() => {

@@ -210,9 +210,9 @@ fn wasm(options: &Options) -> Result<()> {
             .env("PATH", &path)
             .env("CHROMEDRIVER", &driver);
         tests.args(["test", "--headless", "--chrome", "--mode", "no-install"]);
-        // The profile that ships, so that the very code that ships is tested.
+        // The profile that ships, so that the very code that ships is tested; and no native test (see Cargo.toml).
         tests
-            .args(["--", "--profile", "wasm", "--test", "wasm"])
+            .args(["--", "--profile", "wasm", "--no-default-features", "--test", "wasm"])
             .args(flavour.cargo_arguments());
         build::flavoured(&mut tests, &flavour);
         full(&mut tests, options);

@@ -39,7 +39,10 @@ async function load(source, options = {}) {
   const warnings = [];
   const llm = await Smidgen.load(source, {
     ...options,
-    onProgress: (entry) => progress.push(entry),
+    onProgress: (entry) => {
+      progress.push(entry);
+      options.onProgress?.(entry);
+    },
     onWarning: (entry) => warnings.push(entry),
   });
   window.llm = llm;

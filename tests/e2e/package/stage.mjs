@@ -16,8 +16,8 @@ export const MODEL =
 export const MODEL_PATH = "/models/model.gguf";
 export const MODEL_BYTES = (await stat(MODEL)).size;
 
-/** Every test may have its model from the network, and none may take for ever. */
-export const LIMIT = { timeout: 240_000 };
+/** Every test may have its model from the network, and no suite may take for ever. */
+export const LIMIT = { timeout: 900_000 };
 
 /** A server of the package, its test page and the model. */
 export async function serve(options = {}) {

@@ -11,14 +11,16 @@ import { Smidgen } from "/pkg/index.js";
  * @property {number} temperature
  * @property {string} [flavour]
  * @property {number} [threads]
+ * @property {number} [contextLength]
  */
 
 /** @param {Run} run */
 async function chat(run) {
-  const { flavour, threads } = run;
+  const { flavour, threads, contextLength } = run;
   const llm = await Smidgen.load(new URL(run.model, location.href), {
     ...(flavour && { flavour }),
     ...(threads && { threads }),
+    ...(contextLength && { contextLength }),
     onProgress: (progress) => emit({ type: "progress", ...progress }),
   });
   emit({ type: "loaded", info: llm.info });
