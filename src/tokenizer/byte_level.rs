@@ -6,8 +6,6 @@ use super::pre_tokenizer::{self, PreTokenizer};
 use super::vocabulary::{Kind, Vocabulary};
 use crate::error::Result;
 use crate::format::Metadata;
-use std::borrow::Cow;
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 pub(super) struct ByteLevel {
     pre_tokenizer: &'static PreTokenizer,
@@ -22,14 +20,6 @@ pub(super) struct Scratch {
     split: pre_tokenizer::Scratch,
     merge: bpe::Scratch,
     spelled: String,
-}
-
-/// Unicode's form C; nearly all text has it already.
-fn compose(text: &str) -> Cow<'_, str> {
-    match is_nfc_quick(text.chars()) {
-        IsNormalized::Yes => Cow::Borrowed(text),
-        _ => Cow::Owned(text.nfc().collect()),
-    }
 }
 
 impl ByteLevel {
@@ -59,8 +49,6 @@ impl ByteLevel {
             merge,
             spelled,
         } = scratch;
-        let composed = self.pre_tokenizer.nfc.then(|| compose(text));
-        let text = composed.as_deref().unwrap_or(text);
         self.pre_tokenizer.split.words(text, split, |word| {
             if self.pre_tokenizer.whole_words {
                 spelled.clear();

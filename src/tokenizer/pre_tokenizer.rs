@@ -1,6 +1,8 @@
 //! Pre-tokenizers: how text falls into words before byte-pair encoding. A new name is one row of the table.
 //!
 //! The rows follow the `tokenizer.json` files of the models; `bitcannon` is the splitter of the `tokenizers` project.
+//! Some of those files (Qwen, OLMo) bring text into Unicode's form C first. That is left to the caller: the tables
+//! would be an eighth of the whole engine, and text as people type it is in form C already.
 
 use crate::error::{Error, Result};
 use bitcannon::Span;
@@ -34,8 +36,6 @@ pub(super) struct PreTokenizer {
     pub split: Split,
     /// A word that is a piece is that piece, whatever the merges say.
     pub whole_words: bool,
-    /// Whether composed characters (é) are written as such before anything else: Unicode's form C.
-    pub nfc: bool,
     /// Whether BOS stands before a text if the file does not say.
     pub add_bos: bool,
 }
@@ -45,7 +45,6 @@ const fn row(names: &'static [&'static str], split: Split) -> PreTokenizer {
         names,
         split,
         whole_words: false,
-        nfc: false,
         add_bos: false,
     }
 }
@@ -54,14 +53,10 @@ const TABLE: &[PreTokenizer] = &[
     // "default" and a missing key: files older than the key, nearly all of them GPT-2's kin.
     row(
         &[
-            "gpt-2", "default", "phi-2", "jais", "gigachat", "a.x-4.0", "mellum",
+            "gpt-2", "default", "phi-2", "olmo", "mpt", "jais", "gigachat", "a.x-4.0", "mellum",
         ],
         Split::Gpt2,
     ),
-    PreTokenizer {
-        nfc: true,
-        ..row(&["olmo", "mpt"], Split::Gpt2)
-    },
     row(
         &[
             "smollm",
@@ -92,12 +87,15 @@ const TABLE: &[PreTokenizer] = &[
         )
     },
     row(&["dbrx", "smaug-bpe", "chatglm-bpe", "glm4"], Split::Cl100k),
-    PreTokenizer {
-        nfc: true,
-        ..row(&["qwen2", "deepseek-r1-qwen"], Split::Cl100kDigits)
-    },
     row(
-        &["stablelm2", "hunyuan", "megrez", "kormo"],
+        &[
+            "qwen2",
+            "deepseek-r1-qwen",
+            "stablelm2",
+            "hunyuan",
+            "megrez",
+            "kormo",
+        ],
         Split::Cl100kDigits,
     ),
     row(&["gpt-4o", "llama4"], Split::O200k),
