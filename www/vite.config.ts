@@ -2,6 +2,19 @@
 import { defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
 
+/** `…/wasm/<flavour>/smidgen_bg.wasm` keeps its flavour in its name: the service worker keeps one flavour (sw.ts). */
+function assetFileNames({
+  originalFileNames,
+}: {
+  originalFileNames: string[];
+}) {
+  for (const name of originalFileNames) {
+    const flavour = /\/wasm\/([\w-]+)\/[^/]+\.wasm$/.exec(name)?.[1];
+    if (flavour) return `assets/smidgen-${flavour}.[hash][extname]`;
+  }
+  return "assets/[name]-[hash][extname]";
+}
+
 export default defineConfig({
   base: "./",
   build: {
@@ -11,7 +24,10 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  worker: { format: "es" },
+  worker: {
+    format: "es",
+    rolldownOptions: { output: { assetFileNames } },
+  },
   server: { fs: { allow: [".."] } },
   plugins: [
     VitePWA({

@@ -153,29 +153,45 @@ impl Template {
             }
         }
         let piece = |id: Option<u32>| id.and_then(|id| tokenizer.piece(id)).unwrap_or_default();
-        let given = json!({
+        let mut given = json!({
             "messages": messages,
             "tools": options.tools,
             "variables": options.variables,
         });
         let mut texts = vec![self.source.as_str()];
         collect_texts(&given, &mut texts);
-        let guard = free_guard(texts.iter().copied()).ok_or_else(|| Error::BadArgument {
+        let guard = free_guard(texts.iter().copied());
+        let guard = guard.ok_or_else(|| Error::BadArgument {
             name: "messages".into(),
             found: "every noncharacter from U+FDD0 to U+FDEF".into(),
             expected: "text without noncharacters".into(),
         })?;
 
-        let Json::Object(protected) = protect(given, tokenizer, guard) else {
-            unreachable!("an object stays an object");
-        };
+        let word = |value| protect_words(value, tokenizer, guard);
+        let text = |text: &str| tokenizer.protect(text, guard);
         let mut context = Map::new();
-        for (key, value) in protected {
-            match (key.as_str(), value) {
-                ("variables", Json::Object(variables)) => context.extend(variables),
-                (_, value) => drop(context.insert(key, value)),
-            }
+        if let Json::Object(variables) = word(given["variables"].take()) {
+            context.extend(variables);
         }
+        context.insert("tools".into(), word(given["tools"].take()));
+        let messages = messages.iter().map(|message| {
+            let guarded = Message {
+                role: message.role.clone(),
+                content: text(&message.content),
+                reasoning_content: message.reasoning_content.as_deref().map(text),
+                tool_calls: message.tool_calls.clone().map(word),
+                tool_call_id: message
+                    .tool_call_id
+                    .as_ref()
+                    .map(|id| tokenizer.protect_word(id, guard)),
+                name: message
+                    .name
+                    .as_ref()
+                    .map(|name| tokenizer.protect_word(name, guard)),
+            };
+            json!(guarded)
+        });
+        context.insert("messages".into(), messages.collect());
         context.extend([
             ("documents".into(), Json::Null),
             ("bos_token".into(), piece(tokenizer.bos()).into()),
@@ -210,19 +226,21 @@ fn collect_texts<'a>(value: &'a Json, texts: &mut Vec<&'a str>) {
     }
 }
 
-/// Puts guards into every string of a value, keys included.
-fn protect(value: Json, tokenizer: &Tokenizer, guard: char) -> Json {
+/// Breaks control tokens in every string of a value, keys included.
+fn protect_words(value: Json, tokenizer: &Tokenizer, guard: char) -> Json {
     match value {
-        Json::String(text) => tokenizer.protect(&text, guard).into(),
-        Json::Array(values) => values
-            .into_iter()
-            .map(|value| protect(value, tokenizer, guard))
-            .collect(),
+        Json::String(text) => tokenizer.protect_word(&text, guard).into(),
+        Json::Array(values) => {
+            let values = values.into_iter();
+            values
+                .map(|value| protect_words(value, tokenizer, guard))
+                .collect()
+        }
         Json::Object(map) => map
             .into_iter()
             .map(|(key, value)| {
-                let key = tokenizer.protect(&key, guard);
-                (key, protect(value, tokenizer, guard))
+                let key = tokenizer.protect_word(&key, guard);
+                (key, protect_words(value, tokenizer, guard))
             })
             .collect(),
         other => other,

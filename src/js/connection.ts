@@ -27,7 +27,7 @@ export class Connection {
     // This exact form is what bundlers look for.
     this.#worker = new Worker(new URL("./worker.js", import.meta.url), {
       type: "module",
-      name: "smidgen",
+      name: "smidgen-engine",
     });
     this.#worker.onmessage = (message: MessageEvent<ToPage>) =>
       this.#receive(message.data);

@@ -48,6 +48,8 @@ export class Download {
       if (answer && continues(answer, resume.offset, resume.validators)) {
         return new Download(url, options, answer, resume.offset);
       }
+      // The whole file instead of a part: what is wanted now.
+      if (answer?.status === 200) return new Download(url, options, answer, 0);
       await answer?.body?.cancel().catch(() => {});
     }
     const answer = await request(url, options);

@@ -22,10 +22,12 @@ import type {
   Warning,
 } from "./types.ts";
 
-const UNLOADED = new SmidgenError(
-  "unloaded",
-  "this model was unloaded; load it again to use it",
-);
+function unloaded(): SmidgenError {
+  return new SmidgenError(
+    "unloaded",
+    "this model was unloaded; load it again to use it",
+  );
+}
 
 /** A loaded model. Made by `Smidgen.load`. */
 export class Llm {
@@ -159,7 +161,7 @@ export class Llm {
     if (this.#unloaded) return;
     this.#unloaded = true;
     const connection = await this.#connection.catch(() => undefined);
-    connection?.close(UNLOADED);
+    connection?.close(unloaded());
   }
 
   /** One call on the living worker; a call that only waited while another broke the worker is made again. */
@@ -174,18 +176,14 @@ export class Llm {
       try {
         return await connection.call(name, input, options);
       } catch (error) {
-        const again =
-          error instanceof SmidgenError &&
-          error.code === WORKER_REPLACED &&
-          !this.#unloaded;
-        if (!again) throw error;
+        if ((error as SmidgenError).code !== WORKER_REPLACED) throw error;
       }
     }
   }
 
   async #alive(): Promise<Connection> {
     for (;;) {
-      if (this.#unloaded) throw UNLOADED;
+      if (this.#unloaded) throw unloaded();
       const held = this.#connection;
       const connection = await held.catch(() => undefined);
       if (connection?.open) return connection;
@@ -202,10 +200,10 @@ export class Llm {
     try {
       await connection.call("load", this.#request);
     } catch (error) {
-      connection.close(UNLOADED);
+      connection.close(unloaded());
       throw error;
     }
-    if (this.#unloaded) connection.close(UNLOADED);
+    if (this.#unloaded) connection.close(unloaded());
     return connection;
   }
 }
@@ -235,8 +233,8 @@ export async function load(
   } catch (error) {
     // An aborted download first puts away what has arrived, so that the next load goes on from there.
     if (options.signal?.aborted)
-      setTimeout(() => connection.close(UNLOADED), 2000);
-    else connection.close(UNLOADED);
+      setTimeout(() => connection.close(unloaded()), 2000);
+    else connection.close(unloaded());
     throw error;
   }
   const { info, id, storage, fromCache, cached } = result;
@@ -255,11 +253,11 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
   const { threads = 1, contextLength } = options;
   if (
     threads !== "auto" &&
-    !(Number.isInteger(threads) && threads >= 1 && threads <= 64)
+    !(Number.isInteger(threads) && threads >= 1 && threads <= 16)
   ) {
     throw new SmidgenError(
       "bad_argument",
-      `threads is ${String(threads)}, expected a whole number from 1 to 64 or "auto"`,
+      `threads is ${String(threads)}, expected a whole number from 1 to 16 or "auto"`,
     );
   }
   if (

@@ -175,7 +175,7 @@ async function startThreads(spec: {
       Array.from({ length: count }, (_, index) => {
         const worker = new Worker(new URL("./thread.js", import.meta.url), {
           type: "module",
-          name: `smidgen-${index + 1}`,
+          name: `smidgen-thread-${index + 1}`,
         });
         workers.push(worker);
         return threadReady(worker, { glue, module, memory, index: index + 1 });

@@ -26,7 +26,8 @@ export interface LoadContext {
   source: WireSource;
   /** Undefined where nothing is to be, or can be, kept. */
   storage: StorageBackEnd | undefined;
-  newLoader(): Loader;
+  /** Resolves once the engine has been started, which goes on while the first bytes are fetched. */
+  newLoader(): Promise<Loader>;
   signal: AbortSignal;
   progress(progress: LoadProgress): void;
   warn(warning: Warning): void;
@@ -95,14 +96,14 @@ class Feed {
     this.#context = context;
     this.#phase = phase;
     this.#hash = hashed ? new StreamHash() : undefined;
-    this.#loader = context.newLoader();
   }
 
   async push(bytes: Uint8Array): Promise<void> {
+    this.#loader ??= await this.#context.newLoader();
     for (let at = 0; at < bytes.length; at += PUSH_BYTES) {
       this.#context.signal.throwIfAborted();
       const piece = bytes.subarray(at, at + PUSH_BYTES);
-      this.#loader!.push(piece);
+      this.#loader.push(piece);
       this.#hash?.update(piece);
       this.loadedBytes += piece.length;
       this.#tell();
@@ -111,7 +112,7 @@ class Feed {
   }
 
   /** Refuses a file whose SHA-256 is not `sha256`, where one was wanted. */
-  finish(sha256?: string): Engine {
+  async finish(sha256?: string): Promise<Engine> {
     const found = this.#hash?.digest();
     if (sha256 !== undefined && found !== undefined && found !== sha256) {
       throw new SmidgenError(
@@ -122,7 +123,7 @@ class Feed {
     }
     this.#toldAt = 0;
     this.#tell();
-    const loader = this.#loader!;
+    const loader = this.#loader ?? (await this.#context.newLoader());
     // finish() consumes the loader, whether it succeeds or not.
     this.#loader = undefined;
     return loader.finish();
@@ -169,7 +170,7 @@ async function fromStorage(
   feed.totalBytes = record.totalBytes;
   try {
     for await (const chunk of readFile(storage, record)) await feed.push(chunk);
-    const engine = feed.finish(sha256);
+    const engine = await feed.finish(sha256);
     // Not worth waiting for, nor failing for.
     storage.touch(id, Date.now()).catch(() => {});
     return { engine, id, fromCache: true, cached: true };
@@ -221,7 +222,7 @@ async function fromNetwork(
       await feed.push(bytes);
       await keeper.write(bytes);
     }
-    const engine = feed.finish(sha256);
+    const engine = await feed.finish(sha256);
     const cached = await keeper.commit(feed.loadedBytes, sha256);
     return { engine, id: url, fromCache: false, cached };
   } catch (error) {
@@ -264,7 +265,7 @@ async function fromBlob(
       await feed.push(piece);
       await keeper.write(piece);
     }
-    const engine = feed.finish();
+    const engine = await feed.finish();
     const cached = await keeper.commit(blob.size);
     return { engine, id, fromCache: false, cached };
   } catch (error) {

@@ -75,17 +75,17 @@ async function load(
 ): Promise<LoadResult> {
   const warn = (warning: { code: string; message: string }) =>
     event({ type: "warning", warning });
-  // The engine and the storage come up at the same time.
-  const [started, storage] = await Promise.all([
-    start({
-      flavour: request.flavour,
-      threads: request.threads,
-      wasmBase: request.wasmBase,
-      signal,
-      warn,
-    }),
-    storageFor(request.cache, request.storage, warn),
-  ]);
+  // The engine comes up while the first bytes are on their way.
+  const starting = start({
+    flavour: request.flavour,
+    threads: request.threads,
+    wasmBase: request.wasmBase,
+    signal,
+    warn,
+  });
+  // Its failure is met where its loader is asked for.
+  starting.catch(() => {});
+  const storage = await storageFor(request.cache, request.storage, warn);
   const { contextLength } = request;
   const options = JSON.stringify(
     contextLength === undefined ? {} : { contextLength },
@@ -93,7 +93,7 @@ async function load(
   const model = await loadModel({
     source: request.source,
     storage,
-    newLoader: () => new started.glue.Loader(options),
+    newLoader: async () => new (await starting).glue.Loader(options),
     signal,
     progress: (progress) => event({ type: "progress", progress }),
     warn,
@@ -101,7 +101,7 @@ async function load(
   engine = model.engine;
   return {
     id: model.id,
-    info: settle(engine, started),
+    info: settle(engine, await starting),
     storage: storage?.kind,
     fromCache: model.fromCache,
     cached: model.cached,

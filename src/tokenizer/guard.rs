@@ -42,7 +42,8 @@ impl Guard {
     }
 
     /// `text` with guards in it: one inside each look-alike, two before each control token of one character.
-    pub fn protect(&self, text: &str, guard: char) -> String {
+    /// With `ends`, also where the text could be a part of one that what stands beside it completes.
+    pub fn protect(&self, text: &str, guard: char, ends: bool) -> String {
         let lower = text.to_ascii_lowercase();
         let mut breaks = Vec::new();
         for (at, c) in lower.char_indices() {
@@ -50,8 +51,30 @@ impl Guard {
                 breaks.push(at + c.len_utf8());
             }
         }
-        // Templates trim, and write their own text right before and behind.
-        for whole in [lower.as_str(), lower.trim_end()] {
+        if ends {
+            self.break_ends(&lower, &mut breaks);
+        }
+        breaks.sort_unstable();
+        breaks.dedup();
+
+        let mut out = String::with_capacity(text.len() + breaks.len() * guard.len_utf8());
+        let mut breaks = breaks.into_iter().peekable();
+        for (at, c) in text.char_indices() {
+            if breaks.next_if_eq(&at).is_some() {
+                out.push(guard);
+            }
+            if self.short.contains(&c) {
+                out.extend([guard, guard]);
+            }
+            out.push(c);
+        }
+        out.extend(breaks.map(|_| guard));
+        out
+    }
+
+    /// Templates trim, and write their own text right before and behind.
+    fn break_ends(&self, lower: &str, breaks: &mut Vec<usize>) {
+        for whole in [lower, lower.trim_end()] {
             for piece in &self.long {
                 let proper = piece.char_indices().skip(1).map(|(end, _)| &piece[..end]);
                 for head in proper.filter(|head| whole.ends_with(head)) {
@@ -75,22 +98,6 @@ impl Guard {
                 breaks.push(start);
             }
         }
-        breaks.sort_unstable();
-        breaks.dedup();
-
-        let mut out = String::with_capacity(text.len() + breaks.len() * guard.len_utf8());
-        let mut breaks = breaks.into_iter().peekable();
-        for (at, c) in text.char_indices() {
-            if breaks.next_if_eq(&at).is_some() {
-                out.push(guard);
-            }
-            if self.short.contains(&c) {
-                out.extend([guard, guard]);
-            }
-            out.push(c);
-        }
-        out.extend(breaks.map(|_| guard));
-        out
     }
 
     fn starts_marker(&self, lower: &str) -> bool {

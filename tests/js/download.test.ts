@@ -128,6 +128,7 @@ for (const [what, change] of Object.entries({
       },
     });
     assert.equal(download.startOffset, 0);
+    assert.ok(server.log.length <= 2);
     const expected = server.files.get(PATH)!.body as Uint8Array;
     assert.equal(digest(await readAll(download)), digest(expected));
   });

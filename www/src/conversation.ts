@@ -40,6 +40,20 @@ export interface Sampling {
   seed?: number;
 }
 
+/** What the engine accepts, and the steps that make sense by hand. */
+export const SAMPLING_LIMITS: Record<
+  keyof Sampling,
+  { min: number; max: number; step: number }
+> = {
+  temperature: { min: 0, max: 2, step: 0.05 },
+  topP: { min: 0, max: 1, step: 0.01 },
+  topK: { min: 0, max: 1000, step: 1 },
+  minP: { min: 0, max: 1, step: 0.01 },
+  repetitionPenalty: { min: 1, max: 2, step: 0.01 },
+  maxTokens: { min: 1, max: 1_000_000, step: 1 },
+  seed: { min: 0, max: 0xffff_ffff, step: 1 },
+};
+
 export interface Conversation {
   id: string;
   /** Empty until the first message names it. */

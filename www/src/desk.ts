@@ -6,14 +6,16 @@ import {
   newConversation,
   titleFrom,
 } from "./conversation";
+import type { Archived } from "./archive";
 import * as library from "./library";
+import { read, write } from "./remember";
 
 export const conversations = signal<Conversation[]>([]);
-export const openId = signal("");
 export const messages = signal<Message[]>([]);
 
 /** Not yet in the list: a conversation is kept from its first message on. */
 const blank = signal<Conversation>(newConversation());
+export const openId = signal(blank.value.id);
 
 export const open = computed<Conversation>(
   () =>
@@ -21,6 +23,29 @@ export const open = computed<Conversation>(
 );
 
 const LAST_OPEN = "smidgen:conversation";
+const BLANK = "smidgen:blank";
+
+/** Other tabs show the same desk. */
+const channel =
+  typeof BroadcastChannel === "function"
+    ? new BroadcastChannel("smidgen-desk")
+    : undefined;
+const changed = (conversationId: string) =>
+  channel?.postMessage(conversationId);
+
+async function follow(conversationId: string): Promise<void> {
+  const draft = open.peek().draft;
+  const list = await library.allConversations();
+  conversations.value = list.map((each) =>
+    each.id === openId.peek() ? { ...each, draft } : each,
+  );
+  if (conversationId !== openId.peek()) return;
+  if (!list.some(({ id }) => id === conversationId)) startConversation();
+  else await readMessages(conversationId);
+}
+if (channel)
+  channel.onmessage = ({ data }) =>
+    void follow(String(data)).catch(() => undefined);
 
 /** Storage that fails (full, switched off) must not cost the conversation on the screen. */
 export const storageFailed = signal(false);
@@ -49,21 +74,26 @@ async function settle(list: Message[]): Promise<Message[]> {
 /** Held by the tab that writes this reply. */
 export const replyLock = (messageId: string) => `smidgen:reply:${messageId}`;
 
+/** Reads what is kept. Whoever was faster than the storage keeps what they have begun. */
 export async function startDesk(): Promise<void> {
+  restoreBlank();
+  const untouched = openId.value;
+  let kept: Conversation[] = [];
   try {
-    conversations.value = await library.allConversations();
+    kept = await library.allConversations();
   } catch {
     storageFailed.value = true;
   }
-  const last = remembered();
-  const known = conversations.value.some(({ id }) => id === last);
-  await openConversation(known ? last! : blank.value.id);
+  const begun = conversations.value.filter(
+    ({ id }) => !kept.some((each) => each.id === id),
+  );
+  conversations.value = [...begun, ...kept];
+  const last = read(LAST_OPEN);
+  if (openId.value !== untouched || messages.value.length > 0) return;
+  if (kept.some(({ id }) => id === last)) await openConversation(last!);
 }
 
-export async function openConversation(id: string): Promise<void> {
-  openId.value = id;
-  remember(id);
-  messages.value = [];
+async function readMessages(id: string): Promise<void> {
   try {
     const list = await settle(await library.messagesOf(id));
     if (openId.value === id) messages.value = list;
@@ -72,11 +102,21 @@ export async function openConversation(id: string): Promise<void> {
   }
 }
 
+export async function openConversation(id: string): Promise<void> {
+  openId.value = id;
+  write(LAST_OPEN, id);
+  messages.value = [];
+  await readMessages(id);
+}
+
 export function startConversation(): void {
-  blank.value = newConversation();
+  // Words not yet sent stay in the composer.
+  const { id, draft } = blank.value;
+  const used = conversations.value.some((each) => each.id === id);
+  blank.value = { ...newConversation(), draft: used ? "" : draft };
   openId.value = blank.value.id;
   messages.value = [];
-  remember(openId.value);
+  write(LAST_OPEN, openId.value);
 }
 
 export function changeConversation(
@@ -85,14 +125,19 @@ export function changeConversation(
 ): void {
   const known = conversations.value.find((each) => each.id === id);
   if (!known) {
-    if (blank.value.id === id) blank.value = { ...blank.value, ...change };
+    if (blank.value.id !== id) return;
+    blank.value = { ...blank.value, ...change };
+    write(BLANK, JSON.stringify(blank.value));
     return;
   }
   const next = { ...known, ...change };
   conversations.value = conversations.value.map((each) =>
     each.id === id ? next : each,
   );
-  void keep(library.saveConversation(next));
+  void keep(library.saveConversation(next)).then(() => {
+    // A draft belongs to the tab that it is written in.
+    if (Object.keys(change).some((field) => field !== "draft")) changed(id);
+  });
 }
 
 /** Adds messages to a conversation, which thereby enters the list. */
@@ -104,8 +149,10 @@ export async function say(
   if (
     blank.value.id === conversationId &&
     !conversations.value.some(({ id }) => id === conversationId)
-  )
+  ) {
     conversations.value = [blank.value, ...conversations.value];
+    write(BLANK, undefined);
+  }
   const known = conversations.value.find(({ id }) => id === conversationId);
   const first = added.find(({ role }) => role === "user");
   changeConversation(conversationId, {
@@ -117,6 +164,7 @@ export async function say(
   if (openId.value === conversationId)
     messages.value = [...messages.value, ...added];
   await keep(library.saveMessages(...added));
+  changed(conversationId);
 }
 
 /** Replaces a message on the screen and in storage. */
@@ -125,11 +173,14 @@ export async function changeMessage(next: Message): Promise<void> {
     each.id === next.id ? next : each,
   );
   await keep(library.saveMessages(next));
+  changed(next.conversationId);
 }
 
 /** Keeps a reply that is still being written, without redrawing the list for it. */
-export const saveQuietly = (message: Message) =>
-  keep(library.saveMessages(message));
+export async function saveQuietly(message: Message): Promise<void> {
+  await keep(library.saveMessages(message));
+  changed(message.conversationId);
+}
 
 /** Removes a message and everything after it. */
 export async function cutFrom(messageId: string): Promise<void> {
@@ -138,26 +189,54 @@ export async function cutFrom(messageId: string): Promise<void> {
   const cut = messages.value.slice(at).map(({ id }) => id);
   messages.value = messages.value.slice(0, at);
   await keep(library.deleteMessages(cut));
+  changed(openId.value);
 }
 
 export async function removeConversation(id: string): Promise<void> {
   conversations.value = conversations.value.filter((each) => each.id !== id);
   if (openId.value === id) startConversation();
   await keep(library.deleteConversation(id));
+  changed(id);
 }
 
-function remembered(): string | null {
-  try {
-    return localStorage.getItem(LAST_OPEN);
-  } catch {
-    return null;
+/** Adds conversations that came from a file. */
+export async function addArchived(
+  archived: readonly Archived[],
+): Promise<void> {
+  conversations.value = [
+    ...archived.map(({ conversation }) => conversation),
+    ...conversations.value,
+  ];
+  for (const { conversation, messages } of archived) {
+    await keep(library.saveConversation(conversation));
+    await keep(library.saveMessages(...messages));
+    changed(conversation.id);
   }
 }
 
-function remember(id: string): void {
+export async function archive(id: string): Promise<Archived | undefined> {
+  const conversation = conversations.value.find((each) => each.id === id);
+  if (!conversation) return undefined;
+  const list =
+    id === openId.value ? messages.value : await library.messagesOf(id);
+  return { conversation, messages: list };
+}
+
+/** Pinned first, then the latest. */
+export const shelf = computed(() =>
+  [...conversations.value].sort(
+    (a, b) => Number(b.pinned) - Number(a.pinned) || b.updatedAt - a.updatedAt,
+  ),
+);
+
+/** A new conversation that was being prepared when the page was last closed. */
+function restoreBlank(): void {
+  const text = read(BLANK);
+  if (!text) return;
   try {
-    localStorage.setItem(LAST_OPEN, id);
+    blank.value = { ...newConversation(), ...JSON.parse(text) };
+    openId.value = blank.value.id;
   } catch {
-    // The next visit opens an empty conversation.
+    write(BLANK, undefined);
   }
 }

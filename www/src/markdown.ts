@@ -33,9 +33,9 @@ const marked = new Marked({
     link({ href, tokens }) {
       return link(href, this.parser.parseInline(tokens));
     },
-    // The page's own headings end at level 3.
+    // A message's own heading is of level 2.
     heading({ depth, tokens }) {
-      const level = Math.min(6, depth + 3);
+      const level = Math.min(6, depth + 2);
       return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
     },
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
@@ -45,7 +45,7 @@ const marked = new Marked({
 const CLEAN = {
   ALLOWED_TAGS: [
     ...["p", "br", "hr", "strong", "em", "del", "code", "pre", "a"],
-    ...["ul", "ol", "li", "blockquote", "h4", "h5", "h6"],
+    ...["ul", "ol", "li", "blockquote", "h3", "h4", "h5", "h6"],
     ...["table", "thead", "tbody", "tr", "th", "td"],
   ],
   ALLOWED_ATTR: ["href", "target", "rel", "start", "align"],
@@ -67,8 +67,19 @@ function html(token: Token, links: TokensList["links"]): string {
   return result;
 }
 
+/** Undefined where the text is better shown as it is. */
 export function blocks(text: string): Block[] | undefined {
   if (text.length > LONGEST) return undefined;
+  try {
+    return parsed(text);
+  } catch (error) {
+    // Nesting beyond the parser's stack: nobody reads that as Markdown.
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function parsed(text: string): Block[] {
   const tokens = marked.lexer(text);
   return tokens
     .filter(({ type }) => type !== "space" && type !== "def")

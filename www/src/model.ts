@@ -4,6 +4,7 @@ import type { LoadProgress, Smidgen, StoredModel } from "smidgen";
 import { announce } from "./announcer";
 import { percent, t } from "./i18n";
 import { type Problem, problemFrom } from "./problem";
+import { read, write } from "./remember";
 import { engineCanStart } from "./shell";
 
 export type Llm = Awaited<ReturnType<typeof Smidgen.load>>;
@@ -133,6 +134,17 @@ export const fromStored = (entry: StoredModel): Source => ({
   name: entry.name,
 });
 
+/** A download that stopped on its way, to be continued; undefined where its address is not known. */
+export const resumed = (entry: StoredModel): Source | undefined =>
+  entry.url === undefined ? undefined : fromUrl(entry.url);
+
+export async function deleteStored(entry: StoredModel): Promise<void> {
+  const state = model.peek();
+  if (state.phase === "ready" && state.llm.info.id === entry.id) await unload();
+  await (await engine()).models.delete(entry.id);
+  await refreshStored();
+}
+
 const argument = (source: Source) => {
   switch (source.kind) {
     case "url":
@@ -158,6 +170,9 @@ function announceProgress({ phase, loadedBytes, totalBytes }: LoadProgress) {
 
 export async function load(source: Source): Promise<void> {
   loading?.abort();
+  // A person asked for this model: it is worth asking the browser to keep it. Some ask the person; no need to wait.
+  if (source.kind === "url")
+    void engine().then((Smidgen) => Smidgen.models.persist().catch(() => {}));
   const control = new AbortController();
   loading = control;
   const current = () => loading === control;
@@ -226,20 +241,4 @@ export function whenReady(abort: AbortSignal): Promise<Llm> {
       }
     });
   });
-}
-
-function read(key: string): string | null {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-function write(key: string, value: string): void {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // Without storage the next visit starts as the first did.
-  }
 }

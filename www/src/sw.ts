@@ -68,6 +68,24 @@ registerRoute(
   new CacheFirst({ cacheName: FLAVOUR_CACHE, plugins: [isolation] }),
 );
 
+/** “…/smidgen-relaxed.4f2a.wasm” → “relaxed”. */
+const flavourOf = (url: string) => /\/smidgen-([\w-]+)\.[^/]*$/.exec(url)?.[1];
+
+// The new version of the flavour this device uses comes with the new version of the page: no gap in which the page
+// is there offline and its engine is not. Without a connection the update waits.
+self.addEventListener("install", (event) => {
+  event.waitUntil(
+    (async () => {
+      const cache = await caches.open(FLAVOUR_CACHE);
+      const kept = await cache.keys();
+      const used = new Set(kept.map(({ url }) => flavourOf(url)));
+      for (const url of flavours)
+        if (used.has(flavourOf(url)) && !(await cache.match(url)))
+          await cache.add(url);
+    })(),
+  );
+});
+
 self.addEventListener("activate", (event) => {
   event.waitUntil(
     (async () => {

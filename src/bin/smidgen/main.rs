@@ -1,2 +1,46 @@
-//! stub
-fn main() {}
+//! The native command line: run, inspect, bench and quantise, on the same engine as the browser's.
+
+mod bench;
+mod inspect;
+mod model;
+mod quantise;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Small language models, natively, with the engine that runs in browsers.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answers a prompt.
+    Run(run::Run),
+    /// Shows a file's metadata, tensors, formats and memory plan.
+    Inspect(inspect::Inspect),
+    /// Measures prefill and decode.
+    Bench(bench::Bench),
+    /// Writes a GGUF file in another format.
+    Quantize(quantise::Quantise),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run(c) => c.run(),
+        Command::Inspect(c) => c.run(),
+        Command::Bench(c) => c.run(),
+        Command::Quantize(c) => c.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error [{}]: {error}", error.code());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,6 +4,7 @@ import { lost } from "./memory.ts";
 import type { FileRecord, StorageBackEnd } from "./types.ts";
 
 const VERSION = 1;
+const OPEN_MS = 5000;
 const COMPLETE = "complete";
 const PARTIAL = "partial";
 const CHUNKS = "chunks";
@@ -11,11 +12,11 @@ const CHUNKS = "chunks";
 export class IndexedDbStorage implements StorageBackEnd {
   readonly kind = "indexeddb";
   readonly #database: IDBDatabase;
-  readonly #blobs: boolean;
+  /** Asked only by those who write: a visit that finds its model should not wait for it. */
+  #blobs: Promise<boolean> | undefined;
 
-  private constructor(database: IDBDatabase, blobs: boolean) {
+  private constructor(database: IDBDatabase) {
     this.#database = database;
-    this.#blobs = blobs;
     // Another tab with newer code may upgrade; calls made after that fail and the caller goes on without storage.
     database.onversionchange = () => database.close();
   }
@@ -31,14 +32,22 @@ export class IndexedDbStorage implements StorageBackEnd {
       database.createObjectStore(CHUNKS);
     };
     const database = await new Promise<IDBDatabase>((resolve, reject) => {
-      request.onsuccess = () => resolve(request.result);
+      // Some releases of one engine never answer; a load must not wait for ever for a place to keep its model.
+      const timer = setTimeout(
+        () => reject(new Error("IndexedDB does not answer")),
+        OPEN_MS,
+      );
+      request.onsuccess = () => {
+        clearTimeout(timer);
+        resolve(request.result);
+      };
       request.onerror = () => reject(request.error);
       request.onblocked = () =>
         reject(
           new Error("another tab holds an older version of the database open"),
         );
     });
-    return new IndexedDbStorage(database, await storesBlobs(database));
+    return new IndexedDbStorage(database);
   }
 
   close(): void {
@@ -72,11 +81,15 @@ export class IndexedDbStorage implements StorageBackEnd {
     });
   }
 
-  append(record: FileRecord, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  async append(
+    record: FileRecord,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Promise<void> {
+    this.#blobs ??= storesBlobs(this.#database);
     const index = record.chunks.length - 1;
     const exact =
       bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
-    const value = this.#blobs ? new Blob([exact]) : exact.buffer;
+    const value = (await this.#blobs) ? new Blob([exact]) : exact.buffer;
     return this.#write([PARTIAL, CHUNKS], (transaction, fail) => {
       const partial = transaction.objectStore(PARTIAL);
       const held = partial.get(record.id);

@@ -12,6 +12,10 @@ const TYPES = {
   ".json": "application/json",
   ".wasm": "application/wasm",
   ".gguf": "application/octet-stream",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+  ".webmanifest": "application/manifest+json",
 };
 
 /**
@@ -76,10 +80,13 @@ export class TestServer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Requests logged for addresses that start with `prefix`. */
+  /** The logged requests for addresses that start with `prefix`. */
+  requests(prefix) {
+    return this.log.filter((line) => line.split(" ")[1].startsWith(prefix));
+  }
+
   count(prefix) {
-    return this.log.filter((line) => line.split(" ")[1].startsWith(prefix))
-      .length;
+    return this.requests(prefix).length;
   }
 
   async #answer(request, response) {
@@ -137,8 +144,11 @@ export class TestServer {
       if (response.destroyed) return;
       if (!response.write(piece)) {
         await new Promise((resolve) => {
-          response.once("drain", resolve);
-          response.once("close", resolve);
+          const go = () => {
+            response.off("drain", go).off("close", go);
+            resolve();
+          };
+          response.on("drain", go).on("close", go);
         });
       }
       if (cut) {
@@ -177,9 +187,12 @@ export class TestServer {
     }
     for (const [prefix, folder] of Object.entries(this.mounts)) {
       if (!path.startsWith(prefix)) continue;
-      const rest = normalize(path.slice(prefix.length));
+      const rest = normalize(
+        path.slice(prefix.length).replace(/(^|\/)$/, "$1index.html"),
+      );
       if (rest.startsWith("..")) return undefined;
-      const name = join(folder, rest);
+      // A prefix without a slash at its end is one file.
+      const name = prefix.endsWith("/") ? join(folder, rest) : folder;
       const found = await stat(name).catch(() => undefined);
       if (!found?.isFile()) continue;
       return {

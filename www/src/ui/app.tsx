@@ -5,9 +5,12 @@ import { t } from "../i18n";
 import { Bar } from "./bar";
 import { Composer, focusComposer } from "./composer";
 import { useFileDrop } from "./drop";
+import { ConversationDialog } from "./conversation-dialog";
 import { Messages } from "./messages";
 import { ModelDialog } from "./model-dialog";
 import { Notices } from "./notices";
+import { SettingsDialog } from "./settings-dialog";
+import { Shelf } from "./shelf";
 
 function LiveRegion() {
   return (
@@ -31,13 +34,18 @@ export function App() {
         {t("skip")}
       </a>
       <Bar />
-      <main class="main">
-        <Messages />
-        <Notices />
-        <Composer />
-      </main>
+      <div class="room">
+        <Shelf />
+        <main class="main">
+          <Messages />
+          <Notices />
+          <Composer />
+        </main>
+      </div>
       <LiveRegion />
       <ModelDialog />
+      <ConversationDialog />
+      <SettingsDialog />
       {dropping.value && <div class="drop">{t("source.dropNow")}</div>}
     </div>
   );

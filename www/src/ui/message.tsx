@@ -84,7 +84,9 @@ function ReplyFoot({ message, last }: { message: Message; last: boolean }) {
   const ended =
     outcome === "stopped" || outcome === "length" || outcome === "interrupted"
       ? t(`messages.${outcome}`)
-      : "";
+      : outcome === "writing"
+        ? t("messages.elsewhere")
+        : "";
   return (
     <div class="foot">
       {message.content && (
@@ -121,9 +123,9 @@ export function MessageItem(props: { message: Message; last: boolean }) {
   return (
     <li class={mine && !editing.value ? "message mine" : "message"}>
       <article aria-busy={writing}>
-        <h3 class="visually-hidden">
+        <h2 class="visually-hidden">
           {t(mine ? "messages.you" : "messages.model")}
-        </h3>
+        </h2>
         {editing.value ? (
           <Editor message={message} close={close} />
         ) : writing ? (

@@ -2,9 +2,10 @@
 import { effect, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { bytes, number, t } from "../i18n";
-import { fromStored, load, model, stored, unload } from "../model";
+import { model, unload } from "../model";
 import { Dialog } from "./dialog";
 import { SourceForm } from "./source-form";
+import { StorageSection } from "./storage-section";
 
 export const modelDialog = signal(false);
 
@@ -57,30 +58,6 @@ function Details() {
   );
 }
 
-function OnDevice() {
-  const others = stored.value.filter(({ complete }) => complete);
-  if (others.length === 0) return null;
-  return (
-    <section>
-      <h3>{t("source.onDevice")}</h3>
-      <ul class="models">
-        {others.map((entry) => (
-          <li key={entry.id}>
-            <button
-              type="button"
-              class="button wide"
-              onClick={() => void load(fromStored(entry))}
-            >
-              <span class="wrap">{entry.name}</span>
-              <span class="hint">{bytes(entry.storedBytes)}</span>
-            </button>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
 export function ModelDialog() {
   // Once a model begins to load the conversation shows how far it is.
   useEffect(
@@ -93,7 +70,7 @@ export function ModelDialog() {
   return (
     <Dialog open={modelDialog} title={t("source.title")}>
       <Details />
-      <OnDevice />
+      <StorageSection />
       <section>
         <h3>{t("welcome.other")}</h3>
         <SourceForm />

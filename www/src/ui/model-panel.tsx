@@ -1,7 +1,7 @@
 // While no model is ready: what is offered, how far the loading is, or why it failed.
 import type { LoadProgress } from "smidgen";
 import { bytes, percent, t } from "../i18n";
-import { cancelLoad, load, model, type Source } from "../model";
+import { cancelLoad, load, model, type Source, stored } from "../model";
 import { ProblemText } from "./problem-text";
 import { SourceForm } from "./source-form";
 
@@ -24,6 +24,9 @@ function Other() {
 function Offer({ source, size }: { source: Source; size?: number }) {
   const remote = source.kind === "url";
   const host = place(source);
+  const partial =
+    source.kind === "url" &&
+    stored.value.find(({ url, complete }) => !complete && url === source.url);
   return (
     <>
       <button
@@ -33,9 +36,11 @@ function Offer({ source, size }: { source: Source; size?: number }) {
       >
         {!remote
           ? t("welcome.start")
-          : size === undefined
-            ? t("welcome.download")
-            : t("welcome.downloadSize", { size: bytes(size) })}
+          : partial
+            ? t("welcome.resume", { size: bytes(partial.storedBytes) })
+            : size === undefined
+              ? t("welcome.download")
+              : t("welcome.downloadSize", { size: bytes(size) })}
       </button>
       <p class="hint wrap">
         {source.name}
@@ -76,6 +81,7 @@ function Loading({ name, at }: { name: string; at: LoadProgress | undefined }) {
             : bytes(at.loadedBytes))}
       </p>
       <p class="hint wrap">{name}</p>
+      <p class="hint">{t("load.pause")}</p>
       <button type="button" class="button" onClick={cancelLoad}>
         {t("load.cancel")}
       </button>

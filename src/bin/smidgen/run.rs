@@ -1,0 +1,81 @@
+//! `run`: streams a reply to standard output, then what it cost to standard error.
+
+use super::model;
+use clap::Args;
+use smidgen::Result;
+use smidgen::chat::Message;
+use smidgen::session::{LoadOptions, Request};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Answers a prompt.
+#[derive(Args)]
+pub struct Run {
+    /// A GGUF file.
+    model: PathBuf,
+    /// What the user says.
+    #[arg(short, long)]
+    prompt: String,
+    /// What the system message says.
+    #[arg(long)]
+    system: Option<String>,
+    /// Take the prompt as raw text, without the chat template.
+    #[arg(long)]
+    raw: bool,
+    /// Tokens to generate at most.
+    #[arg(short = 'n', long, default_value_t = 256)]
+    max_tokens: usize,
+    /// 0 is greedy.
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Starts the random generator.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Positions of the KV cache.
+    #[arg(long)]
+    context: Option<usize>,
+}
+
+impl Run {
+    /// See the module.
+    pub fn run(self) -> Result<()> {
+        let options = LoadOptions { context_length: self.context, ..LoadOptions::default() };
+        let mut engine = model::load(&self.model, options)?;
+        let mut request = Request {
+            max_tokens: Some(self.max_tokens),
+            temperature: self.temperature,
+            seed: self.seed,
+            ..Request::default()
+        };
+        if self.raw {
+            request.prompt = Some(self.prompt);
+        } else {
+            let system = self.system.map(|s| Message::new("system", &s));
+            request.messages = Some(system.into_iter().chain([Message::new("user", &self.prompt)]).collect());
+        }
+        let start = Instant::now();
+        let begun = engine.begin(&request)?;
+        while !engine.prefill()? {}
+        let prefilled = Instant::now();
+        let mut tokens = 0;
+        let finish = loop {
+            let step = engine.decode()?;
+            tokens += 1;
+            print!("{}", step.text);
+            let _ = std::io::stdout().flush();
+            if let Some(finish) = step.finish {
+                break finish;
+            }
+        };
+        println!();
+        let (prefill, decode) = ((prefilled - start).as_secs_f64(), prefilled.elapsed().as_secs_f64());
+        eprintln!(
+            "prompt {} tokens, {:.1} tok/s; generated {tokens} tokens, {:.1} tok/s; {finish:?}",
+            begun.prompt_tokens,
+            begun.prompt_tokens as f64 / prefill,
+            f64::from(tokens) / decode,
+        );
+        Ok(())
+    }
+}
