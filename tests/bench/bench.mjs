@@ -22,6 +22,7 @@ const BUSY = 0.25;
  * @property {string[]} flavours
  * @property {string[]} peers
  * @property {number} repetitions
+ * @property {string} [onnx] address of the model's ONNX export
  * @property {string} [llamaBench] path of the native program
  * @property {boolean} json
  *
@@ -41,7 +42,12 @@ function cells(plan) {
         const flavour = threads > 1 ? `${kind}-threads` : kind;
         all.push({ engine: "smidgen", flavour, threads, model });
       }
-      for (const engine of plan.peers) all.push({ engine, threads, model });
+      for (const engine of plan.peers) {
+        if (engine !== "transformersjs") all.push({ engine, threads, model });
+        // It has a format of its own, whichever the others read.
+        else if (model === plan.models[0])
+          all.push({ engine, threads, model: { ...model, format: "onnx_q8" } });
+      }
     }
   return all;
 }
@@ -85,7 +91,8 @@ function measure(plan, { engine, flavour, threads, model }, prompts) {
   const contextLength = Math.max(...plan.prompts) + plan.tokens + 8;
   return withPage(plan, async (page, pid) => {
     const empty = rendererPeak(pid);
-    const options = { model: model.url, threads, contextLength, flavour };
+    const { onnx } = plan;
+    const options = { model: model.url, onnx, threads, contextLength, flavour };
     const { loadMs } = await call(page, "load", engine, options);
     const loaded = rendererPeak(pid);
     const runs = [];

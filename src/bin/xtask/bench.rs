@@ -2,6 +2,7 @@
 
 use crate::browsers::Browser;
 use crate::demo::{self, driven};
+use crate::fingerprint::{Fingerprint, unless_done};
 use crate::process::{announce, find, run};
 use crate::server::{Mount, Server};
 use crate::{build, model, project, tools};
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 #[derive(Args)]
 pub struct Options {
@@ -45,12 +46,14 @@ pub struct Options {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Peer {
     /// wllama 2.3.1, the last with SIMD kernels
     Wllama2,
     /// wllama 3.8.1
     Wllama3,
+    /// transformers.js 4.3.1 on the same weights as ONNX int8, made once
+    Transformersjs,
 }
 
 impl Peer {
@@ -59,6 +62,7 @@ impl Peer {
         match self {
             Self::Wllama2 => "wllama2",
             Self::Wllama3 => "wllama3",
+            Self::Transformersjs => "transformersjs",
         }
     }
 }
@@ -89,6 +93,10 @@ pub fn bench(options: &Options) -> Result<()> {
             "bytes": path.metadata()?.len(),
         }));
     }
+    let onnx = match options.vs.contains(&Peer::Transformersjs) {
+        true => Some(onnx_export(&demo_model)?),
+        false => None,
+    };
     let llama_bench = match options.native {
         true => {
             Some(find("llama-bench").context("--native needs llama.cpp's `llama-bench` on PATH")?)
@@ -121,6 +129,7 @@ pub fn bench(options: &Options) -> Result<()> {
         "flavours": options.flavours,
         "peers": options.vs.iter().map(|peer| peer.name()).collect::<Vec<_>>(),
         "repetitions": options.repetitions,
+        "onnx": onnx,
         "llamaBench": llama_bench,
         "json": options.json,
     });
@@ -173,4 +182,35 @@ fn in_format(demo_model: &Path, format: &str) -> Result<PathBuf> {
         .args(["--type", &format.to_lowercase()]);
     run(&format!("Making {}", project::shown(&path)), &mut quantize)?;
     Ok(path)
+}
+
+/// Address of the demo model as transformers.js wants it. The Python packages that this takes stay in the cache.
+fn onnx_export(demo_model: &Path) -> Result<&'static str> {
+    let folder = model::directory().join("onnx-q8");
+    let scripts = project::root().join("tests/bench/onnx");
+    let inputs = Fingerprint::new("onnx").tree(&scripts, &[])?;
+    unless_done("onnx", inputs, &[folder.join("config.json")], || {
+        let environment = project::cache().join("python");
+        run(
+            "Making a Python environment",
+            Command::new(tools::python()?)
+                .args(["-m", "venv"])
+                .arg(&environment),
+        )?;
+        let bin = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
+        let mut install = Command::new(bin.join("python"));
+        install
+            .args(["-m", "pip", "install", "--quiet", "-r"])
+            .arg(scripts.join("requirements.txt"));
+        run("Installing the ONNX packages", &mut install)?;
+        let mut export = Command::new(bin.join("python"));
+        run(
+            "Exporting to ONNX",
+            export
+                .arg(scripts.join("export.py"))
+                .arg(demo_model)
+                .arg(&folder),
+        )
+    })?;
+    Ok("/models/onnx-q8")
 }

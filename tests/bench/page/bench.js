@@ -7,6 +7,7 @@
  *
  * @typedef {object} LoadOptions
  * @property {string} model address of the file
+ * @property {string} [onnx] the same model for engines that read ONNX
  * @property {number} threads
  * @property {number} contextLength
  * @property {string} [flavour] Smidgen's alone
