@@ -143,7 +143,6 @@ test("installable, and only from its own host", LIMIT, async (t) => {
 
 for (const [width, height, colorScheme] of [
   [320, 568, "light"],
-  [320, 568, "dark"],
   [412, 892, "dark"],
   [1280, 800, "light"],
 ])

@@ -152,6 +152,7 @@ export async function say(
   ) {
     conversations.value = [blank.value, ...conversations.value];
     write(BLANK, undefined);
+    write(LAST_OPEN, conversationId);
   }
   const known = conversations.value.find(({ id }) => id === conversationId);
   const first = added.find(({ role }) => role === "user");
