@@ -122,14 +122,17 @@ export class App {
 
   /** Types and sends; resolves when the reply is finished. */
   async ask(text) {
+    const before = await this.articles.count();
     await this.message.fill(text);
     await this.send.click();
+    await this.articles.nth(before + 1).waitFor();
     await this.finished();
     return this.reply();
   }
 
   async finished() {
     await this.articles.last().getByText("tok/s").waitFor(SLOW);
+    await this.stop.waitFor({ state: "hidden" });
   }
 
   /** The last article's text, without its heading and its figures. */
