@@ -1,7 +1,7 @@
 //! The weights of a model by their place in the mathematics, and how a stream of tensors fills them.
 
 use crate::error::{Error, Result};
-use crate::kernels::packed::{TILE_ROWS, pack_group, stored_as};
+use crate::kernels::packed::{TILE_ROWS, pack_group};
 use crate::quant::Format;
 use crate::tensor::{Arena, Layout, Matrix};
 
@@ -94,10 +94,6 @@ pub struct WeightsBuilder {
     wanted: Vec<Wanted>,
     layout: Layout,
     arena: Option<Arena>,
-    /// Eight rows in the format they are stored in, where that is not the file's.
-    converted: Vec<u8>,
-    /// One row in f32, on its way there.
-    row: Vec<f32>,
     vectors: Vec<Vec<f32>>,
 }
 
@@ -109,11 +105,7 @@ impl WeightsBuilder {
         for spec in specs {
             match found(&spec)? {
                 Some(format) => {
-                    let matrix = (spec.rows > 0).then(|| {
-                        // Half blocks occur in formats of 16 values only.
-                        let stored = Some(stored_as(format)).filter(|f| f.row_bytes(spec.cols).is_some());
-                        layout.matrix(stored.unwrap_or(Format::F16), spec.rows, spec.cols)
-                    });
+                    let matrix = (spec.rows > 0).then(|| layout.matrix(format, spec.rows, spec.cols));
                     wanted.push(Wanted { spec, format, matrix });
                 }
                 None if spec.required => return Err(Error::MissingTensor { name: spec.name }),
@@ -121,7 +113,7 @@ impl WeightsBuilder {
             }
         }
         let vectors = wanted.iter().map(|_| Vec::new()).collect();
-        Ok(WeightsBuilder { wanted, layout, arena: None, converted: Vec::new(), row: Vec::new(), vectors })
+        Ok(WeightsBuilder { wanted, layout, arena: None, vectors })
     }
 
     /// Bytes of all matrices and vectors once loaded.
@@ -171,19 +163,13 @@ impl WeightsBuilder {
         match (&w.matrix, &mut self.arena) {
             (Some(matrix), Some(arena)) => {
                 let row = w.spec.cols / w.format.block_len() * w.format.block_bytes();
-                let stored = matrix.format;
-                let (bytes, row) = if stored == w.format {
-                    (bytes, row)
-                } else {
-                    convert(w.format, bytes, row, stored, &mut self.row, &mut self.converted, w.spec.cols)
-                };
                 let mut rows = [&bytes[..0]; TILE_ROWS];
                 let mut n = 0;
                 for (slot, row) in rows.iter_mut().zip(bytes.chunks_exact(row)) {
                     *slot = row;
                     n += 1;
                 }
-                pack_group(stored, &rows[..n], w.spec.cols, arena.group_mut(matrix, unit));
+                pack_group(w.format, &rows[..n], w.spec.cols, arena.group_mut(matrix, unit));
             }
             (None, _) => {
                 let mut values = vec![0.0; w.spec.cols];
@@ -230,24 +216,4 @@ impl WeightsBuilder {
             blocks,
         }
     }
-}
-
-/// Rows of `from` (`row_bytes` each) → rows of `to` in `converted`; returns them and their size.
-fn convert<'a>(
-    from: Format,
-    bytes: &[u8],
-    row_bytes: usize,
-    to: Format,
-    values: &mut Vec<f32>,
-    converted: &'a mut Vec<u8>,
-    cols: usize,
-) -> (&'a [u8], usize) {
-    let size = cols / to.block_len() * to.block_bytes();
-    values.resize(cols, 0.0);
-    converted.resize(bytes.len() / row_bytes * size, 0);
-    for (row, out) in bytes.chunks_exact(row_bytes).zip(converted.chunks_exact_mut(size)) {
-        from.dequantise(row, values);
-        to.quantise(values, out);
-    }
-    (converted, size)
 }

@@ -3,7 +3,7 @@
 use core::arch::wasm32::*;
 
 use super::super::attention::{CHUNK, Chunk, KEY_BLOCK, MAX_GROUP};
-use super::{Simd, scales};
+use super::{Simd, halves};
 
 /// f16 is read times 2⁻¹¹²; queries and weights carry the rest.
 const UP: f32 = f32::from_bits((127 + 112) << 23);
@@ -37,7 +37,7 @@ fn score_group<S: Simd, const G: usize>(
         for _ in 0..head_dim {
             // SAFETY: `score` asserted head_dim × 8 keys in this block; q has G × head_dim values.
             unsafe {
-                let (low, high) = (scales(at), scales(at.add(8)));
+                let (low, high) = (halves(at), halves(at.add(8)));
                 for (h, sums) in sums.iter_mut().enumerate() {
                     let q = f32x4_mul(v128_load32_splat(q_at.add(h * head_dim).cast()), up);
                     sums[0] = S::madd(q, low, sums[0]);
@@ -89,7 +89,7 @@ fn mix_group<S: Simd, const G: usize>(
             // SAFETY: `mix` asserted end × head_dim values; i + 8 ≤ head_dim; p < CHUNK.
             unsafe {
                 let at: *const u8 = chunk.values.as_ptr().add(p * head_dim + i).cast();
-                let (low, high) = (scales(at), scales(at.add(8)));
+                let (low, high) = (halves(at), halves(at.add(8)));
                 for (h, sums) in sums.iter_mut().enumerate() {
                     let weight = v128_load32_splat(scores[h].as_ptr().add(p).cast());
                     sums[0] = S::madd(weight, low, sums[0]);
