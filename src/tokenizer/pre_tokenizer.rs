@@ -17,15 +17,15 @@ pub(super) enum Split {
     /// cl100k: numbers in threes, any sign may lead a word.
     Cl100k,
     /// cl100k with every digit alone.
-    Qwen2,
+    Cl100kDigits,
     /// o200k: as cl100k, and words break before capitals.
     O200k,
     /// o200k without contractions, every digit alone.
-    Tekken,
+    O200kDigits,
     /// o200k with runs of Han characters apart.
-    KimiK2,
+    O200kHan,
     /// Numbers in threes, then Han and kana runs, then the rest.
-    DeepSeek3,
+    NumbersHan,
 }
 
 /// One row: the names that `tokenizer.ggml.pre` uses for it.
@@ -107,15 +107,15 @@ const TABLE: &[PreTokenizer] = &[
             "megrez",
             "kormo",
         ],
-        Split::Qwen2,
+        Split::Cl100kDigits,
     ),
     row(&["gpt-4o", "llama4"], Split::O200k),
     PreTokenizer {
         whole_words: true,
-        ..row(&["tekken"], Split::Tekken)
+        ..row(&["tekken"], Split::O200kDigits)
     },
-    row(&["kimi-k2"], Split::KimiK2),
-    row(&["deepseek-v3", "hunyuan-dense"], Split::DeepSeek3),
+    row(&["kimi-k2"], Split::O200kHan),
+    row(&["deepseek-v3", "hunyuan-dense"], Split::NumbersHan),
 ];
 
 /// The row for a `tokenizer.ggml.pre`.
@@ -179,11 +179,13 @@ impl Split {
                 bitcannon::bitcannon_byte_level(bytes, tags, starts, flags, words)
             }
             Split::Cl100k => bitcannon::bitcannon_cl100k(bytes, tags, starts, flags, words),
-            Split::Qwen2 => bitcannon::bitcannon_qwen(bytes, tags, starts, flags, words),
+            Split::Cl100kDigits => bitcannon::bitcannon_qwen(bytes, tags, starts, flags, words),
             Split::O200k => bitcannon::bitcannon_o200k(bytes, tags, starts, flags, later, words),
-            Split::Tekken => bitcannon::bitcannon_tekken(bytes, tags, starts, flags, later, words),
-            Split::KimiK2 => bitcannon::bitcannon_kimi(bytes, tags, starts, flags, later, words),
-            Split::DeepSeek3 => bitcannon::bitcannon_deepseek(bytes, tags, starts, words),
+            Split::O200kDigits => {
+                bitcannon::bitcannon_tekken(bytes, tags, starts, flags, later, words)
+            }
+            Split::O200kHan => bitcannon::bitcannon_kimi(bytes, tags, starts, flags, later, words),
+            Split::NumbersHan => bitcannon::bitcannon_deepseek(bytes, tags, starts, words),
         };
         for word in &words[..n] {
             each(&text[word.range()]);

@@ -4,6 +4,7 @@ import type { LoadProgress, Smidgen, StoredModel } from "smidgen";
 import { announce } from "./announcer";
 import { percent, t } from "./i18n";
 import { type Problem, problemFrom } from "./problem";
+import { read, write } from "./remember";
 import { engineCanStart } from "./shell";
 
 export type Llm = Awaited<ReturnType<typeof Smidgen.load>>;
@@ -240,20 +241,4 @@ export function whenReady(abort: AbortSignal): Promise<Llm> {
       }
     });
   });
-}
-
-function read(key: string): string | null {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-function write(key: string, value: string): void {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // Without storage the next visit starts as the first did.
-  }
 }

@@ -43,15 +43,31 @@ function isolateOnce(): void {
 
 export function startShell(): void {
   if (!("serviceWorker" in navigator)) return;
+  followUpdates();
   controlled = control();
   void controlled.then(() => {
     shellKept.value = navigator.serviceWorker.controller !== null;
     isolateOnce();
   });
-  const restart = registerSW({
+  const takeOver = registerSW({
     immediate: true,
     onNeedRefresh: () => {
-      update.value = () => void restart(true);
+      update.value = () => {
+        reloadOnceServed = true;
+        void takeOver(false);
+      };
     },
+  });
+}
+
+let reloadOnceServed = false;
+
+/** Another tab may have agreed to the new version: the files of the old one are gone, so this page must follow. */
+function followUpdates(): void {
+  let served = navigator.serviceWorker.controller !== null;
+  navigator.serviceWorker.addEventListener("controllerchange", () => {
+    if (reloadOnceServed) location.reload();
+    else if (served) update.value = () => location.reload();
+    served = true;
   });
 }

@@ -164,4 +164,5 @@ def main():
     Path(__file__).with_name("texts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ import {
 } from "../archive";
 import type { Conversation } from "../conversation";
 import * as desk from "../desk";
-import { t } from "../i18n";
+import { choose, chosen, type Language, languages, t } from "../i18n";
 import * as library from "../library";
 import { type Problem, problemFrom } from "../problem";
 import { focusComposer } from "./composer";
@@ -146,9 +146,7 @@ function Files() {
         ref={picker}
         type="file"
         accept=".json,application/json"
-        class="visually-hidden"
-        tabIndex={-1}
-        aria-label={t("shelf.import")}
+        hidden
         onChange={(event) => {
           const file = event.currentTarget.files?.[0];
           if (file) void read(file);
@@ -156,6 +154,26 @@ function Files() {
         }}
       />
     </div>
+  );
+}
+
+function LanguageChoice() {
+  return (
+    <select
+      aria-label={t("shelf.language")}
+      value={chosen.value ?? ""}
+      onChange={(event) => {
+        const { value } = event.currentTarget;
+        void choose(value in languages ? (value as Language) : undefined);
+      }}
+    >
+      <option value="">{`${t("shelf.language")}: ${t("shelf.languageAuto")}`}</option>
+      {Object.entries(languages).map(([code, { name }]) => (
+        <option key={code} value={code} lang={code}>
+          {name}
+        </option>
+      ))}
+    </select>
   );
 }
 
@@ -198,6 +216,7 @@ function Contents() {
         </p>
       )}
       <Files />
+      <LanguageChoice />
     </>
   );
 }
