@@ -218,7 +218,7 @@ fn wasm(options: &Options) -> Result<()> {
                 "wasm",
                 "--no-default-features",
                 "--test",
-                "wasm",
+                "kernels",
             ])
             .args(flavour.cargo_arguments());
         build::flavoured(&mut tests, &flavour);
@@ -234,17 +234,15 @@ fn types(_: &Options) -> Result<()> {
         flavours: vec![FLAVOURS[0]],
         no_www: true,
     })?;
-    let (pkg, www) = (project::pkg(), project::www());
-    run(
-        "Types of pkg and its tests",
-        tools::npm(&pkg).args(["run", "--silent", "check"]),
-    )?;
-    tools::npm_packages(&www)?;
-    let tsc = www.join("node_modules/typescript/bin/tsc");
-    run(
-        "Types of www",
-        tools::node()?.current_dir(&www).arg(tsc).arg("--noEmit"),
-    )?;
+    for folder in [project::pkg(), project::www()] {
+        tools::npm_packages(&folder)?;
+        let tsc = folder.join("node_modules/typescript/bin/tsc");
+        let step = format!("tsc in {}", project::shown(&folder));
+        run(
+            &step,
+            tools::node()?.current_dir(&folder).arg(tsc).arg("--noEmit"),
+        )?;
+    }
     Ok(())
 }
 
