@@ -14,9 +14,9 @@ use core::arch::wasm32::*;
 use core::ops::Range;
 
 use super::activations::{Activations, BLOCK, Quants};
-use super::packed::{self, Planes, Quantised, Scales, quantised};
+use super::packed::{self, Quantised, quantised};
 use super::pool::Rows;
-use super::{Form, Isa};
+use super::Form;
 use crate::quant::{self, Format, Integers};
 pub use planes::Quads;
 pub(super) use quantise::{i16_value, planes_value, quantise_i16, quantise_planes};
