@@ -258,12 +258,10 @@ async function bench(plan) {
     for (const model of plan.models)
       for (const threads of plan.threads)
         results.push(...native(plan, model, threads));
-  const lines = results.map((result) => JSON.stringify(result)).join("
-");
+  const lines = results.map((result) => JSON.stringify(result)).join("\n");
   if (plan.json) console.log(lines);
   else print(results);
-  if (plan.record) await writeFile(plan.record, `${lines}
-`);
+  if (plan.record) await writeFile(plan.record, `${lines}\n`);
   const failed = all.filter(
     (cell) => measured.get(cell).length < plan.repetitions,
   );
