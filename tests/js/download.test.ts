@@ -3,7 +3,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test, type TestContext } from "node:test";
-import { Download, refuseNonModel } from "../../src/js/download.ts";
+import {
+  Download,
+  fetchSpan,
+  type DownloadOptions,
+} from "../../src/js/download.ts";
+import { refuseNonModel } from "../../src/js/download-request.ts";
 import { TestServer } from "../e2e/package/server.mjs";
 
 const BODY = new Uint8Array(300_000).map((_, index) => (index * 7) >> 3);
