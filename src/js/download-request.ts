@@ -66,7 +66,7 @@ export async function ask(
     etag: answer.headers.get("etag") ?? undefined,
     lastModified: answer.headers.get("last-modified") ?? undefined,
   };
-  if (answer.status !== 206 || !span) {
+  if (answer.status !== 206) {
     validators.totalBytes = length;
     return { partial: false, start: 0, end: length, validators, ...shared };
   }
@@ -74,20 +74,21 @@ export async function ask(
   const seen = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(
     answer.headers.get("content-range") ?? "",
   );
-  const start = seen ? Number(seen[1]) : span.start;
+  const start = seen ? Number(seen[1]) : (span?.start ?? 0);
   const end = seen
     ? Number(seen[2]) + 1
     : length === undefined
       ? undefined
       : start + length;
   if (
+    !span ||
     start !== span.start ||
     (end !== undefined && (end <= start || end > (span.end ?? Infinity)))
   ) {
     void shared.body.cancel().catch(() => {});
     throw new SmidgenError(
       "download_range",
-      `the server sent bytes ${start} to ${end} of ${url} when asked for ${headers["range"]}`,
+      `the server sent bytes ${start} to ${end} of ${url} when asked for ${headers["range"] ?? "all of it"}`,
       { details: { url } },
     );
   }

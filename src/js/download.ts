@@ -351,7 +351,8 @@ export class Download {
     } finally {
       this.#stop.signal.removeEventListener("abort", onStop);
       // Not waited for: a connection that hangs must not hold up what comes after it.
-      onStop();
+      if (position === answer.end) void endOf(body);
+      else onStop();
     }
   }
 
@@ -502,6 +503,12 @@ async function fetchSpanOnce(
     );
   }
   return bytes;
+}
+
+/** Reads the end that follows the last byte: a body that is cancelled instead costs its connection. */
+async function endOf(body: Answer["body"]): Promise<void> {
+  const { done } = await body.read().catch(() => ({ done: true }));
+  if (!done) await body.cancel().catch(() => {});
 }
 
 function isChange(error: unknown): boolean {
