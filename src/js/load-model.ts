@@ -42,7 +42,8 @@ export interface Loaded {
 export async function loadModel(context: LoadContext): Promise<Loaded> {
   const { source, storage, signal } = context;
   const id = source.kind === "url" ? source.url : source.id;
-  const stored = await fromStorage(context, id);
+  const refused = new Set<string>();
+  const stored = await fromStorage(context, id, refused);
   if (stored) return stored;
   if (source.kind === "stored") {
     throw new SmidgenError(
@@ -73,7 +74,8 @@ export async function loadModel(context: LoadContext): Promise<Loaded> {
       context.progress(progress);
     };
     // The tab that was waited for has stored it, or failed.
-    return (await fromStorage(context, id)) ?? get({ ...context, progress });
+    const stored = await fromStorage(context, id, refused);
+    return stored ?? get({ ...context, progress });
   });
 }
 
@@ -103,11 +105,13 @@ function mending(context: LoadContext, record: FileRecord): Source {
 async function fromStorage(
   context: LoadContext,
   id: string,
+  /** Generations that turned out not to be what is wanted. */
+  refused = new Set<string>(),
 ): Promise<Loaded | undefined> {
   const { storage, source } = context;
   // A store that cannot be asked is a store without the model.
   const record = await storage?.complete(id).catch(() => undefined);
-  if (!storage || !record) return undefined;
+  if (!storage || !record || refused.has(record.generation)) return undefined;
   const sha256 = source.kind === "url" ? source.sha256 : undefined;
   if (record.sha256 && sha256 && record.sha256 !== sha256) return undefined;
 
@@ -132,15 +136,20 @@ async function fromStorage(
     storage.update(id, { lastUsedAt: Date.now() }).catch(() => {});
     return { engine, id, fromCache: !mended, cached: true };
   } catch (error) {
-    const damaged =
-      error instanceof SmidgenError &&
-      (error.code === "storage_corrupt" || error.code === "sha256_mismatch");
-    if (!damaged || source.kind === "stored") throw error;
-    context.warn({
-      code: error.code,
-      message: `${error.message}; getting it anew`,
-    });
-    await storage.delete(id).catch(() => {});
+    const { code, message, details } = error as SmidgenError;
+    const damaged = code === "storage_corrupt";
+    if (source.kind === "stored" || !(damaged || code === "sha256_mismatch")) {
+      throw error;
+    }
+    context.warn({ code, message: `${message}; getting it anew` });
+    refused.add(record.generation);
+    // Only what is bad goes. Another file than was asked for stays until the right one is here.
+    if (damaged) {
+      const chunks = record.chunks.map((chunk, index) =>
+        index === details["chunk"] ? null : chunk,
+      );
+      await storage.reopen({ ...record, chunks }).catch(() => {});
+    }
     return undefined;
   } finally {
     feed.free();

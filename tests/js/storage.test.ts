@@ -311,6 +311,24 @@ for (const [name, open] of Object.entries(BACK_ENDS)) {
     assert.equal(await storage.readChunk(file.chunks[0]!), undefined);
   });
 
+  test(`${name}: a complete file becomes partial again without its bad chunk`, async () => {
+    const storage = await open();
+    const bytes = noise(2500);
+    const file = await store(storage, bytes, record("a"));
+    const chunks = file.chunks.map((chunk, index) =>
+      index === 1 ? null : chunk,
+    );
+    await storage.reopen({ ...file, chunks });
+    assert.equal(await storage.complete("a"), undefined);
+    assert.equal(await storage.readChunk(file.chunks[1]!), undefined);
+    const partial = (await storage.partial("a"))!;
+    assert.deepEqual(missingChunks(partial), [1]);
+    const writer = new FileWriter(storage, partial);
+    await write(writer, bytes, 1);
+    const whole = await writer.commit({ totalBytes: 2500 });
+    assert.ok((await readAll(storage, whole)).equals(bytes));
+  });
+
   test(`${name}: a file goes in and comes out without an engine`, async () => {
     const storage = await open();
     const bytes = noise(700_000);

@@ -126,6 +126,19 @@ export class IndexedDbStorage implements StorageBackEnd {
     );
   }
 
+  reopen(record: FileRecord): Promise<void> {
+    return this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
+      const complete = transaction.objectStore(COMPLETE);
+      const older = complete.get(record.id);
+      older.onsuccess = () => {
+        if (!older.result) return;
+        complete.delete(record.id);
+        transaction.objectStore(PARTIAL).put(record);
+        sweep(transaction, [older.result as FileRecord]);
+      };
+    });
+  }
+
   async adopt(record: FileRecord): Promise<boolean> {
     let missing = false;
     await this.#write(

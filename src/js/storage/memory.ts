@@ -56,6 +56,12 @@ export class MemoryStorage implements StorageBackEnd {
     this.#sweep();
   }
 
+  async reopen(record: FileRecord): Promise<void> {
+    if (!this.#complete.delete(record.id)) return;
+    this.#partial.set(record.id, copy(record));
+    this.#sweep();
+  }
+
   async adopt(record: FileRecord): Promise<boolean> {
     for (const sha256 of hashesOf([record])) {
       if (!this.#chunks.has(sha256)) return false;

@@ -73,6 +73,8 @@ export interface StorageBackEnd {
    * of the same id. Rejects with `storage_lost` as `append` does.
    */
   commit(record: FileRecord): Promise<void>;
+  /** Makes a complete file partial again: `record` is it without its damaged chunks. */
+  reopen(record: FileRecord): Promise<void>;
   /** Makes a record complete all of whose chunks are here already, for another file; false where one is not. */
   adopt(record: FileRecord): Promise<boolean>;
   /** Undefined where the chunk is gone. A Blob where the back end holds one: it costs no memory until it is read. */

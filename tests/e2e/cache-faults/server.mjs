@@ -52,7 +52,7 @@ export class Site {
   seen = {};
   log = [];
   sockets = new Set();
-  #watch;
+  #watches = [];
 
   /** @param {Options} options */
   constructor(options) {
@@ -66,17 +66,17 @@ export class Site {
 
   /** Resolves once so many more bytes have been sent. */
   after(bytes) {
-    return new Promise((resolve) => {
-      this.#watch = { at: this.sent + bytes, resolve };
-    });
+    const at = this.sent + bytes;
+    return new Promise((resolve) => this.#watches.push({ at, resolve }));
   }
 
   count(start, length, partial) {
     this.sent += length;
-    if (this.#watch && this.sent >= this.#watch.at) {
-      this.#watch.resolve();
-      this.#watch = undefined;
-    }
+    this.#watches = this.#watches.filter(({ at, resolve }) => {
+      if (this.sent < at) return true;
+      resolve();
+      return false;
+    });
     // A server that sends the whole file when asked for a part has its own way.
     if (!partial) return;
     for (const [from, to] of this.durable) {
@@ -239,7 +239,8 @@ export class FaultServer {
         }
       }
       if (response.destroyed) return;
-      site.count(at, piece.length, status === 206);
+      // Bytes that were not asked for are the server's own.
+      site.count(at, piece.length, status === 206 && fault !== "shift");
       if (!response.write(piece)) {
         await new Promise((resolve) => {
           const go = () => {
