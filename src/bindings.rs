@@ -44,6 +44,11 @@ impl Loader {
         Ok(Loader(session::Loader::new(parse("options", options)?)))
     }
 
+    /// The bytes that follow are those of another file of the model, called `name`.
+    pub fn file(&mut self, name: &str) -> Result<(), JsValue> {
+        self.0.file(name).map_err(thrown)
+    }
+
     /// The next bytes of the file.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
         self.0.push(bytes).map_err(thrown)
@@ -130,6 +135,12 @@ impl Engine {
     /// ln p(ids[i + 1] | ids[..= i]) for every i, from an empty cache, and the most likely id at every position.
     pub fn score(&mut self, ids: &[u32]) -> Result<Vec<f32>, JsValue> {
         self.0.score(ids).map(|s| s.into_iter().flat_map(|(p, top)| [p, top as f32]).collect()).map_err(thrown)
+    }
+
+    /// How far the distributions over `ids` are from another computation's, see `session::Engine::compare` → JSON of
+    /// `Fidelity`.
+    pub fn compare(&mut self, ids: &[u32], from: usize, reference: &[u8]) -> Result<String, JsValue> {
+        self.0.compare(ids, from, reference).map(|f| json(&f)).map_err(thrown)
     }
 }
 

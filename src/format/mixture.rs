@@ -84,6 +84,11 @@ impl Mixture {
         self.row().1
     }
 
+    /// The mixture that `general.file_type` calls `number`.
+    pub fn from_file_type(number: u32) -> Option<Mixture> {
+        MIXTURES.iter().find(|row| row.2 == number).map(|row| row.0)
+    }
+
     /// The number of `general.file_type`.
     pub fn file_type(self) -> u32 {
         self.row().2
