@@ -37,7 +37,8 @@ impl HeaderWriter {
     /// Copies every key of `metadata` in order, with the u32 values of `replaced` in place of its own; those that it
     /// does not have come last.
     pub fn copy(&mut self, metadata: &Metadata, replaced: &[(&str, u32)]) {
-        for (key, encoded) in metadata.encoded() {
+        // What is written is one file, whatever the keys were read from.
+        for (key, encoded) in metadata.encoded().filter(|(key, _)| !key.starts_with("split.")) {
             match replaced.iter().find(|(name, _)| *name == key) {
                 Some((_, value)) => self.u32(key, *value),
                 None => {

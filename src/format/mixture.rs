@@ -113,7 +113,13 @@ impl Mixture {
         let roles: Vec<Option<Role>> = gguf.tensors.iter().map(|t| role(t, tied)).collect();
         let mut formats: Vec<Format> = gguf.tensors.iter().map(|t| t.format).collect();
         for (i, tensor) in gguf.tensors.iter().enumerate() {
-            let Some(role) = roles[i] else { continue };
+            let Some(role) = roles[i] else {
+                // llama.cpp computes with vectors in f32 only; folders bring them in what they were trained in.
+                if tensor.shape[1..].iter().all(|d| *d == 1) && matches!(tensor.format, Format::F16 | Format::BF16) {
+                    formats[i] = Format::F32;
+                }
+                continue;
+            };
             // Rank among the tensors of the same role, by layer: the rules count those and not layers.
             let peers = || (0..roles.len()).filter(|j| roles[*j] == Some(role));
             let place = |j: usize| (layer(&gguf.tensors[j].name), j);
@@ -125,6 +131,11 @@ impl Mixture {
             formats[i] = fitting(wanted, tensor.shape[0]);
         }
         Ok(formats)
+    }
+
+    /// Whether the rules choose a format for `tensor`, or leave it as it is.
+    pub fn concerns(tensor: &TensorInfo) -> bool {
+        role(tensor, false).is_some()
     }
 
     /// The format by role alone, before the columns (`cols`) are looked at.
@@ -169,7 +180,7 @@ impl Mixture {
 }
 
 /// `wanted`, or where `cols` is not whole blocks of it, what llama.cpp takes instead.
-fn fitting(wanted: Format, cols: u64) -> Format {
+pub fn fitting(wanted: Format, cols: u64) -> Format {
     let fits = |format: Format| cols.is_multiple_of(format.block_len() as u64);
     if fits(wanted) {
         return wanted;

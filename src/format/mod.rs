@@ -3,6 +3,7 @@
 pub mod gguf;
 pub mod gguf_write;
 pub mod hugging_face;
+pub mod importance;
 mod metadata;
 pub mod mixture;
 #[cfg(not(target_arch = "wasm32"))]

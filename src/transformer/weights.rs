@@ -1,5 +1,6 @@
 //! The weights of a model by their place in the mathematics, and how a stream of tensors fills them.
 
+use super::Input;
 use crate::error::{Error, Result};
 use crate::kernels::packed::{TILE_ROWS, pack_group, stored_as};
 use crate::quant::Format;
@@ -29,6 +30,20 @@ pub enum Slot {
     Gate(usize),
     Up(usize),
     Down(usize),
+}
+
+impl Slot {
+    /// The input that the matrix in this place is multiplied with; `None` for vectors and for look-ups.
+    pub fn input(self) -> Option<Input> {
+        match self {
+            Slot::Query(i) | Slot::Key(i) | Slot::Value(i) => Some(Input::Mixer(i)),
+            Slot::AttentionOutput(i) => Some(Input::MixerOutput(i)),
+            Slot::Gate(i) | Slot::Up(i) => Some(Input::FeedForward(i)),
+            Slot::Down(i) => Some(Input::Down(i)),
+            Slot::Output => Some(Input::Output),
+            _ => None,
+        }
+    }
 }
 
 /// A tensor that an architecture reads.

@@ -35,6 +35,11 @@ impl Text {
         self.from.unwrap_or(self.context / 2)
     }
 
+    /// The text's file name.
+    pub fn name(&self) -> String {
+        self.text.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// What a model is loaded with to read windows.
     pub fn options(&self) -> LoadOptions {
         LoadOptions { context_length: Some(self.context), quantise: self.quantise.clone(), ..LoadOptions::default() }
