@@ -18,7 +18,9 @@ const F32_SUM: f32 = 1e-5;
 fn numbers(seed: u64, n: usize) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     };
     (0..n).map(|_| next()).collect()
@@ -49,13 +51,22 @@ impl Matrix {
         for (rows, group) in rows.chunks(packed::TILE_ROWS).zip(groups) {
             packed::pack_group(format, rows, cols, group);
         }
-        Matrix { bytes, from, values }
+        Matrix {
+            bytes,
+            from,
+            values,
+        }
     }
 
     fn packed(&self, format: Format) -> Packed<'_> {
         let (rows, cols) = (self.values.len(), self.values[0].len());
         let n = packed::packed_bytes(format, rows, cols);
-        Packed { format, rows, cols, bytes: &self.bytes[self.from..self.from + n] }
+        Packed {
+            format,
+            rows,
+            cols,
+            bytes: &self.bytes[self.from..self.from + n],
+        }
     }
 }
 
@@ -72,7 +83,10 @@ fn expected(row: &[f32], x: &[f32]) -> (f32, f32) {
         }
     }
     // Half a percent more: scales are kept in f16 in some layouts.
-    (sum as f32, rounding as f32 * 1.005 + magnitude as f32 * (F32_SUM + 0.005))
+    (
+        sum as f32,
+        rounding as f32 * 1.005 + magnitude as f32 * (F32_SUM + 0.005),
+    )
 }
 
 fn agrees(isa: Isa, format: Format, rows: usize, cols: usize, tokens: usize) {
@@ -82,7 +96,15 @@ fn agrees(isa: Isa, format: Format, rows: usize, cols: usize, tokens: usize) {
     let mut activations = Activations::new(tokens, cols);
     activations.fill(isa, &x, cols, &[weights]);
     let mut out = vec![f32::NAN; tokens * rows];
-    matmul(isa, &Pool::new(), &activations, &mut [Product { weights, out: &mut out }]);
+    matmul(
+        isa,
+        &Pool::new(),
+        &activations,
+        &mut [Product {
+            weights,
+            out: &mut out,
+        }],
+    );
     for (t, out) in out.chunks(rows).enumerate() {
         for (r, out) in out.iter().enumerate() {
             let (exact, tolerance) = expected(&matrix.values[r], &x[t * cols..(t + 1) * cols]);
@@ -125,6 +147,13 @@ fn products_agree_for_every_number_of_blocks() {
 #[wasm_bindgen_test]
 fn the_flavour_uses_its_instructions() {
     let fastest = format!("{:?}", Isa::best());
-    assert_eq!(fastest, if cfg!(target_feature = "relaxed-simd") { "Relaxed" } else { "Simd128" });
+    assert_eq!(
+        fastest,
+        if cfg!(target_feature = "relaxed-simd") {
+            "Relaxed"
+        } else {
+            "Simd128"
+        }
+    );
     assert!(Isa::ALL.contains(&Isa::Scalar) && Isa::ALL.contains(&Isa::best()));
 }

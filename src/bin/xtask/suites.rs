@@ -212,7 +212,14 @@ fn wasm(options: &Options) -> Result<()> {
         tests.args(["test", "--headless", "--chrome", "--mode", "no-install"]);
         // The profile that ships, so that the very code that ships is tested; and no native test (see Cargo.toml).
         tests
-            .args(["--", "--profile", "wasm", "--no-default-features", "--test", "wasm"])
+            .args([
+                "--",
+                "--profile",
+                "wasm",
+                "--no-default-features",
+                "--test",
+                "wasm",
+            ])
             .args(flavour.cargo_arguments());
         build::flavoured(&mut tests, &flavour);
         full(&mut tests, options);
@@ -227,15 +234,17 @@ fn types(_: &Options) -> Result<()> {
         flavours: vec![FLAVOURS[0]],
         no_www: true,
     })?;
-    for folder in [project::pkg(), project::www()] {
-        tools::npm_packages(&folder)?;
-        let tsc = folder.join("node_modules/typescript/bin/tsc");
-        let step = format!("tsc in {}", project::shown(&folder));
-        run(
-            &step,
-            tools::node()?.current_dir(&folder).arg(tsc).arg("--noEmit"),
-        )?;
-    }
+    let (pkg, www) = (project::pkg(), project::www());
+    run(
+        "Types of pkg and its tests",
+        tools::npm(&pkg).args(["run", "--silent", "check"]),
+    )?;
+    tools::npm_packages(&www)?;
+    let tsc = www.join("node_modules/typescript/bin/tsc");
+    run(
+        "Types of www",
+        tools::node()?.current_dir(&www).arg(tsc).arg("--noEmit"),
+    )?;
     Ok(())
 }
 
