@@ -1,5 +1,7 @@
 //! What the headers of a model's files say: one GGUF, a split one, or a Hugging Face folder.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::loader::{LoadOptions, MemoryPlan};
 use super::shard::Shard;
 use crate::error::{Error, Result};
@@ -38,7 +40,7 @@ pub(super) struct Opened {
     declaration: Option<&'static Declaration>,
     tied: bool,
     /// The format asked for, by GGUF name.
-    targets: Vec<(String, Format)>,
+    targets: BTreeMap<String, Format>,
 }
 
 /// A GGUF file, or the first of several.
@@ -65,7 +67,7 @@ pub(super) fn open_gguf(gguf: Gguf, options: &LoadOptions) -> Result<(Opened, Sh
         }
     };
     let targets = match (&options.quantise, &splits) {
-        (None, _) => Vec::new(),
+        (None, _) => BTreeMap::new(),
         (Some(name), None) => targets(&gguf, name)?,
         (Some(_), Some(_)) => {
             return Err(Error::BadArgument {
@@ -100,11 +102,11 @@ pub(super) fn open_folder(folder: &Folder, header: &Safetensors, options: &LoadO
     let mut config = (architecture.config)(&described.metadata)?;
     config.rope.pairing = Pairing::Halves;
     let mut builder = WeightsBuilder::new((architecture.tensors)(&config));
-    let listed: Vec<String> = match &folder.listed {
+    let listed: BTreeSet<String> = match &folder.listed {
         Some(names) => names.iter().filter_map(|n| described.declaration.gguf_name(n)).collect(),
         None => header.tensors.iter().filter_map(|t| described.declaration.gguf_name(&t.name)).collect(),
     };
-    let has = |name: &str| listed.iter().any(|n| n == name) && !(described.tied && name == "output.weight");
+    let has = |name: &str| listed.contains(name) && !(described.tied && name == "output.weight");
     let mut gguf = Gguf {
         version: 3,
         metadata: described.metadata,
@@ -127,7 +129,7 @@ pub(super) fn open_folder(folder: &Folder, header: &Safetensors, options: &LoadO
             gguf.tensors = all;
             targets(&gguf, name)?
         }
-        None => Vec::new(),
+        None => BTreeMap::new(),
     };
     gguf.tensors = Vec::new();
     if !described.rope_factors.is_empty() {
@@ -200,11 +202,12 @@ impl Opened {
 
     /// Plans and allocates the tensors of one file.
     fn add(&mut self, tensors: Vec<TensorInfo>, start: u64, file_bytes: u64, options: &LoadOptions) -> Result<Shard> {
-        let (targets, find) = (&self.targets, |name: &str| tensors.iter().find(|t| t.name == name));
+        let (targets, names) = (&self.targets, tensors.iter().map(|t| (t.name.as_str(), t)));
+        let names: BTreeMap<&str, &TensorInfo> = names.collect();
         self.builder.place(|spec| {
-            let Some(tensor) = find(&spec.name) else { return Ok(None) };
+            let Some(tensor) = names.get(spec.name.as_str()) else { return Ok(None) };
             check_shape(spec, tensor)?;
-            let target = targets.iter().find(|t| t.0 == spec.name).map(|t| t.1);
+            let target = targets.get(&spec.name).copied();
             Ok(Some(Found { format: tensor.format, target: target.filter(|t| *t != tensor.format) }))
         })?;
         if let Some(splits) = &mut self.splits {
@@ -293,7 +296,7 @@ fn unplanned(config: &Config, options: &LoadOptions) -> Result<MemoryPlan> {
 }
 
 /// The format of each tensor of `gguf` in the mixture called `name`.
-fn targets(gguf: &Gguf, name: &str) -> Result<Vec<(String, Format)>> {
+fn targets(gguf: &Gguf, name: &str) -> Result<BTreeMap<String, Format>> {
     let formats = Mixture::from_name(name)?.formats(gguf)?;
     Ok(gguf.tensors.iter().map(|t| t.name.clone()).zip(formats).collect())
 }

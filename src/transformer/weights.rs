@@ -1,5 +1,7 @@
 //! The weights of a model by their place in the mathematics, and how a stream of tensors fills them.
 
+use std::collections::BTreeMap;
+
 use super::Input;
 use crate::error::{Error, Result};
 use crate::kernels::packed::{TILE_ROWS, pack_group, stored_as};
@@ -117,6 +119,8 @@ pub struct Found {
 /// Packs tensors into an arena as their bytes arrive.
 pub struct WeightsBuilder {
     wanted: Vec<Wanted>,
+    /// Where each name stands in `wanted`: headers and declarations may both be long.
+    by_name: BTreeMap<String, usize>,
     layout: Layout,
     arena: Arena,
     /// Eight rows in the format they are stored in, where that is not the file's.
@@ -132,8 +136,10 @@ impl WeightsBuilder {
         let wanted: Vec<Wanted> =
             specs.into_iter().map(|spec| Wanted { spec, format: None, matrix: None }).collect();
         let vectors = wanted.iter().map(|_| Vec::new()).collect();
+        let by_name = wanted.iter().enumerate().map(|(i, w)| (w.spec.name.clone(), i)).collect();
         WeightsBuilder {
             wanted,
+            by_name,
             layout: Layout::default(),
             arena: Arena::default(),
             converted: Vec::new(),
@@ -214,7 +220,7 @@ impl WeightsBuilder {
 
     /// The index of the wanted tensor called `name`.
     pub fn index(&self, name: &str) -> Option<usize> {
-        self.wanted.iter().position(|w| w.spec.name == name)
+        self.by_name.get(name).copied()
     }
 
     /// Bytes of the file that make one unit of [`WeightsBuilder::put`]: eight rows of a matrix, or a whole vector.

@@ -76,39 +76,43 @@ async function logits() {
 }
 
 for (const flavour of ["simd128", "relaxed"]) {
-  test(`${flavour}: the demo model computes what f32 computes`, {
-    ...LIMIT,
-    timeout: 3_600_000,
-  }, async (context) => {
-    const server = await serve({
-      mounts: {
-        "/fidelity/": join(ROOT, "tests/e2e/fidelity"),
-        "/reference.logits": await logits(),
-      },
-    });
-    context.after(() => server.stop());
-    const { browser } = await browse(context);
-    const page = await visit(browser, server, "/fidelity/index.html");
-    const answer = await page.evaluate((job) => window.measure(job), {
-      flavour,
-      model: "/models/model.gguf",
-      logits: "/reference.logits",
-    });
-    const perplexity = Math.exp(answer.nll / answer.tokens);
-    const reference = Math.exp(answer.referenceNll / answer.tokens);
-    const change = perplexity / reference - 1;
-    const kl = answer.kl / answer.tokens;
-    const top1 = answer.agreed / answer.tokens;
-    console.log(
-      `${flavour}: ${answer.tokens} tokens, perplexity ${perplexity.toFixed(4)} (f32 ${reference.toFixed(4)}, ` +
-        `${(100 * change).toFixed(3)} %), KL ${kl.toFixed(5)}, top-1 ${(100 * top1).toFixed(2)} %, ` +
-        `mean |Δ log p| ${(answer.difference / answer.tokens).toFixed(4)}, largest ${answer.maxDifference.toFixed(3)}, ` +
-        `${answer.seconds.toFixed(0)} s`,
-    );
-    assert.equal(answer.flavour, flavour);
-    assert.equal(answer.tokens, WINDOWS * (CONTEXT - 1 - FROM));
-    assert.ok(Math.abs(change) <= PERPLEXITY, `perplexity ${change}`);
-    assert.ok(kl <= KL, `KL ${kl}`);
-    assert.ok(top1 >= TOP_1, `top-1 ${top1}`);
-  });
+  test(
+    `${flavour}: the demo model computes what f32 computes`,
+    {
+      ...LIMIT,
+      timeout: 3_600_000,
+    },
+    async (context) => {
+      const server = await serve({
+        mounts: {
+          "/fidelity/": join(ROOT, "tests/e2e/fidelity"),
+          "/reference.logits": await logits(),
+        },
+      });
+      context.after(() => server.stop());
+      const { browser } = await browse(context);
+      const page = await visit(browser, server, "/fidelity/index.html");
+      const answer = await page.evaluate((job) => window.measure(job), {
+        flavour,
+        model: "/models/model.gguf",
+        logits: "/reference.logits",
+      });
+      const perplexity = Math.exp(answer.nll / answer.tokens);
+      const reference = Math.exp(answer.referenceNll / answer.tokens);
+      const change = perplexity / reference - 1;
+      const kl = answer.kl / answer.tokens;
+      const top1 = answer.agreed / answer.tokens;
+      console.log(
+        `${flavour}: ${answer.tokens} tokens, perplexity ${perplexity.toFixed(4)} (f32 ${reference.toFixed(4)}, ` +
+          `${(100 * change).toFixed(3)} %), KL ${kl.toFixed(5)}, top-1 ${(100 * top1).toFixed(2)} %, ` +
+          `mean |Δ log p| ${(answer.difference / answer.tokens).toFixed(4)}, largest ${answer.maxDifference.toFixed(3)}, ` +
+          `${answer.seconds.toFixed(0)} s`,
+      );
+      assert.equal(answer.flavour, flavour);
+      assert.equal(answer.tokens, WINDOWS * (CONTEXT - 1 - FROM));
+      assert.ok(Math.abs(change) <= PERPLEXITY, `perplexity ${change}`);
+      assert.ok(kl <= KL, `KL ${kl}`);
+      assert.ok(top1 >= TOP_1, `top-1 ${top1}`);
+    },
+  );
 }

@@ -66,7 +66,7 @@ impl Perplexity {
         if self.json {
             let object = serde_json::json!({
                 "model": info.name, "format": info.format, "flavour": info.flavour,
-                "bitsPerWeight": model::bits_per_weight(&self.model)?,
+                "bitsPerWeight": model::bits_per_weight(&self.model, self.text.quantise())?,
                 "context": self.text.context, "from": from, "tokens": n,
                 "nll": mean, "perplexity": mean.exp(), "perplexityError": mean.exp() * error,
             });
@@ -78,7 +78,7 @@ impl Perplexity {
                 info.format,
                 mean.exp(),
                 mean.exp() * error,
-                model::bits_per_weight(&self.model)?
+                model::bits_per_weight(&self.model, self.text.quantise())?
             );
         }
         Ok(())
@@ -144,7 +144,7 @@ impl Kl {
         let (info, n) = (engine.info(), total.tokens as f64);
         let perplexity = (total.nll / n).exp();
         let reference = (total.reference_nll / n).exp();
-        let bits = model::bits_per_weight(&self.model)?;
+        let bits = model::bits_per_weight(&self.model, self.text.quantise())?;
         if self.json {
             let object = serde_json::json!({
                 "model": info.name, "format": info.format, "flavour": info.flavour, "bitsPerWeight": bits,

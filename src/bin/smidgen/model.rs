@@ -1,6 +1,10 @@
 //! Opens models for the commands: a GGUF file, the first of several, or a Hugging Face folder.
 
+use super::source;
+use smidgen::format::gguf::TensorInfo;
 use smidgen::format::hugging_face::FILES;
+use smidgen::format::mixture::Mixture;
+use smidgen::quant::Format;
 use smidgen::session::{Engine, LoadOptions, Loader};
 use smidgen::{Error, Result};
 use std::fs::File;
@@ -95,14 +99,17 @@ pub fn open(path: &Path, options: LoadOptions) -> Result<Loader> {
     Ok(loader)
 }
 
-/// Bits of the model's tensor data per value.
-pub fn bits_per_weight(path: &Path) -> Result<f64> {
-    let loader = stream(path, LoadOptions::default(), |_| false)?;
-    let Some(gguf) = loader.header() else {
-        loader.finish()?;
-        unreachable!("a model without a header does not load");
+/// Bits of the model's tensor data per value, in the formats that `quantise` asks for.
+pub fn bits_per_weight(path: &Path, quantise: Option<&str>) -> Result<f64> {
+    let (gguf, _) = source::open(path)?;
+    let formats = match quantise {
+        Some(name) => Mixture::from_name(name)?.formats(&gguf)?,
+        None => gguf.tensors.iter().map(|t| t.format).collect(),
     };
-    let bytes: u64 = gguf.tensors.iter().map(|t| t.bytes).sum();
+    let size = |(t, f): (&TensorInfo, Format)| {
+        t.shape.iter().product::<u64>() / f.block_len() as u64 * f.block_bytes() as u64
+    };
+    let bytes: u64 = gguf.tensors.iter().zip(formats).map(size).sum();
     let values: u64 = gguf.tensors.iter().map(|t| t.shape.iter().product::<u64>()).sum();
     Ok(8.0 * bytes as f64 / (values as f64).max(1.0))
 }

@@ -35,6 +35,11 @@ impl Text {
         self.from.unwrap_or(self.context / 2)
     }
 
+    /// The format to round the weights to.
+    pub fn quantise(&self) -> Option<&str> {
+        self.quantise.as_deref()
+    }
+
     /// The text's file name.
     pub fn name(&self) -> String {
         self.text.file_name().unwrap_or_default().to_string_lossy().into_owned()
