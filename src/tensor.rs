@@ -42,7 +42,13 @@ impl Layout {
     /// Room for a matrix in the last part. Its place holds only if [`Arena::grow`] succeeds.
     pub fn matrix(&mut self, format: Format, rows: usize, cols: usize) -> Matrix {
         let part = self.parts.len() - 1;
-        let matrix = Matrix { format, rows, cols, part, at: self.parts[part] as usize };
+        let matrix = Matrix {
+            format,
+            rows,
+            cols,
+            part,
+            at: self.parts[part] as usize,
+        };
         self.parts[part] += matrix_bytes(format, rows, cols);
         matrix
     }
@@ -69,8 +75,13 @@ impl Arena {
     /// Allocates the parts of `layout` that are not allocated yet, each in one step.
     pub fn grow(&mut self, layout: &Layout) -> Result<()> {
         for bytes in &layout.parts[self.parts.len()..] {
-            let n = usize::try_from(*bytes).ok().filter(|n| *n <= isize::MAX as usize);
-            let n = n.ok_or(Error::OutOfMemory { needed: *bytes, available: isize::MAX as u64 })?;
+            let n = usize::try_from(*bytes)
+                .ok()
+                .filter(|n| *n <= isize::MAX as usize);
+            let n = n.ok_or(Error::OutOfMemory {
+                needed: *bytes,
+                available: isize::MAX as u64,
+            })?;
             self.parts.push(zeroed(n)?);
         }
         Ok(())
@@ -78,7 +89,12 @@ impl Arena {
 
     /// A matrix as the kernels read it.
     pub fn packed(&self, m: &Matrix) -> Packed<'_> {
-        Packed { format: m.format, rows: m.rows, cols: m.cols, bytes: &self.parts[m.part][m.at..m.at + m.bytes()] }
+        Packed {
+            format: m.format,
+            rows: m.rows,
+            cols: m.cols,
+            bytes: &self.parts[m.part][m.at..m.at + m.bytes()],
+        }
     }
 
     /// The bytes of the eight rows of group `group`, to pack them.
@@ -97,7 +113,10 @@ impl Arena {
 pub fn zeroed<T: Clone + Default>(n: usize) -> Result<Vec<T>> {
     let bytes = (n as u64).saturating_mul(size_of::<T>() as u64);
     let mut v = Vec::new();
-    v.try_reserve_exact(n).map_err(|_| Error::OutOfMemory { needed: bytes, available: 0 })?;
+    v.try_reserve_exact(n).map_err(|_| Error::OutOfMemory {
+        needed: bytes,
+        available: 0,
+    })?;
     v.resize(n, T::default());
     Ok(v)
 }

@@ -38,7 +38,10 @@ impl HeaderWriter {
     /// does not have come last.
     pub fn copy(&mut self, metadata: &Metadata, replaced: &[(&str, u32)]) {
         // What is written is one file, whatever the keys were read from.
-        for (key, encoded) in metadata.encoded().filter(|(key, _)| !key.starts_with("split.")) {
+        for (key, encoded) in metadata
+            .encoded()
+            .filter(|(key, _)| !key.starts_with("split."))
+        {
             match replaced.iter().find(|(name, _)| *name == key) {
                 Some((_, value)) => self.u32(key, *value),
                 None => {
@@ -91,19 +94,25 @@ impl HeaderWriter {
     /// Adds a key with texts.
     pub fn strings(&mut self, key: &str, values: &[impl AsRef<str>]) {
         self.array(key, kind::STRING, values.len());
-        values.iter().for_each(|v| string(&mut self.keys, v.as_ref()));
+        values
+            .iter()
+            .for_each(|v| string(&mut self.keys, v.as_ref()));
     }
 
     /// Adds a key with numbers.
     pub fn i32s(&mut self, key: &str, values: &[i32]) {
         self.array(key, kind::I32, values.len());
-        values.iter().for_each(|v| self.keys.extend(v.to_le_bytes()));
+        values
+            .iter()
+            .for_each(|v| self.keys.extend(v.to_le_bytes()));
     }
 
     /// Adds a key with numbers.
     pub fn f32s(&mut self, key: &str, values: &[f32]) {
         self.array(key, kind::F32, values.len());
-        values.iter().for_each(|v| self.keys.extend(v.to_le_bytes()));
+        values
+            .iter()
+            .for_each(|v| self.keys.extend(v.to_le_bytes()));
     }
 
     /// The keys so far, read back as a file's would be.

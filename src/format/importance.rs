@@ -35,7 +35,10 @@ impl Importance {
     /// From sums.
     pub fn new(mut matrices: Vec<Columns>) -> Importance {
         matrices.sort_by(|a, b| a.tensor.cmp(&b.tensor));
-        let means = matrices.iter().map(|m| m.sums.iter().map(|s| s / m.count.max(1.0)).collect()).collect();
+        let means = matrices
+            .iter()
+            .map(|m| m.sums.iter().map(|s| s / m.count.max(1.0)).collect())
+            .collect();
         Importance { matrices, means }
     }
 
@@ -46,7 +49,10 @@ impl Importance {
 
     /// The mean squares of the columns of `tensor`; empty where nothing is known of it.
     pub fn of(&self, tensor: &TensorInfo) -> Result<&[f32]> {
-        let Ok(at) = self.matrices.binary_search_by(|m| m.tensor.as_str().cmp(&tensor.name)) else {
+        let Ok(at) = self
+            .matrices
+            .binary_search_by(|m| m.tensor.as_str().cmp(&tensor.name))
+        else {
             return Ok(&[]);
         };
         let means = &self.means[at];
@@ -68,7 +74,11 @@ impl Importance {
         header.u32("imatrix.chunk_count", chunks);
         header.u32("imatrix.chunk_size", chunk_size);
         for m in &self.matrices {
-            header.tensor(&format!("{}{SUMS}", m.tensor), &[m.sums.len() as u64, 1], Format::F32);
+            header.tensor(
+                &format!("{}{SUMS}", m.tensor),
+                &[m.sums.len() as u64, 1],
+                Format::F32,
+            );
             header.tensor(&format!("{}{COUNTS}", m.tensor), &[1, 1], Format::F32);
         }
         let mut out = header.finish();
@@ -87,7 +97,11 @@ impl Importance {
             Progress::Done(gguf) => gguf,
             Progress::NeedBytes(expected) => {
                 let what = "the importance data".into();
-                return Err(Error::Truncated { what, expected, found: bytes.len() as u64 });
+                return Err(Error::Truncated {
+                    what,
+                    expected,
+                    found: bytes.len() as u64,
+                });
             }
         };
         let kind = gguf.metadata.str("general.type")?;
@@ -100,7 +114,9 @@ impl Importance {
         }
         let mut matrices = Vec::new();
         for tensor in &gguf.tensors {
-            let Some(name) = tensor.name.strip_suffix(SUMS) else { continue };
+            let Some(name) = tensor.name.strip_suffix(SUMS) else {
+                continue;
+            };
             let counts = format!("{name}{COUNTS}");
             let sums = values(&gguf, &tensor.name, bytes)?;
             let counts = values(&gguf, &counts, bytes)?;
@@ -116,7 +132,11 @@ impl Importance {
                     what: format!("the importance data of {name} are no sums of squares"),
                 });
             }
-            matrices.push(Columns { tensor: name.to_owned(), sums: columns, count });
+            matrices.push(Columns {
+                tensor: name.to_owned(),
+                sums: columns,
+                count,
+            });
         }
         Ok(Importance::new(matrices))
     }
@@ -125,16 +145,26 @@ impl Importance {
 /// The values of the tensor called `name`.
 fn values(gguf: &Gguf, name: &str, bytes: &[u8]) -> Result<Vec<f32>> {
     let tensor = gguf.tensors.iter().find(|t| t.name == name);
-    let tensor = tensor.ok_or_else(|| Error::MissingTensor { name: name.to_owned() })?;
+    let tensor = tensor.ok_or_else(|| Error::MissingTensor {
+        name: name.to_owned(),
+    })?;
     if tensor.format != Format::F32 {
-        return Err(Error::UnsupportedFormat { tensor: name.to_owned(), format: tensor.format.name().into() });
+        return Err(Error::UnsupportedFormat {
+            tensor: name.to_owned(),
+            format: tensor.format.name().into(),
+        });
     }
     let end = tensor.offset + tensor.bytes;
-    let data = usize::try_from(end).ok().and_then(|end| bytes.get(tensor.offset as usize..end));
+    let data = usize::try_from(end)
+        .ok()
+        .and_then(|end| bytes.get(tensor.offset as usize..end));
     let data = data.ok_or_else(|| Error::Truncated {
         what: name.to_owned(),
         expected: end,
         found: bytes.len() as u64,
     })?;
-    Ok(data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    Ok(data
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+        .collect())
 }

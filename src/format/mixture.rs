@@ -115,7 +115,9 @@ impl Mixture {
         for (i, tensor) in gguf.tensors.iter().enumerate() {
             let Some(role) = roles[i] else {
                 // llama.cpp computes with vectors in f32 only; folders bring them in what they were trained in.
-                if tensor.shape[1..].iter().all(|d| *d == 1) && matches!(tensor.format, Format::F16 | Format::BF16) {
+                if tensor.shape[1..].iter().all(|d| *d == 1)
+                    && matches!(tensor.format, Format::F16 | Format::BF16)
+                {
                     formats[i] = Format::F32;
                 }
                 continue;

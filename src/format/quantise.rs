@@ -64,8 +64,11 @@ pub fn quantise(
     target: &mut impl Write,
     each: impl FnMut(&TensorReport),
 ) -> Result<Report> {
-    let choice =
-        Choice { formats: mixture.formats(gguf)?, file_type: mixture.file_type(), importance: None };
+    let choice = Choice {
+        formats: mixture.formats(gguf)?,
+        file_type: mixture.file_type(),
+        importance: None,
+    };
     quantise_as(gguf, choice, source, target, each)
 }
 
@@ -208,7 +211,8 @@ impl Piece {
     fn weigh(&mut self, columns: &[f32], done: u64, count: usize) {
         self.importance.clear();
         if let Some(start) = done.checked_rem(columns.len() as u64) {
-            self.importance.extend(columns.iter().cycle().skip(start as usize).take(count));
+            self.importance
+                .extend(columns.iter().cycle().skip(start as usize).take(count));
         }
     }
 

@@ -67,7 +67,10 @@ pub fn read(prefix: &[u8]) -> Result<Progress> {
             ref shape => shape.iter().rev().map(|n| *n as u64).collect(),
         };
         if shape.contains(&0) {
-            return Err(malformed(format!("tensor {name:?} has shape {:?}", info.shape)));
+            return Err(malformed(format!(
+                "tensor {name:?} has shape {:?}",
+                info.shape
+            )));
         }
         let (start, end) = info.data_offsets;
         tensors.push(TensorInfo {

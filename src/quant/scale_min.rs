@@ -4,7 +4,7 @@
 //! scale and of the min are the halves of byte j + 4, their upper two bits the upper bits of bytes j − 4 and j.
 
 use super::search::{Affine, affine, nearest};
-use super::{read_f16, write_f16};
+use super::{Parts, read_f16, read_u16, write_f16};
 
 /// Scale and min of group `j` (0..8) of the 12 bytes.
 pub(super) fn read(bytes: &[u8], j: usize) -> (u8, u8) {
@@ -29,6 +29,14 @@ fn write(bytes: &mut [u8], j: usize, scale: u8, min: u8) {
     bytes[j] |= min >> 4 << 6;
 }
 
+/// d, dmin, scales and mins of a block that starts with d, dmin (f16) and the 12 bytes.
+pub(super) fn split(block: &[u8], parts: &mut Parts) {
+    (parts.d[0], parts.m) = (read_u16(block, 0), read_u16(block, 2));
+    for j in 0..8 {
+        (parts.scales[j], parts.mins[j]) = read(&block[4..16], j);
+    }
+}
+
 /// Calls `value(i, d, m)` for each of the 256 values of a block that starts with d, dmin (f16) and the 12 bytes.
 pub(super) fn for_each(block: &[u8], mut value: impl FnMut(usize, f32, f32)) {
     let (d, dmin) = (read_f16(block, 0), read_f16(block, 2));
@@ -47,8 +55,18 @@ pub(super) fn quantise(how: &Affine, x: &[f32], block: &mut [u8]) -> [u8; 256] {
 }
 
 /// As `quantise`, with errors weighted by `weights` (256).
-pub(super) fn quantise_weighted(how: &Affine, x: &[f32], weights: &[f32], block: &mut [u8]) -> [u8; 256] {
-    quantise_by(how, x, |j, _| core::array::from_fn(|i| weights[32 * j + i]), block)
+pub(super) fn quantise_weighted(
+    how: &Affine,
+    x: &[f32],
+    weights: &[f32],
+    block: &mut [u8],
+) -> [u8; 256] {
+    quantise_by(
+        how,
+        x,
+        |j, _| core::array::from_fn(|i| weights[32 * j + i]),
+        block,
+    )
 }
 
 /// Root mean square of the group + magnitude.

@@ -29,9 +29,17 @@ pub(super) fn quantise(format: Format, x: &[f32], importance: &[f32], bytes: &mu
 /// Importance × √(mean square + square): large values count more, as in the reference implementation.
 fn weights(x: &[f32], importance: &[f32]) -> Vec<f32> {
     let mean = x.iter().map(|x| x * x).sum::<f32>() / x.len() as f32;
-    let weights: Vec<f32> = x.iter().zip(importance).map(|(x, i)| i * (mean + x * x).sqrt()).collect();
+    let weights: Vec<f32> = x
+        .iter()
+        .zip(importance)
+        .map(|(x, i)| i * (mean + x * x).sqrt())
+        .collect();
     // Columns that nothing ever came in on say nothing: then all count alike.
-    if weights.iter().any(|w| *w > 0.0 && w.is_finite()) { weights } else { vec![1.0; x.len()] }
+    if weights.iter().any(|w| *w > 0.0 && w.is_finite()) {
+        weights
+    } else {
+        vec![1.0; x.len()]
+    }
 }
 
 fn nibbles(q: &[u8], qs: &mut [u8]) {
@@ -41,7 +49,10 @@ fn nibbles(q: &[u8], qs: &mut [u8]) {
 }
 
 fn fifth_bits(q: &[u8]) -> [u8; 4] {
-    let bits = q.iter().enumerate().fold(0u32, |bits, (i, q)| bits | u32::from(q >> 4) << i);
+    let bits = q
+        .iter()
+        .enumerate()
+        .fold(0u32, |bits, (i, q)| bits | u32::from(q >> 4) << i);
     bits.to_le_bytes()
 }
 
@@ -70,7 +81,12 @@ fn q5_0(x: &[f32], weights: &[f32], block: &mut [u8]) {
 
 /// d and m into the block and the quants for their rounded values.
 fn affine_quants(max_quant: i32, x: &[f32], weights: &[f32], block: &mut [u8]) -> [u8; 32] {
-    let how = Affine { max_quant, first: -0.9, steps: 36, absolute: false };
+    let how = Affine {
+        max_quant,
+        first: -0.9,
+        steps: 36,
+        absolute: false,
+    };
     let mut q = [0; 32];
     let (d, m) = affine(&how, x, weights, &mut q);
     write_f16(block, 0, d);
@@ -94,13 +110,23 @@ fn q5_1(x: &[f32], weights: &[f32], block: &mut [u8]) {
 }
 
 fn q4_k(x: &[f32], weights: &[f32], block: &mut [u8]) {
-    const SEARCH: Affine = Affine { max_quant: 15, first: -0.9, steps: 36, absolute: false };
+    const SEARCH: Affine = Affine {
+        max_quant: 15,
+        first: -0.9,
+        steps: 36,
+        absolute: false,
+    };
     let q = scale_min::quantise_weighted(&SEARCH, x, weights, block);
     super::q4_k::pack(&q, block);
 }
 
 fn q5_k(x: &[f32], weights: &[f32], block: &mut [u8]) {
-    const SEARCH: Affine = Affine { max_quant: 31, first: -0.9, steps: 36, absolute: false };
+    const SEARCH: Affine = Affine {
+        max_quant: 31,
+        first: -0.9,
+        steps: 36,
+        absolute: false,
+    };
     let q = scale_min::quantise_weighted(&SEARCH, x, weights, block);
     super::q5_k::pack(&q, block);
 }

@@ -77,12 +77,18 @@ pub fn log_sum_exp(logits: impl Iterator<Item = f32> + Clone) -> (usize, f64) {
 /// to no probability is coarse.
 pub fn pack(logits: &[f32], out: &mut Vec<u8>) {
     let max = logits.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b));
-    out.extend(logits.iter().flat_map(|l| f16::from_f32(l - max).to_le_bytes()));
+    out.extend(
+        logits
+            .iter()
+            .flat_map(|l| f16::from_f32(l - max).to_le_bytes()),
+    );
 }
 
 /// What [`pack`] packed.
 pub fn unpack(packed: &[u8]) -> impl Iterator<Item = f32> + Clone {
-    packed.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
+    packed
+        .chunks_exact(2)
+        .map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32())
 }
 
 #[cfg(test)]
@@ -100,7 +106,10 @@ mod tests {
         let ln2 = 2f64.ln();
         // f16 keeps −ln 2 to 2^-12.
         assert!((f.kl - ln2 / 4.0).abs() < 3e-4, "{f:?}");
-        assert!((f.nll - 2.0 * ln2).abs() < 1e-6 && (f.reference_nll - ln2).abs() < 3e-4, "{f:?}");
+        assert!(
+            (f.nll - 2.0 * ln2).abs() < 1e-6 && (f.reference_nll - ln2).abs() < 3e-4,
+            "{f:?}"
+        );
         assert_eq!((f.tokens, f.agreed), (1, 0));
         f.add(&p, unpack(&packed), 2);
         assert_eq!((f.tokens, f.agreed), (2, 1));

@@ -100,8 +100,13 @@ impl Loader {
             self.needed = 8;
             Current::Header { safetensors: true }
         } else if Folder::wants(name) {
-            Current::Small { name: name.to_owned() }
-        } else if [".json", ".jinja", ".txt", ".md", ".model"].iter().any(|end| name.ends_with(end)) {
+            Current::Small {
+                name: name.to_owned(),
+            }
+        } else if [".json", ".jinja", ".txt", ".md", ".model"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
             Current::Ignored
         } else {
             Current::Header { safetensors: false }
@@ -121,7 +126,10 @@ impl Loader {
             Current::Small { name } => {
                 if (self.held.len() + bytes.len()) as u64 > hugging_face::MAX_FILE_BYTES {
                     return Err(Error::MalformedHeader {
-                        what: format!("{name} is longer than {} bytes", hugging_face::MAX_FILE_BYTES),
+                        what: format!(
+                            "{name} is longer than {} bytes",
+                            hugging_face::MAX_FILE_BYTES
+                        ),
                     });
                 }
                 self.held.extend_from_slice(bytes);
@@ -145,7 +153,8 @@ impl Loader {
                 safetensors::Progress::NeedBytes(n) => Progress::NeedBytes(n),
                 safetensors::Progress::Done(header) => {
                     if self.opened.is_none() {
-                        self.opened = Some(source::open_folder(&self.folder, &header, &self.options)?);
+                        self.opened =
+                            Some(source::open_folder(&self.folder, &header, &self.options)?);
                     }
                     let opened = self.opened.as_mut().expect("just opened");
                     Progress::Done(opened.add_safetensors(header, &self.options)?)
@@ -167,7 +176,9 @@ impl Loader {
         match read {
             // Doubling keeps the work linear where a header is long and comes in small pieces.
             Progress::NeedBytes(n) => {
-                self.needed = n.max((self.held.len() as u64).saturating_mul(2)).min(n.max(1 << 20));
+                self.needed = n
+                    .max((self.held.len() as u64).saturating_mul(2))
+                    .min(n.max(1 << 20));
                 Ok(())
             }
             Progress::Done(shard) => {
@@ -219,7 +230,11 @@ impl Loader {
     pub fn finish(mut self) -> Result<Engine> {
         self.end_file()?;
         let Some(opened) = self.opened else {
-            return Err(Error::Truncated { what: "the header".into(), expected: self.needed, found: 0 });
+            return Err(Error::Truncated {
+                what: "the header".into(),
+                expected: self.needed,
+                found: 0,
+            });
         };
         if let Some(Splits { count, seen, .. }) = opened.splits
             && seen < count
@@ -231,7 +246,9 @@ impl Loader {
             });
         }
         if let Some(name) = opened.builder.missing() {
-            return Err(Error::MissingTensor { name: name.to_owned() });
+            return Err(Error::MissingTensor {
+                name: name.to_owned(),
+            });
         }
         let meta = &opened.gguf.metadata;
         let tokenizer = Tokenizer::from_gguf(meta)?;
@@ -245,12 +262,32 @@ impl Loader {
             });
         }
         let template = Template::from_gguf(meta, &tokenizer)?;
-        let name = meta.str("general.name")?.unwrap_or(opened.architecture.name).to_owned();
+        let name = meta
+            .str("general.name")?
+            .unwrap_or(opened.architecture.name)
+            .to_owned();
         let format = opened.builder.main_format().map_or("none", |f| f.name());
         let parameters = opened.builder.parameters();
         let weights = opened.builder.finish(opened.config.blocks.len());
-        let isa = if self.options.reference { Isa::Scalar } else { Isa::best() };
-        let model = Model { config: opened.config, weights, isa };
-        Engine::new(model, tokenizer, template, opened.plan, name, opened.architecture.name, format, parameters)
+        let isa = if self.options.reference {
+            Isa::Scalar
+        } else {
+            Isa::best()
+        };
+        let model = Model {
+            config: opened.config,
+            weights,
+            isa,
+        };
+        Engine::new(
+            model,
+            tokenizer,
+            template,
+            opened.plan,
+            name,
+            opened.architecture.name,
+            format,
+            parameters,
+        )
     }
 }

@@ -21,7 +21,14 @@ pub(super) struct Shard {
 impl Shard {
     /// `tensors`: sorted by offset, without overlaps, each with its index in the builder.
     pub fn new(tensors: Vec<(TensorInfo, Option<usize>)>, start: u64, file_bytes: u64) -> Shard {
-        Shard { tensors, start, file_bytes, position: start, current: 0, unit: 0 }
+        Shard {
+            tensors,
+            start,
+            file_bytes,
+            position: start,
+            current: 0,
+            unit: 0,
+        }
     }
 
     /// Where tensor data starts in the file.

@@ -55,7 +55,9 @@ pub(super) fn open_gguf(gguf: Gguf, options: &LoadOptions) -> Result<(Opened, Sh
                 return Err(Error::BadKey {
                     key: "split.no".into(),
                     found: number.to_string(),
-                    expected: "0: the parts of a split model are read in order, the first one first".into(),
+                    expected:
+                        "0: the parts of a split model are read in order, the first one first"
+                            .into(),
                 });
             }
             let count = u16::try_from(count).map_err(|_| Error::BadKey {
@@ -63,7 +65,11 @@ pub(super) fn open_gguf(gguf: Gguf, options: &LoadOptions) -> Result<(Opened, Sh
                 found: count.to_string(),
                 expected: "at most 65535".into(),
             })?;
-            Some(Splits { count, seen: 0, tensors: 0 })
+            Some(Splits {
+                count,
+                seen: 0,
+                tensors: 0,
+            })
         }
     };
     let targets = match (&options.quantise, &splits) {
@@ -82,7 +88,11 @@ pub(super) fn open_gguf(gguf: Gguf, options: &LoadOptions) -> Result<(Opened, Sh
     let (start, bytes) = (gguf.data_start, gguf.file_bytes);
     let mut opened = Opened {
         plan: unplanned(&config, options)?,
-        gguf: Gguf { tensors: Vec::new(), file_bytes: 0, ..gguf },
+        gguf: Gguf {
+            tensors: Vec::new(),
+            file_bytes: 0,
+            ..gguf
+        },
         architecture,
         config,
         builder,
@@ -96,15 +106,26 @@ pub(super) fn open_gguf(gguf: Gguf, options: &LoadOptions) -> Result<(Opened, Sh
 }
 
 /// A Hugging Face folder; `header`: of its first file with weights.
-pub(super) fn open_folder(folder: &Folder, header: &Safetensors, options: &LoadOptions) -> Result<Opened> {
+pub(super) fn open_folder(
+    folder: &Folder,
+    header: &Safetensors,
+    options: &LoadOptions,
+) -> Result<Opened> {
     let described = hugging_face::describe(folder)?;
     let architecture = models::architecture(&described.metadata)?;
     let mut config = (architecture.config)(&described.metadata)?;
     config.rope.pairing = Pairing::Halves;
     let mut builder = WeightsBuilder::new((architecture.tensors)(&config));
     let listed: BTreeSet<String> = match &folder.listed {
-        Some(names) => names.iter().filter_map(|n| described.declaration.gguf_name(n)).collect(),
-        None => header.tensors.iter().filter_map(|t| described.declaration.gguf_name(&t.name)).collect(),
+        Some(names) => names
+            .iter()
+            .filter_map(|n| described.declaration.gguf_name(n))
+            .collect(),
+        None => header
+            .tensors
+            .iter()
+            .filter_map(|t| described.declaration.gguf_name(&t.name))
+            .collect(),
     };
     let has = |name: &str| listed.contains(name) && !(described.tied && name == "output.weight");
     let mut gguf = Gguf {
@@ -118,11 +139,19 @@ pub(super) fn open_folder(folder: &Folder, header: &Safetensors, options: &LoadO
     for (spec, _) in builder.specs() {
         if !has(&spec.name) {
             if spec.required {
-                return Err(Error::MissingTensor { name: spec.name.clone() });
+                return Err(Error::MissingTensor {
+                    name: spec.name.clone(),
+                });
             }
             continue;
         }
-        all.push(TensorInfo { name: spec.name.clone(), format: Format::F32, shape: shape(spec), offset: 0, bytes: 0 });
+        all.push(TensorInfo {
+            name: spec.name.clone(),
+            format: Format::F32,
+            shape: shape(spec),
+            offset: 0,
+            bytes: 0,
+        });
     }
     let targets = match &options.quantise {
         Some(name) => {
@@ -134,10 +163,17 @@ pub(super) fn open_folder(folder: &Folder, header: &Safetensors, options: &LoadO
     gguf.tensors = Vec::new();
     if !described.rope_factors.is_empty() {
         builder.place(|spec| {
-            Ok((spec.name == ROPE_FACTORS).then_some(Found { format: Format::F32, target: None }))
+            Ok((spec.name == ROPE_FACTORS).then_some(Found {
+                format: Format::F32,
+                target: None,
+            }))
         })?;
         if let Some(index) = builder.index(ROPE_FACTORS) {
-            let bytes: Vec<u8> = described.rope_factors.iter().flat_map(|f| f.to_le_bytes()).collect();
+            let bytes: Vec<u8> = described
+                .rope_factors
+                .iter()
+                .flat_map(|f| f.to_le_bytes())
+                .collect();
             builder.put(index, 0, &bytes);
         }
     }
@@ -158,7 +194,9 @@ impl Opened {
     /// A further file of a split GGUF.
     pub fn add_split(&mut self, gguf: Gguf, options: &LoadOptions) -> Result<Shard> {
         let Some(splits) = &self.splits else {
-            return Err(Error::WrongState { what: "the model is one GGUF file, and a second one came".into() });
+            return Err(Error::WrongState {
+                what: "the model is one GGUF file, and a second one came".into(),
+            });
         };
         let number = gguf.metadata.require_u32("split.no")?;
         if number != u32::from(splits.seen) || splits.seen == splits.count {
@@ -182,11 +220,16 @@ impl Opened {
     /// A file of a Hugging Face folder.
     pub fn add_safetensors(&mut self, header: Safetensors, options: &LoadOptions) -> Result<Shard> {
         let Some(declaration) = self.declaration else {
-            return Err(Error::WrongState { what: "the model is a GGUF file, and a .safetensors file came".into() });
+            return Err(Error::WrongState {
+                what: "the model is a GGUF file, and a .safetensors file came".into(),
+            });
         };
         for (name, kind) in &header.others {
             if let Some(tensor) = declaration.gguf_name(name) {
-                return Err(Error::UnsupportedFormat { tensor, format: kind.to_lowercase() });
+                return Err(Error::UnsupportedFormat {
+                    tensor,
+                    format: kind.to_lowercase(),
+                });
             }
         }
         let mut tensors = header.tensors;
@@ -201,14 +244,25 @@ impl Opened {
     }
 
     /// Plans and allocates the tensors of one file.
-    fn add(&mut self, tensors: Vec<TensorInfo>, start: u64, file_bytes: u64, options: &LoadOptions) -> Result<Shard> {
+    fn add(
+        &mut self,
+        tensors: Vec<TensorInfo>,
+        start: u64,
+        file_bytes: u64,
+        options: &LoadOptions,
+    ) -> Result<Shard> {
         let (targets, names) = (&self.targets, tensors.iter().map(|t| (t.name.as_str(), t)));
         let names: BTreeMap<&str, &TensorInfo> = names.collect();
         self.builder.place(|spec| {
-            let Some(tensor) = names.get(spec.name.as_str()) else { return Ok(None) };
+            let Some(tensor) = names.get(spec.name.as_str()) else {
+                return Ok(None);
+            };
             check_shape(spec, tensor)?;
             let target = targets.get(&spec.name).copied();
-            Ok(Some(Found { format: tensor.format, target: target.filter(|t| *t != tensor.format) }))
+            Ok(Some(Found {
+                format: tensor.format,
+                target: target.filter(|t| *t != tensor.format),
+            }))
         })?;
         if let Some(splits) = &mut self.splits {
             splits.seen += 1;
@@ -226,12 +280,17 @@ impl Opened {
         } else if self.declaration.is_none()
             && let Some(name) = self.builder.missing()
         {
-            return Err(Error::MissingTensor { name: name.to_owned() });
+            return Err(Error::MissingTensor {
+                name: name.to_owned(),
+            });
         }
         self.gguf.file_bytes += file_bytes;
         self.plan(options)?;
         self.builder.allocate()?;
-        let shard = tensors.iter().map(|t| (t.clone(), self.builder.index(&t.name))).collect();
+        let shard = tensors
+            .iter()
+            .map(|t| (t.clone(), self.builder.index(&t.name)))
+            .collect();
         self.gguf.tensors.extend(tensors);
         Ok(Shard::new(shard, start, file_bytes))
     }
@@ -245,7 +304,10 @@ impl Opened {
             .saturating_add(self.plan.scratch_bytes as u64);
         let available = available(options);
         if total > available {
-            return Err(Error::OutOfMemory { needed: total, available });
+            return Err(Error::OutOfMemory {
+                needed: total,
+                available,
+            });
         }
         self.plan.weights_bytes = weights as usize;
         self.plan.total_bytes = total as usize;
@@ -259,13 +321,19 @@ impl Opened {
             return Ok(format);
         }
         let kind = self.gguf.metadata.u32("general.file_type")?;
-        Ok(kind.and_then(Mixture::from_file_type).map_or(Format::F16, Mixture::base))
+        Ok(kind
+            .and_then(Mixture::from_file_type)
+            .map_or(Format::F16, Mixture::base))
     }
 }
 
 /// Bytes that a plan may reach.
 fn available(options: &LoadOptions) -> u64 {
-    let space = if cfg!(target_pointer_width = "32") { 4_000 << 20 } else { u64::MAX };
+    let space = if cfg!(target_pointer_width = "32") {
+        4_000 << 20
+    } else {
+        u64::MAX
+    };
     options.memory_limit.unwrap_or(space).min(space)
 }
 
@@ -273,7 +341,10 @@ fn available(options: &LoadOptions) -> u64 {
 fn unplanned(config: &Config, options: &LoadOptions) -> Result<MemoryPlan> {
     let context_length = match options.context_length {
         Some(n) if n > config.max_seq_len => {
-            return Err(Error::ContextTooLong { requested: n, max: config.max_seq_len });
+            return Err(Error::ContextTooLong {
+                requested: n,
+                max: config.max_seq_len,
+            });
         }
         Some(0) => {
             return Err(Error::BadArgument {
@@ -298,12 +369,21 @@ fn unplanned(config: &Config, options: &LoadOptions) -> Result<MemoryPlan> {
 /// The format of each tensor of `gguf` in the mixture called `name`.
 fn targets(gguf: &Gguf, name: &str) -> Result<BTreeMap<String, Format>> {
     let formats = Mixture::from_name(name)?.formats(gguf)?;
-    Ok(gguf.tensors.iter().map(|t| t.name.clone()).zip(formats).collect())
+    Ok(gguf
+        .tensors
+        .iter()
+        .map(|t| t.name.clone())
+        .zip(formats)
+        .collect())
 }
 
 /// A tensor's shape in GGUF order.
 fn shape(spec: &TensorSpec) -> Vec<u64> {
-    if spec.rows > 0 { vec![spec.cols as u64, spec.rows as u64] } else { vec![spec.cols as u64] }
+    if spec.rows > 0 {
+        vec![spec.cols as u64, spec.rows as u64]
+    } else {
+        vec![spec.cols as u64]
+    }
 }
 
 fn check_shape(spec: &TensorSpec, found: &TensorInfo) -> Result<()> {
@@ -315,6 +395,10 @@ fn check_shape(spec: &TensorSpec, found: &TensorInfo) -> Result<()> {
     if shape == expected {
         Ok(())
     } else {
-        Err(Error::BadShape { name: spec.name.clone(), found: found.shape.clone(), expected })
+        Err(Error::BadShape {
+            name: spec.name.clone(),
+            found: found.shape.clone(),
+            expected,
+        })
     }
 }

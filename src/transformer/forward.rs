@@ -83,7 +83,12 @@ impl Scratch {
             up: zeroed(SLICE * hidden_dim(c))?,
             logits: zeroed(c.vocab_size)?,
             activations: Activations::new(SLICE, c.max_width()),
-            rotation: Rotation::new(c.rope.dims, c.rope.theta, &model.weights.rope_factors, SLICE),
+            rotation: Rotation::new(
+                c.rope.dims,
+                c.rope.theta,
+                &model.weights.rope_factors,
+                SLICE,
+            ),
             partials: c
                 .attentions()
                 .max_by_key(|a| a.shape.n_heads * a.shape.head_dim)
@@ -143,10 +148,18 @@ impl Model {
         assert!((1..=SLICE).contains(&n) && cache.len() + n <= cache.context());
         s.tokens = n;
         for (token, x) in tokens.iter().zip(s.x.chunks_exact_mut(dim)) {
-            self.weights.arena.row(&self.weights.token_embedding, *token as usize, x);
+            self.weights
+                .arena
+                .row(&self.weights.token_embedding, *token as usize, x);
         }
         s.rotation.set(cache.len(), n);
-        for (layer, (block, w)) in self.config.blocks.iter().zip(&self.weights.blocks).enumerate() {
+        for (layer, (block, w)) in self
+            .config
+            .blocks
+            .iter()
+            .zip(&self.weights.blocks)
+            .enumerate()
+        {
             match &block.mixer {
                 Mixer::Attention(a) => self.attend(pool, cache, s, layer, a, w),
             }
@@ -173,10 +186,22 @@ impl Model {
         let head = self.weights.output.unwrap_or(self.weights.token_embedding);
         let weights = self.weights.arena.packed(&head);
         let x = &s.x[range.start * dim..range.end * dim];
-        rms_norm(self.isa, x, &self.weights.output_norm, self.config.norm_eps, &mut s.h[..n * dim]);
+        rms_norm(
+            self.isa,
+            x,
+            &self.weights.output_norm,
+            self.config.norm_eps,
+            &mut s.h[..n * dim],
+        );
         s.observe(Input::Output, n, dim);
-        s.activations.fill(self.isa, &s.h[..n * dim], dim, &[weights]);
-        matmul(self.isa, pool, &s.activations, &mut [Product { weights, out }]);
+        s.activations
+            .fill(self.isa, &s.h[..n * dim], dim, &[weights]);
+        matmul(
+            self.isa,
+            pool,
+            &s.activations,
+            &mut [Product { weights, out }],
+        );
     }
 
     /// x → h: one attention.
@@ -191,11 +216,24 @@ impl Model {
     ) {
         let (n, dim, eps) = (s.tokens, self.config.dim, self.config.norm_eps);
         let (heads, kv_heads, hd) = (a.shape.n_heads, a.shape.n_kv_heads, a.shape.head_dim);
-        rms_norm(self.isa, &s.x[..n * dim], &w.attention_norm, eps, &mut s.h[..n * dim]);
+        rms_norm(
+            self.isa,
+            &s.x[..n * dim],
+            &w.attention_norm,
+            eps,
+            &mut s.h[..n * dim],
+        );
         s.observe(Input::Mixer(layer), n, dim);
-        let (q, k, v) =
-            (&mut s.q[..n * heads * hd], &mut s.k[..n * kv_heads * hd], &mut s.v[..n * kv_heads * hd]);
-        let weights = [self.packed(&w.query), self.packed(&w.key), self.packed(&w.value)];
+        let (q, k, v) = (
+            &mut s.q[..n * heads * hd],
+            &mut s.k[..n * kv_heads * hd],
+            &mut s.v[..n * kv_heads * hd],
+        );
+        let weights = [
+            self.packed(&w.query),
+            self.packed(&w.key),
+            self.packed(&w.value),
+        ];
         s.activations.fill(self.isa, &s.h[..n * dim], dim, &weights);
         let [wq, wk, wv] = weights;
         matmul(
@@ -203,14 +241,28 @@ impl Model {
             pool,
             &s.activations,
             &mut [
-                Product { weights: wq, out: q },
-                Product { weights: wk, out: k },
-                Product { weights: wv, out: v },
+                Product {
+                    weights: wq,
+                    out: q,
+                },
+                Product {
+                    weights: wk,
+                    out: k,
+                },
+                Product {
+                    weights: wv,
+                    out: v,
+                },
             ],
         );
-        for (x, bias) in [(&mut *q, &w.query_bias), (&mut *k, &w.key_bias), (&mut *v, &w.value_bias)] {
+        for (x, bias) in [
+            (&mut *q, &w.query_bias),
+            (&mut *k, &w.key_bias),
+            (&mut *v, &w.value_bias),
+        ] {
             if !bias.is_empty() {
-                x.chunks_exact_mut(bias.len()).for_each(|x| vector::add(self.isa, x, bias));
+                x.chunks_exact_mut(bias.len())
+                    .for_each(|x| vector::add(self.isa, x, bias));
             }
         }
         for (x, norm) in [(&mut *q, &w.query_norm), (&mut *k, &w.key_norm)] {
@@ -226,17 +278,48 @@ impl Model {
         cache.store(layer, k, v, kv_heads, hd);
         let mixed = &mut s.mixed[..n * heads * hd];
         let partials = s.partials.as_mut().expect("there is an attention");
-        attention(self.isa, pool, &a.shape, q, cache.layer(layer), cache.len(), partials, mixed);
+        attention(
+            self.isa,
+            pool,
+            &a.shape,
+            q,
+            cache.layer(layer),
+            cache.len(),
+            partials,
+            mixed,
+        );
         s.observe(Input::MixerOutput(layer), n, heads * hd);
         let weights = self.packed(&w.attention_output);
-        s.activations.fill(self.isa, &s.mixed[..n * heads * hd], heads * hd, &[weights]);
-        matmul(self.isa, pool, &s.activations, &mut [Product { weights, out: &mut s.h[..n * dim] }]);
+        s.activations
+            .fill(self.isa, &s.mixed[..n * heads * hd], heads * hd, &[weights]);
+        matmul(
+            self.isa,
+            pool,
+            &s.activations,
+            &mut [Product {
+                weights,
+                out: &mut s.h[..n * dim],
+            }],
+        );
     }
 
     /// x → h: one gated feed-forward.
-    fn feed(&self, pool: &Pool, s: &mut Scratch, layer: usize, hidden_dim: usize, w: &BlockWeights) {
+    fn feed(
+        &self,
+        pool: &Pool,
+        s: &mut Scratch,
+        layer: usize,
+        hidden_dim: usize,
+        w: &BlockWeights,
+    ) {
         let (n, dim) = (s.tokens, self.config.dim);
-        rms_norm(self.isa, &s.x[..n * dim], &w.feed_forward_norm, self.config.norm_eps, &mut s.h[..n * dim]);
+        rms_norm(
+            self.isa,
+            &s.x[..n * dim],
+            &w.feed_forward_norm,
+            self.config.norm_eps,
+            &mut s.h[..n * dim],
+        );
         s.observe(Input::FeedForward(layer), n, dim);
         let (gate, up) = (&mut s.gate[..n * hidden_dim], &mut s.up[..n * hidden_dim]);
         let weights = [self.packed(&w.gate), self.packed(&w.up)];
@@ -246,12 +329,30 @@ impl Model {
             self.isa,
             pool,
             &s.activations,
-            &mut [Product { weights: wg, out: gate }, Product { weights: wu, out: up }],
+            &mut [
+                Product {
+                    weights: wg,
+                    out: gate,
+                },
+                Product {
+                    weights: wu,
+                    out: up,
+                },
+            ],
         );
         vector::silu_mul(self.isa, gate, up);
         s.observe(Input::Down(layer), n, hidden_dim);
         let weights = self.packed(&w.down);
-        s.activations.fill(self.isa, &s.gate[..n * hidden_dim], hidden_dim, &[weights]);
-        matmul(self.isa, pool, &s.activations, &mut [Product { weights, out: &mut s.h[..n * dim] }]);
+        s.activations
+            .fill(self.isa, &s.gate[..n * hidden_dim], hidden_dim, &[weights]);
+        matmul(
+            self.isa,
+            pool,
+            &s.activations,
+            &mut [Product {
+                weights,
+                out: &mut s.h[..n * dim],
+            }],
+        );
     }
 }

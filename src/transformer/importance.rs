@@ -35,10 +35,18 @@ pub struct Importance {
 impl Importance {
     /// Adds the squares of `x` [tokens, cols].
     pub fn add(&mut self, input: Input, x: &[f32], cols: usize) {
-        let at = self.inputs.iter().position(|s| s.input == input).unwrap_or_else(|| {
-            self.inputs.push(Squares { input, sums: vec![0.0; cols], count: 0 });
-            self.inputs.len() - 1
-        });
+        let at = self
+            .inputs
+            .iter()
+            .position(|s| s.input == input)
+            .unwrap_or_else(|| {
+                self.inputs.push(Squares {
+                    input,
+                    sums: vec![0.0; cols],
+                    count: 0,
+                });
+                self.inputs.len() - 1
+            });
         let squares = &mut self.inputs[at];
         for x in x.chunks_exact(cols) {
             for (sum, x) in squares.sums.iter_mut().zip(x) {

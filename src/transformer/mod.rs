@@ -8,6 +8,6 @@ mod weights;
 
 pub use cache::Cache;
 pub use config::{Attention, Block, Config, FeedForward, Mixer, Rope};
+pub use forward::{Model, SLICE, Scratch};
 pub use importance::{Importance, Input, Squares};
-pub use forward::{Model, Scratch, SLICE};
-pub use weights::{Found, BlockWeights, Slot, TensorSpec, Weights, WeightsBuilder};
+pub use weights::{BlockWeights, Found, Slot, TensorSpec, Weights, WeightsBuilder};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Input;
 use crate::error::{Error, Result};
-use crate::kernels::packed::{TILE_ROWS, pack_group, stored_as};
+use crate::kernels::packed::{TILE_ROWS, pack_group};
 use crate::quant::Format;
 use crate::tensor::{Arena, Layout, Matrix, matrix_bytes};
 
@@ -123,7 +123,7 @@ pub struct WeightsBuilder {
     by_name: BTreeMap<String, usize>,
     layout: Layout,
     arena: Arena,
-    /// Eight rows in the format they are stored in, where that is not the file's.
+    /// Eight rows in the format they are kept in, where that is not the file's.
     converted: Vec<u8>,
     /// One row in f32, on its way there.
     row: Vec<f32>,
@@ -133,10 +133,20 @@ pub struct WeightsBuilder {
 impl WeightsBuilder {
     /// Nothing is there yet.
     pub fn new(specs: Vec<TensorSpec>) -> WeightsBuilder {
-        let wanted: Vec<Wanted> =
-            specs.into_iter().map(|spec| Wanted { spec, format: None, matrix: None }).collect();
+        let wanted: Vec<Wanted> = specs
+            .into_iter()
+            .map(|spec| Wanted {
+                spec,
+                format: None,
+                matrix: None,
+            })
+            .collect();
         let vectors = wanted.iter().map(|_| Vec::new()).collect();
-        let by_name = wanted.iter().enumerate().map(|(i, w)| (w.spec.name.clone(), i)).collect();
+        let by_name = wanted
+            .iter()
+            .enumerate()
+            .map(|(i, w)| (w.spec.name.clone(), i))
+            .collect();
         WeightsBuilder {
             wanted,
             by_name,
@@ -152,16 +162,21 @@ impl WeightsBuilder {
     pub fn place(&mut self, found: impl Fn(&TensorSpec) -> Result<Option<Found>>) -> Result<()> {
         self.layout.part();
         for w in &mut self.wanted {
-            let Some(Found { format, target }) = found(&w.spec)? else { continue };
+            let Some(Found { format, target }) = found(&w.spec)? else {
+                continue;
+            };
             if w.format.is_some() {
                 return Err(Error::MalformedHeader {
-                    what: format!("the tensor {} is in more than one of the files", w.spec.name),
+                    what: format!(
+                        "the tensor {} is in more than one of the files",
+                        w.spec.name
+                    ),
                 });
             }
             w.format = Some(format);
             if w.spec.rows > 0 {
-                let stored = stored(target.unwrap_or(format), w.spec.cols);
-                w.matrix = Some(self.layout.matrix(stored, w.spec.rows, w.spec.cols));
+                let kept = target.unwrap_or(format);
+                w.matrix = Some(self.layout.matrix(kept, w.spec.rows, w.spec.cols));
             }
         }
         Ok(())
@@ -169,7 +184,10 @@ impl WeightsBuilder {
 
     /// The name of a tensor that the model cannot do without and no file had yet.
     pub fn missing(&self) -> Option<&str> {
-        self.wanted.iter().find(|w| w.format.is_none() && w.spec.required).map(|w| w.spec.name.as_str())
+        self.wanted
+            .iter()
+            .find(|w| w.format.is_none() && w.spec.required)
+            .map(|w| w.spec.name.as_str())
     }
 
     /// What is wanted, and whether it has been found.
@@ -179,26 +197,41 @@ impl WeightsBuilder {
 
     /// Bytes of all matrices and vectors once loaded; what no file had yet counts as if stored in `expected`.
     pub fn bytes(&self, expected: Format) -> u64 {
-        let others = self.wanted.iter().filter(|w| w.matrix.is_none()).map(|w| match w.format {
-            None if !w.spec.required => 0,
-            None if w.spec.rows > 0 => {
-                matrix_bytes(stored(expected, w.spec.cols), w.spec.rows, w.spec.cols)
-            }
-            _ => 4 * w.spec.cols as u64,
-        });
+        let others = self
+            .wanted
+            .iter()
+            .filter(|w| w.matrix.is_none())
+            .map(|w| match w.format {
+                None if !w.spec.required => 0,
+                None if w.spec.rows > 0 => {
+                    let fits = expected.row_bytes(w.spec.cols).is_some();
+                    matrix_bytes(
+                        if fits { expected } else { Format::F16 },
+                        w.spec.rows,
+                        w.spec.cols,
+                    )
+                }
+                _ => 4 * w.spec.cols as u64,
+            });
         self.layout.bytes() + others.sum::<u64>()
     }
 
     /// Values in all wanted tensors.
     pub fn parameters(&self) -> u64 {
         let found = self.wanted.iter().filter(|w| w.format.is_some());
-        found.map(|w| w.spec.rows.max(1) as u64 * w.spec.cols as u64).sum()
+        found
+            .map(|w| w.spec.rows.max(1) as u64 * w.spec.cols as u64)
+            .sum()
     }
 
     /// Bytes a format has among the matrices: the largest names the model's format.
     pub fn main_format(&self) -> Option<Format> {
         let mut sums: Vec<(Format, usize)> = Vec::new();
-        for w in self.wanted.iter().filter(|w| w.matrix.is_some() && w.spec.slot != Slot::TokenEmbedding) {
+        for w in self
+            .wanted
+            .iter()
+            .filter(|w| w.matrix.is_some() && w.spec.slot != Slot::TokenEmbedding)
+        {
             let format = match (w.format, &w.matrix) {
                 // Floats that are kept in something smaller have been quantised on the way.
                 (Some(Format::F32 | Format::F16 | Format::BF16), Some(matrix)) => matrix.format,
@@ -228,7 +261,11 @@ impl WeightsBuilder {
         let w = &self.wanted[index];
         let format = w.format.expect("a tensor is put after it was found");
         let row = w.spec.cols / format.block_len() * format.block_bytes();
-        if w.matrix.is_some() { row * TILE_ROWS } else { row }
+        if w.matrix.is_some() {
+            row * TILE_ROWS
+        } else {
+            row
+        }
     }
 
     /// Takes unit `unit` of tensor `index` in; the last unit of a matrix may be shorter.
@@ -242,7 +279,15 @@ impl WeightsBuilder {
                 let (bytes, row) = if stored == format {
                     (bytes, row)
                 } else {
-                    convert(format, bytes, row, stored, &mut self.row, &mut self.converted, w.spec.cols)
+                    convert(
+                        format,
+                        bytes,
+                        row,
+                        stored,
+                        &mut self.row,
+                        &mut self.converted,
+                        w.spec.cols,
+                    )
                 };
                 let mut rows = [&bytes[..0]; TILE_ROWS];
                 let mut n = 0;
@@ -250,7 +295,12 @@ impl WeightsBuilder {
                     *slot = row;
                     n += 1;
                 }
-                pack_group(stored, &rows[..n], w.spec.cols, self.arena.group_mut(matrix, unit));
+                pack_group(
+                    stored,
+                    &rows[..n],
+                    w.spec.cols,
+                    self.arena.group_mut(matrix, unit),
+                );
             }
             None => {
                 let mut values = vec![0.0; w.spec.cols];
@@ -298,12 +348,6 @@ impl WeightsBuilder {
     }
 }
 
-/// The format in which a matrix whose rows have `cols` values is kept if `format` is what it comes in.
-fn stored(format: Format, cols: usize) -> Format {
-    // Half blocks occur in formats of 16 values only.
-    Some(stored_as(format)).filter(|f| f.row_bytes(cols).is_some()).unwrap_or(Format::F16)
-}
-
 /// Rows of `from` (`row_bytes` each) → rows of `to` in `converted`; returns them and their size.
 fn convert<'a>(
     from: Format,
@@ -317,7 +361,10 @@ fn convert<'a>(
     let size = cols / to.block_len() * to.block_bytes();
     values.resize(cols, 0.0);
     converted.resize(bytes.len() / row_bytes * size, 0);
-    for (row, out) in bytes.chunks_exact(row_bytes).zip(converted.chunks_exact_mut(size)) {
+    for (row, out) in bytes
+        .chunks_exact(row_bytes)
+        .zip(converted.chunks_exact_mut(size))
+    {
         from.dequantise(row, values);
         to.quantise(values, out);
     }

@@ -1,7 +1,7 @@
 // `cargo xtask bench`: every engine on every format, thread count and prompt length, interleaved, in fresh browsers.
 
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { context } from "../e2e/drive/chromium.mjs";
@@ -25,6 +25,7 @@ const BUSY = 0.25;
  * @property {string} [onnx] address of the model's ONNX export
  * @property {string} [llamaBench] path of the native program
  * @property {boolean} json
+ * @property {string} [record] file that gets the results, one JSON object a line
  *
  * @typedef {object} Cell one engine in one setting
  * @property {string} engine
@@ -257,9 +258,10 @@ async function bench(plan) {
     for (const model of plan.models)
       for (const threads of plan.threads)
         results.push(...native(plan, model, threads));
-  if (plan.json)
-    for (const result of results) console.log(JSON.stringify(result));
+  const lines = results.map((result) => JSON.stringify(result)).join("\n");
+  if (plan.json) console.log(lines);
   else print(results);
+  if (plan.record) await writeFile(plan.record, `${lines}\n`);
   const failed = all.filter(
     (cell) => measured.get(cell).length < plan.repetitions,
   );

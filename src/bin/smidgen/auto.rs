@@ -1,16 +1,22 @@
 //! `quantize --type auto`: the format of each tensor by what it costs and what it saves, within a number of bits.
 
 use super::source::Tensors;
+use smidgen::Error;
 use smidgen::Result;
 use smidgen::format::gguf::{Gguf, TensorInfo};
 use smidgen::format::importance::Importance;
 use smidgen::format::mixture::{Mixture, fitting};
 use smidgen::quant::Format;
-use smidgen::Error;
 use std::io::{Read, Seek, SeekFrom};
 
 /// From small to large.
-const LADDER: &[Format] = &[Format::Q3K, Format::Q4K, Format::Q5K, Format::Q6K, Format::Q8_0];
+const LADDER: &[Format] = &[
+    Format::Q3K,
+    Format::Q4K,
+    Format::Q5K,
+    Format::Q6K,
+    Format::Q8_0,
+];
 
 /// Rows of a matrix that are tried: enough for a mean, and the largest matrix takes no longer than the smallest.
 const SAMPLE_ROWS: u64 = 64;
@@ -60,8 +66,13 @@ pub fn formats(
             let cost = next.bytes - now.bytes;
             (bytes + cost <= budget).then(|| (now.error - next.error) / cost as f64)
         };
-        let gains = ladders.iter().enumerate().filter_map(|(n, ladder)| Some((n, gain(ladder)?)));
-        let Some((n, _)) = gains.max_by(|a, b| a.1.total_cmp(&b.1)) else { break };
+        let gains = ladders
+            .iter()
+            .enumerate()
+            .filter_map(|(n, ladder)| Some((n, gain(ladder)?)));
+        let Some((n, _)) = gains.max_by(|a, b| a.1.total_cmp(&b.1)) else {
+            break;
+        };
         let (_, at, steps) = &mut ladders[n];
         bytes += steps[*at + 1].bytes - steps[*at].bytes;
         *at += 1;
@@ -73,7 +84,11 @@ pub fn formats(
 }
 
 /// What each format would cost and lose on `tensor`, each larger and better than the one before.
-fn try_steps(tensor: &TensorInfo, source: &mut Tensors, importance: Option<&Importance>) -> Result<Vec<Step>> {
+fn try_steps(
+    tensor: &TensorInfo,
+    source: &mut Tensors,
+    importance: Option<&Importance>,
+) -> Result<Vec<Step>> {
     let cols = tensor.shape[0] as usize;
     let rows: u64 = tensor.shape[1..].iter().product();
     let columns = importance.map_or(Ok(&[][..]), |i| i.of(tensor))?;
@@ -84,7 +99,11 @@ fn try_steps(tensor: &TensorInfo, source: &mut Tensors, importance: Option<&Impo
     for format in LADDER.iter().map(|f| fitting(*f, tensor.shape[0])) {
         let size = rows * (cols / format.block_len() * format.block_bytes()) as u64;
         if steps.last().is_none_or(|last| last.bytes < size) {
-            steps.push(Step { format, bytes: size, error: 0.0 });
+            steps.push(Step {
+                format,
+                bytes: size,
+                error: 0.0,
+            });
         }
     }
     let mut y = vec![0.0; cols];
@@ -93,7 +112,9 @@ fn try_steps(tensor: &TensorInfo, source: &mut Tensors, importance: Option<&Impo
         source
             .seek(SeekFrom::Start(tensor.offset + row * row_bytes as u64))
             .and_then(|_| source.read_exact(&mut bytes))
-            .map_err(|e| Error::Io { what: format!("{} cannot be read: {e}", tensor.name) })?;
+            .map_err(|e| Error::Io {
+                what: format!("{} cannot be read: {e}", tensor.name),
+            })?;
         tensor.format.dequantise(&bytes, &mut x);
         for step in &mut steps {
             let mut rounded = vec![0; cols / step.format.block_len() * step.format.block_bytes()];
@@ -101,7 +122,8 @@ fn try_steps(tensor: &TensorInfo, source: &mut Tensors, importance: Option<&Impo
             step.format.dequantise(&rounded, &mut y);
             for (i, (x, y)) in x.iter().zip(&y).enumerate() {
                 let weight = columns.get(i).copied().unwrap_or(1.0);
-                step.error += f64::from(weight) * f64::from(x - y).powi(2) * rows as f64 / tried as f64;
+                step.error +=
+                    f64::from(weight) * f64::from(x - y).powi(2) * rows as f64 / tried as f64;
             }
         }
     }

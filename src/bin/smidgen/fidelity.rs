@@ -4,9 +4,9 @@
 //! measured in a browser, on the distributions that `perplexity --save-logits` writes.
 
 use super::logits::{Saved, Writer};
+use super::model;
 use super::progress::Progress;
 use super::text::Text;
-use super::model;
 use clap::Args;
 use smidgen::Result;
 use smidgen::session::fidelity::{self, Fidelity};
@@ -35,7 +35,13 @@ impl Perplexity {
         self.text.start_threads(&engine);
         let (info, from) = (engine.info(), self.text.from());
         let mut writer = match &self.save_logits {
-            Some(path) => Some(Writer::create(path, self.text.context, from, info.vocab_size, windows.len())?),
+            Some(path) => Some(Writer::create(
+                path,
+                self.text.context,
+                from,
+                info.vocab_size,
+                windows.len(),
+            )?),
             None => None,
         };
         let progress = Progress::new(windows.len() as u64, "windows");
@@ -45,8 +51,11 @@ impl Perplexity {
         for window in &windows {
             packed.clear();
             engine.evaluate(window, from, |i, logits| {
-                let Some(next) = window.get(i + 1) else { return };
-                let nll = fidelity::log_sum_exp(logits.iter().copied()).1 - f64::from(logits[*next as usize]);
+                let Some(next) = window.get(i + 1) else {
+                    return;
+                };
+                let nll = fidelity::log_sum_exp(logits.iter().copied()).1
+                    - f64::from(logits[*next as usize]);
                 (n, sum, squares) = (n + 1, sum + nll, squares + nll * nll);
                 if writer.is_some() {
                     fidelity::pack(logits, &mut packed);
@@ -123,7 +132,10 @@ impl Kl {
             progress.finish();
         } else {
             engine = model::load(&self.model, self.text.options())?;
-            let path = self.reference.as_deref().expect("clap requires one of the two");
+            let path = self
+                .reference
+                .as_deref()
+                .expect("clap requires one of the two");
             let mut reference = model::load(path, self.text.options())?;
             let windows = self.text.windows(&reference)?;
             self.text.start_threads(&engine);

@@ -42,7 +42,11 @@ impl Imatrix {
         let part = self.output.with_extension("part");
         std::fs::write(&part, &bytes).map_err(|e| model::io(&part, &e))?;
         std::fs::rename(&part, &self.output).map_err(|e| model::io(&self.output, &e))?;
-        println!("{} matrices over {} windows", importance.matrices().len(), windows.len());
+        println!(
+            "{} matrices over {} windows",
+            importance.matrices().len(),
+            windows.len()
+        );
         Ok(())
     }
 
@@ -52,7 +56,9 @@ impl Imatrix {
         let architecture = models::architecture(&gguf.metadata)?;
         let specs = (architecture.tensors)(&(architecture.config)(&gguf.metadata)?);
         let there = |name: &str| gguf.tensors.iter().any(|t| t.name == name);
-        let tied = !specs.iter().any(|s| s.slot == Slot::Output && there(&s.name));
+        let tied = !specs
+            .iter()
+            .any(|s| s.slot == Slot::Output && there(&s.name));
         let mut matrices = Vec::new();
         for spec in specs.iter().filter(|s| s.rows > 0 && there(&s.name)) {
             let input = match spec.slot {

@@ -21,7 +21,13 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the file.
-    pub fn create(path: &Path, context: usize, from: usize, vocab: usize, windows: usize) -> Result<Writer> {
+    pub fn create(
+        path: &Path,
+        context: usize,
+        from: usize,
+        vocab: usize,
+        windows: usize,
+    ) -> Result<Writer> {
         let part = path.with_extension("part");
         let mut file = BufWriter::new(File::create(&part).map_err(|e| model::io(&part, &e))?);
         let mut header = MAGIC.to_vec();
@@ -29,7 +35,11 @@ impl Writer {
             header.extend((n as u32).to_le_bytes());
         }
         file.write_all(&header).map_err(|e| model::io(&part, &e))?;
-        Ok(Writer { path: path.into(), part, file })
+        Ok(Writer {
+            path: path.into(),
+            part,
+            file,
+        })
     }
 
     /// Adds a window.
@@ -67,8 +77,11 @@ impl Saved {
     pub fn open(path: &Path) -> Result<Saved> {
         let mut file = BufReader::new(File::open(path).map_err(|e| model::io(path, &e))?);
         let mut header = [0; 24];
-        file.read_exact(&mut header).map_err(|e| model::io(path, &e))?;
-        let n = |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]) as usize;
+        file.read_exact(&mut header)
+            .map_err(|e| model::io(path, &e))?;
+        let n = |i: usize| {
+            u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]) as usize
+        };
         let (context, from, vocab, windows) = (n(8), n(12), n(16), n(20));
         let sizes = (2..=1 << 20).contains(&context) && from + 1 < context && vocab <= 1 << 22;
         if &header[..4] != MAGIC || n(4) != VERSION as usize || !sizes {
@@ -78,7 +91,15 @@ impl Saved {
                 expected: "a file that perplexity --save-logits has written".into(),
             });
         }
-        Ok(Saved { path: path.into(), file, context, from, windows, vocab, left: windows })
+        Ok(Saved {
+            path: path.into(),
+            file,
+            context,
+            from,
+            windows,
+            vocab,
+            left: windows,
+        })
     }
 
     /// Refuses a model with another vocabulary.
@@ -105,7 +126,10 @@ impl Saved {
             .read_exact(&mut ids)
             .and_then(|()| self.file.read_exact(&mut packed))
             .map_err(|e| model::io(&self.path, &e))?;
-        let ids = ids.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let ids = ids
+            .chunks_exact(4)
+            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
         Ok(Some((ids, packed)))
     }
 }

@@ -15,7 +15,9 @@ const PART: usize = 1 << 20;
 
 /// An error of the file system, with the file's name.
 pub fn io(path: &Path, error: &std::io::Error) -> Error {
-    Error::Io { what: format!("{}: {error}", path.display()) }
+    Error::Io {
+        what: format!("{}: {error}", path.display()),
+    }
 }
 
 /// The files of the model at `path`, in the order a loader wants them.
@@ -24,7 +26,11 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
         return folder(path);
     }
     // llama.cpp's names for the parts of a split file: NAME-00001-of-0000N.gguf.
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let parts = name.strip_suffix(".gguf").and_then(|stem| {
         let (stem, count) = stem.rsplit_once("-of-")?;
         let (stem, number) = stem.rsplit_once('-')?;
@@ -32,9 +38,9 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
         Some((stem.to_owned(), digits(number)?, digits(count)?))
     });
     match parts {
-        Some((stem, 1, count)) => {
-            Ok((1..=count).map(|n| path.with_file_name(format!("{stem}-{n:05}-of-{count:05}.gguf"))).collect())
-        }
+        Some((stem, 1, count)) => Ok((1..=count)
+            .map(|n| path.with_file_name(format!("{stem}-{n:05}-of-{count:05}.gguf")))
+            .collect()),
         Some((stem, number, count)) => Err(Error::BadArgument {
             name: "model".into(),
             found: format!("part {number} of a model in {count} files"),
@@ -45,7 +51,11 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn folder(path: &Path) -> Result<Vec<PathBuf>> {
-    let mut all: Vec<PathBuf> = FILES.iter().map(|name| path.join(name)).filter(|p| p.is_file()).collect();
+    let mut all: Vec<PathBuf> = FILES
+        .iter()
+        .map(|name| path.join(name))
+        .filter(|p| p.is_file())
+        .collect();
     let mut weights: Vec<PathBuf> = std::fs::read_dir(path)
         .map_err(|e| io(path, &e))?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -110,6 +120,10 @@ pub fn bits_per_weight(path: &Path, quantise: Option<&str>) -> Result<f64> {
         t.shape.iter().product::<u64>() / f.block_len() as u64 * f.block_bytes() as u64
     };
     let bytes: u64 = gguf.tensors.iter().zip(formats).map(size).sum();
-    let values: u64 = gguf.tensors.iter().map(|t| t.shape.iter().product::<u64>()).sum();
+    let values: u64 = gguf
+        .tensors
+        .iter()
+        .map(|t| t.shape.iter().product::<u64>())
+        .sum();
     Ok(8.0 * bytes as f64 / (values as f64).max(1.0))
 }

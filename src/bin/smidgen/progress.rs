@@ -10,7 +10,9 @@ impl Progress {
     pub fn new(total: u64, unit: &str) -> Progress {
         let bar = ProgressBar::new(total);
         let form = format!("{{bar:30}} {{pos}}/{{len}} {unit}, {{eta}} left  {{msg}}");
-        bar.set_style(ProgressStyle::with_template(&form).expect("a template that indicatif knows"));
+        bar.set_style(
+            ProgressStyle::with_template(&form).expect("a template that indicatif knows"),
+        );
         Progress(bar)
     }
 

@@ -44,7 +44,9 @@ impl Quantise {
         let formats = if self.kind == "auto" {
             let progress = Progress::new(gguf.tensors.len() as u64, "tensors tried");
             let formats =
-                auto::formats(&gguf, &mut tensors, importance.as_ref(), self.bits, |t| progress.advance(1, &t.name))?;
+                auto::formats(&gguf, &mut tensors, importance.as_ref(), self.bits, |t| {
+                    progress.advance(1, &t.name)
+                })?;
             progress.finish();
             formats
         } else {
@@ -54,9 +56,17 @@ impl Quantise {
         let part = self.output.with_extension("part");
         let target = File::create(&part).map_err(|e| model::io(&part, &e))?;
         let mut target = BufWriter::new(target);
-        let values = gguf.tensors.iter().map(|t| t.shape.iter().product::<u64>()).sum();
+        let values = gguf
+            .tensors
+            .iter()
+            .map(|t| t.shape.iter().product::<u64>())
+            .sum();
         let progress = Progress::new(values, "values");
-        let choice = Choice { formats, file_type: mixture.file_type(), importance: importance.as_ref() };
+        let choice = Choice {
+            formats,
+            file_type: mixture.file_type(),
+            importance: importance.as_ref(),
+        };
         let report = quantise_as(&gguf, choice, &mut tensors, &mut target, |t| {
             progress.advance(t.shape.iter().product(), &t.name);
             if !self.quiet {
@@ -74,13 +84,18 @@ impl Quantise {
         progress.finish();
         target.flush().map_err(|e| model::io(&part, &e))?;
         std::fs::rename(&part, &self.output).map_err(|e| model::io(&self.output, &e))?;
-        println!("{} bytes, {:.2} bits per weight", report.file_bytes, report.bits_per_weight);
+        println!(
+            "{} bytes, {:.2} bits per weight",
+            report.file_bytes, report.bits_per_weight
+        );
         Ok(())
     }
 }
 
 fn importance(path: &Path) -> Result<Importance> {
-    let length = std::fs::metadata(path).map_err(|e| model::io(path, &e))?.len();
+    let length = std::fs::metadata(path)
+        .map_err(|e| model::io(path, &e))?
+        .len();
     if length > MAX_FILE_BYTES {
         return Err(Error::BadArgument {
             name: "imatrix".into(),

@@ -35,7 +35,12 @@ pub struct Tensors {
 
 /// The header and the tensors of the model at `path`.
 pub fn open(path: &Path) -> Result<(Gguf, Tensors)> {
-    let mut tensors = Tensors { files: Vec::new(), end: 0, at: 0, reordered: Vec::new() };
+    let mut tensors = Tensors {
+        files: Vec::new(),
+        end: 0,
+        at: 0,
+        reordered: Vec::new(),
+    };
     if path.is_dir() {
         let gguf = tensors.folder(path)?;
         return Ok((gguf, tensors));
@@ -51,7 +56,11 @@ pub fn open(path: &Path) -> Result<(Gguf, Tensors)> {
         })?;
         let length = file.metadata().map_err(|e| io(&path, &e))?.len();
         if length < gguf.file_bytes {
-            return Err(Error::Truncated { what: path.display().to_string(), expected: gguf.file_bytes, found: length });
+            return Err(Error::Truncated {
+                what: path.display().to_string(),
+                expected: gguf.file_bytes,
+                found: length,
+            });
         }
         let start = tensors.add(length, Box::new(file));
         gguf.tensors.iter_mut().for_each(|t| t.offset += start);
@@ -77,7 +86,11 @@ fn header<T>(
             Ok(header) => return Ok(header),
             Err(needed) => {
                 let more = needed - bytes.len() as u64;
-                let got = file.by_ref().take(more).read_to_end(&mut bytes).map_err(|e| io(path, &e))?;
+                let got = file
+                    .by_ref()
+                    .take(more)
+                    .read_to_end(&mut bytes)
+                    .map_err(|e| io(path, &e))?;
                 if (got as u64) < more {
                     return Err(Error::Truncated {
                         what: format!("the header of {}", path.display()),
@@ -100,15 +113,30 @@ impl Tensors {
 
     fn folder(&mut self, path: &Path) -> Result<Gguf> {
         let mut folder = Folder::default();
-        let (weights, small): (Vec<_>, Vec<_>) =
-            model::files(path)?.into_iter().partition(|p| p.extension().is_some_and(|e| e == "safetensors"));
+        let (weights, small): (Vec<_>, Vec<_>) = model::files(path)?
+            .into_iter()
+            .partition(|p| p.extension().is_some_and(|e| e == "safetensors"));
         for path in small {
             let bytes = std::fs::read(&path).map_err(|e| io(&path, &e))?;
-            folder.take(&path.file_name().unwrap_or_default().to_string_lossy(), &bytes)?;
+            folder.take(
+                &path.file_name().unwrap_or_default().to_string_lossy(),
+                &bytes,
+            )?;
         }
-        let Described { declaration, metadata, rope_factors, tied } = hugging_face::describe(&folder)?;
+        let Described {
+            declaration,
+            metadata,
+            rope_factors,
+            tied,
+        } = hugging_face::describe(&folder)?;
         let head_dim = head_dim(&metadata)?;
-        let mut gguf = Gguf { version: 3, metadata, tensors: Vec::new(), data_start: 0, file_bytes: 0 };
+        let mut gguf = Gguf {
+            version: 3,
+            metadata,
+            tensors: Vec::new(),
+            data_start: 0,
+            file_bytes: 0,
+        };
         for path in weights {
             let mut file = File::open(&path).map_err(|e| io(&path, &e))?;
             let header = header(&path, &mut file, |bytes| {
@@ -120,7 +148,11 @@ impl Tensors {
             let length = file.metadata().map_err(|e| io(&path, &e))?.len();
             if length < header.file_bytes {
                 let expected = header.file_bytes;
-                return Err(Error::Truncated { what: path.display().to_string(), expected, found: length });
+                return Err(Error::Truncated {
+                    what: path.display().to_string(),
+                    expected,
+                    found: length,
+                });
             }
             let start = self.add(length, Box::new(file));
             self.take_tensors(&mut gguf, declaration, tied, head_dim, header, start)?;
@@ -152,19 +184,30 @@ impl Tensors {
     ) -> Result<()> {
         for (name, kind) in &header.others {
             if let Some(tensor) = declaration.gguf_name(name) {
-                return Err(Error::UnsupportedFormat { tensor, format: kind.to_lowercase() });
+                return Err(Error::UnsupportedFormat {
+                    tensor,
+                    format: kind.to_lowercase(),
+                });
             }
         }
         for mut tensor in header.tensors {
-            let Some(name) = declaration.gguf_name(&tensor.name) else { continue };
+            let Some(name) = declaration.gguf_name(&tensor.name) else {
+                continue;
+            };
             if tied && name == "output.weight" {
                 continue;
             }
             tensor.offset += start;
             let rows: u64 = tensor.shape[1..].iter().product();
-            let turned = [".attn_q.", ".attn_k."].iter().any(|part| name.contains(part));
+            let turned = [".attn_q.", ".attn_k."]
+                .iter()
+                .any(|part| name.contains(part));
             // A bias has one row of as many values: each of them moves.
-            let rows = if name.ends_with(".bias") { tensor.shape[0] } else { rows };
+            let rows = if name.ends_with(".bias") {
+                tensor.shape[0]
+            } else {
+                rows
+            };
             if declaration.interleaved_in_gguf && turned {
                 if !rows.is_multiple_of(head_dim) {
                     return Err(Error::BadShape {
@@ -204,14 +247,23 @@ fn head_dim(metadata: &smidgen::format::Metadata) -> Result<u64> {
 impl Read for Tensors {
     fn read(&mut self, out: &mut [u8]) -> IoResult<usize> {
         let (mut from, mut most) = (self.at, out.len() as u64);
-        if let Some(r) = self.reordered.iter().find(|r| (r.start..r.end).contains(&self.at)) {
-            let (row, inside) = ((self.at - r.start) / r.row_bytes, (self.at - r.start) % r.row_bytes);
+        if let Some(r) = self
+            .reordered
+            .iter()
+            .find(|r| (r.start..r.end).contains(&self.at))
+        {
+            let (row, inside) = (
+                (self.at - r.start) / r.row_bytes,
+                (self.at - r.start) % r.row_bytes,
+            );
             let (head, i) = (row / r.head_dim, row % r.head_dim);
             let row = head * r.head_dim + i / 2 + i % 2 * (r.head_dim / 2);
             from = r.start + row * r.row_bytes + inside;
             most = most.min(r.row_bytes - inside);
         }
-        let Some((start, file)) = self.files.iter_mut().rev().find(|f| f.0 <= from) else { return Ok(0) };
+        let Some((start, file)) = self.files.iter_mut().rev().find(|f| f.0 <= from) else {
+            return Ok(0);
+        };
         file.seek(SeekFrom::Start(from - *start))?;
         let n = file.take(most).read(out)?;
         self.at += n as u64;

@@ -42,12 +42,20 @@ impl Text {
 
     /// The text's file name.
     pub fn name(&self) -> String {
-        self.text.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.text
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
     }
 
     /// What a model is loaded with to read windows.
     pub fn options(&self) -> LoadOptions {
-        LoadOptions { context_length: Some(self.context), quantise: self.quantise.clone(), ..LoadOptions::default() }
+        LoadOptions {
+            context_length: Some(self.context),
+            quantise: self.quantise.clone(),
+            ..LoadOptions::default()
+        }
     }
 
     /// The windows as ids, each of `context`; BOS stands at the start of each if the model wants one.
@@ -64,8 +72,10 @@ impl Text {
         let ids = tokenizer.encode(&text, Special::Text)?;
         let bos = tokenizer.bos().filter(|_| tokenizer.add_bos());
         let step = self.context - usize::from(bos.is_some());
-        let mut windows: Vec<Vec<u32>> =
-            ids.chunks_exact(step).map(|part| bos.iter().chain(part).copied().collect()).collect();
+        let mut windows: Vec<Vec<u32>> = ids
+            .chunks_exact(step)
+            .map(|part| bos.iter().chain(part).copied().collect())
+            .collect();
         windows.truncate(self.windows.unwrap_or(usize::MAX));
         if windows.is_empty() {
             return Err(Error::BadArgument {
@@ -79,7 +89,9 @@ impl Text {
 
     /// Starts the threads asked for.
     pub fn start_threads(&self, engine: &Engine) {
-        let n = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let n = self
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         for _ in 1..n {
             std::thread::spawn(|| POOL.work());
         }

@@ -44,6 +44,9 @@ pub struct Options {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+    /// Keep the result under this name in tests/bench/record/, with a chart
+    #[arg(long, value_name = "NAME")]
+    record: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,6 +110,12 @@ pub fn bench(options: &Options) -> Result<()> {
     prompts.sort_unstable();
     prompts.dedup();
 
+    let records = bench.join("record");
+    let record = options
+        .record
+        .as_ref()
+        .map(|name| records.join(format!("{name}.jsonl")));
+    std::fs::create_dir_all(&records)?;
     let mut mounts = vec![
         Mount {
             prefix: "/side/",
@@ -129,6 +138,7 @@ pub fn bench(options: &Options) -> Result<()> {
         "flavours": options.flavours,
         "peers": options.vs.iter().map(|peer| peer.name()).collect::<Vec<_>>(),
         "repetitions": options.repetitions,
+        "record": record,
         "onnx": onnx,
         "llamaBench": llama_bench,
         "json": options.json,
@@ -142,6 +152,12 @@ pub fn bench(options: &Options) -> Result<()> {
         .status()?;
     if !status.success() {
         bail!("not everything could be measured");
+    }
+    if let Some(record) = record {
+        let chart = record.with_extension("svg");
+        let mut plot = tools::node()?;
+        plot.arg(bench.join("plot.mjs")).arg(&record).arg(&chart);
+        run(&format!("Drawing {}", project::shown(&chart)), &mut plot)?;
     }
     Ok(())
 }

@@ -100,8 +100,14 @@ impl Folder {
         for (key, id) in places.into_iter().zip(ends) {
             keys.u32(key, id);
         }
-        let add_bos = self.tokenizer_config.get("add_bos_token").and_then(Value::as_bool);
-        keys.bool("tokenizer.ggml.add_bos_token", add_bos.unwrap_or_else(|| tokenizer.adds_bos()));
+        let add_bos = self
+            .tokenizer_config
+            .get("add_bos_token")
+            .and_then(Value::as_bool);
+        keys.bool(
+            "tokenizer.ggml.add_bos_token",
+            add_bos.unwrap_or_else(|| tokenizer.adds_bos()),
+        );
         if let Some(template) = self.template() {
             keys.str("tokenizer.chat_template", template);
         }
@@ -114,7 +120,9 @@ impl Folder {
         let text = token.and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
         let named = || {
             let id = format!("{key}_id");
-            [&self.config, &self.generation].into_iter().find_map(|c| ids(c.get(&id)).first().copied())
+            [&self.config, &self.generation]
+                .into_iter()
+                .find_map(|c| ids(c.get(&id)).first().copied())
         };
         text.and_then(|t| tokenizer.id(t)).or_else(named)
     }
@@ -141,7 +149,9 @@ fn json(name: &str, bytes: &[u8]) -> Result<Value> {
     if value.is_object() {
         return Ok(value);
     }
-    Err(Error::MalformedHeader { what: format!("{name} holds no JSON object") })
+    Err(Error::MalformedHeader {
+        what: format!("{name} holds no JSON object"),
+    })
 }
 
 /// One id or several.

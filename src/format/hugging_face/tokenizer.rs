@@ -3,8 +3,8 @@
 use super::super::gguf_write::HeaderWriter;
 use super::pre_tokenizer;
 use crate::error::{Error, Result};
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -79,14 +79,20 @@ impl<'de> Deserialize<'de> for Pieces {
             fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str("pieces with their ids")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> core::result::Result<Pieces, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> core::result::Result<Pieces, A::Error> {
                 let mut pieces = Vec::new();
                 while let Some(piece) = map.next_entry()? {
                     pieces.push(piece);
                 }
                 Ok(Pieces(pieces))
             }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> core::result::Result<Pieces, A::Error> {
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> core::result::Result<Pieces, A::Error> {
                 while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
                 Ok(Pieces::default())
             }
@@ -98,21 +104,36 @@ impl<'de> Deserialize<'de> for Pieces {
 impl TokenizerJson {
     /// The id of a piece or an added token.
     pub fn id(&self, piece: &str) -> Option<u32> {
-        let added = self.added_tokens.iter().find(|t| t.content == piece).map(|t| t.id);
-        added.or_else(|| self.model.vocab.0.iter().find(|p| p.0 == piece).map(|p| p.1))
+        let added = self
+            .added_tokens
+            .iter()
+            .find(|t| t.content == piece)
+            .map(|t| t.id);
+        added.or_else(|| {
+            self.model
+                .vocab
+                .0
+                .iter()
+                .find(|p| p.0 == piece)
+                .map(|p| p.1)
+        })
     }
 
     /// Whether the post-processor puts a special token before a text.
     pub fn adds_bos(&self) -> bool {
-        steps(&self.post_processor, "processors").iter().any(|step| {
-            let first = step.get("single").and_then(|s| s.get(0));
-            first.is_some_and(|first| first.get("SpecialToken").is_some())
-        })
+        steps(&self.post_processor, "processors")
+            .iter()
+            .any(|step| {
+                let first = step.get("single").and_then(|s| s.get(0));
+                first.is_some_and(|first| first.get("SpecialToken").is_some())
+            })
     }
 
     /// Writes the keys, padded to `vocab_size` pieces.
     pub fn write(&self, vocab_size: usize, keys: &mut HeaderWriter) -> Result<()> {
-        if self.model.kind != "BPE" && !(self.model.kind.is_empty() && !self.model.merges.is_empty()) {
+        if self.model.kind != "BPE"
+            && !(self.model.kind.is_empty() && !self.model.merges.is_empty())
+        {
             return Err(Error::Tokenizer {
                 what: format!(
                     "tokenizer.json holds the model {:?}; BPE is read from a folder, and for others take a GGUF file",
@@ -138,7 +159,10 @@ impl TokenizerJson {
             }
         } else {
             keys.str("tokenizer.ggml.model", "gpt2");
-            let pre = pre_tokenizer::name(&steps(&self.pre_tokenizer, "pretokenizers"), self.model.ignore_merges)?;
+            let pre = pre_tokenizer::name(
+                &steps(&self.pre_tokenizer, "pretokenizers"),
+                self.model.ignore_merges,
+            )?;
             keys.str("tokenizer.ggml.pre", pre);
             let merges: Vec<String> = self
                 .model
@@ -158,24 +182,42 @@ impl TokenizerJson {
 
     /// All pieces by id, and what each is for; ids that no piece has are padding.
     fn pieces(&self, vocab_size: usize) -> Result<(Vec<String>, Vec<i32>)> {
-        let vocab = self.model.vocab.0.iter().map(|(piece, id)| (piece, *id, kind::NORMAL));
+        let vocab = self
+            .model
+            .vocab
+            .0
+            .iter()
+            .map(|(piece, id)| (piece, *id, kind::NORMAL));
         let added = self.added_tokens.iter().map(|t| {
-            (&t.content, t.id, if t.special { kind::CONTROL } else { kind::USER_DEFINED })
+            (
+                &t.content,
+                t.id,
+                if t.special {
+                    kind::CONTROL
+                } else {
+                    kind::USER_DEFINED
+                },
+            )
         });
         if vocab_size > MAX_PIECES {
-            return Err(Error::Tokenizer { what: format!("{vocab_size} pieces; at most {MAX_PIECES} are read") });
+            return Err(Error::Tokenizer {
+                what: format!("{vocab_size} pieces; at most {MAX_PIECES} are read"),
+            });
         }
         let (mut pieces, mut kinds) = (vec![None; vocab_size], vec![kind::UNUSED; vocab_size]);
         for (piece, id, kind) in vocab.chain(added) {
             let Some(slot) = pieces.get_mut(id as usize) else {
                 return Err(Error::Tokenizer {
-                    what: format!("the piece {piece:?} has the id {id}, but the model only {vocab_size} ids"),
+                    what: format!(
+                        "the piece {piece:?} has the id {id}, but the model only {vocab_size} ids"
+                    ),
                 });
             };
             *slot = Some(piece.clone());
             kinds[id as usize] = kind;
         }
-        let name = |(id, piece): (usize, Option<String>)| piece.unwrap_or_else(|| format!("[PAD{id}]"));
+        let name =
+            |(id, piece): (usize, Option<String>)| piece.unwrap_or_else(|| format!("[PAD{id}]"));
         Ok((pieces.into_iter().enumerate().map(name).collect(), kinds))
     }
 
@@ -191,7 +233,10 @@ impl TokenizerJson {
         }
         // Pieces that no merge makes are never looked for by score.
         let last = -(self.model.merges.len() as f32);
-        pieces.iter().map(|piece| ranks.get(piece).copied().unwrap_or(last)).collect()
+        pieces
+            .iter()
+            .map(|piece| ranks.get(piece).copied().unwrap_or(last))
+            .collect()
     }
 
     /// Whether a space is put before a text.
@@ -201,8 +246,12 @@ impl TokenizerJson {
             s.get("type").and_then(Value::as_str) == Some("Metaspace")
                 && s.get("prepend_scheme").and_then(Value::as_str) != Some("never")
         };
-        steps(&self.normalizer, "normalizers").iter().any(|s| prepends(s))
-            || steps(&self.pre_tokenizer, "pretokenizers").iter().any(|s| metaspace(s))
+        steps(&self.normalizer, "normalizers")
+            .iter()
+            .any(|s| prepends(s))
+            || steps(&self.pre_tokenizer, "pretokenizers")
+                .iter()
+                .any(|s| metaspace(s))
     }
 }
 
