@@ -65,6 +65,13 @@ pub const MIXTURES: &[(Mixture, &str, u32, Format)] = &[
 impl Mixture {
     /// The mixture called `name`; the error lists the names.
     pub fn from_name(name: &str) -> Result<Mixture> {
+        // The plain name of a family is its middle member, as in llama.cpp.
+        let name = match name {
+            "q3_k" => "q3_k_m",
+            "q4_k" => "q4_k_m",
+            "q5_k" => "q5_k_m",
+            other => other,
+        };
         match MIXTURES.iter().find(|row| row.1 == name) {
             Some(row) => Ok(row.0),
             None => Err(Error::BadArgument {

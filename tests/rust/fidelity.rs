@@ -196,6 +196,70 @@ fn a_split_file_loads_part_after_part() {
 }
 
 #[test]
+fn a_model_that_cannot_fit_is_refused_by_its_header() {
+    let (dim, hidden, layers, vocab) = (4096u64, 11008u64, 32u32, 32000u64);
+    let mut writer = HeaderWriter::new(32);
+    writer.str("general.architecture", "llama");
+    for (key, value) in [
+        ("context_length", 4096),
+        ("embedding_length", dim as u32),
+        ("block_count", layers),
+        ("feed_forward_length", hidden as u32),
+        ("attention.head_count", 32),
+        ("vocab_size", vocab as u32),
+    ] {
+        writer.u32(&format!("llama.{key}"), value);
+    }
+    writer.f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
+    writer.tensor("token_embd.weight", &[dim, vocab], Format::F16);
+    writer.tensor("output.weight", &[dim, vocab], Format::F16);
+    writer.tensor("output_norm.weight", &[dim], Format::F32);
+    for i in 0..layers {
+        let mut add = |name: &str, shape: &[u64], format| {
+            writer.tensor(&format!("blk.{i}.{name}.weight"), shape, format);
+        };
+        for name in ["attn_q", "attn_k", "attn_v", "attn_output"] {
+            add(name, &[dim, dim], Format::F16);
+        }
+        for name in ["ffn_gate", "ffn_up"] {
+            add(name, &[dim, hidden], Format::F16);
+        }
+        add("ffn_down", &[hidden, dim], Format::F16);
+        add("attn_norm", &[dim], Format::F32);
+        add("ffn_norm", &[dim], Format::F32);
+    }
+    let header = writer.finish();
+    let limit = 4_000 << 20;
+    let load = |options: LoadOptions| Loader::new(options).push(&header);
+    let options = LoadOptions {
+        memory_limit: Some(limit),
+        ..LoadOptions::default()
+    };
+    let refused = load(options).unwrap_err();
+    // 6.74 billion values of two bytes, the cache for 2048 positions, and scratch.
+    let Error::OutOfMemory { needed, available } = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(available, limit);
+    assert!(
+        (14_500_000_000..14_700_000_000).contains(&needed),
+        "{needed}"
+    );
+    // Rounded to four bits on the way it takes less than a third.
+    let options = LoadOptions {
+        quantise: Some("q4_0".into()),
+        context_length: Some(256),
+        memory_limit: Some(3_000 << 20),
+        ..LoadOptions::default()
+    };
+    let refused = load(options).unwrap_err();
+    let Error::OutOfMemory { needed, .. } = refused else {
+        panic!("{refused}");
+    };
+    assert!((3_700_000_000..4_200_000_000).contains(&needed), "{needed}");
+}
+
+#[test]
 fn a_split_file_is_one_for_the_command_line() {
     let file = std::fs::read(quantised("qwen3", "q8_0", "parts.gguf", &[])).unwrap();
     let parts = split(&file, 2);
