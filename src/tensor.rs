@@ -32,7 +32,12 @@ pub struct Layout {
 impl Layout {
     /// Room for a matrix.
     pub fn matrix(&mut self, format: Format, rows: usize, cols: usize) -> Matrix {
-        let matrix = Matrix { format, rows, cols, at: self.bytes };
+        let matrix = Matrix {
+            format,
+            rows,
+            cols,
+            at: self.bytes,
+        };
         self.bytes += matrix.bytes().next_multiple_of(64);
         matrix
     }
@@ -51,12 +56,19 @@ pub struct Arena {
 impl Arena {
     /// Allocates what `layout` planned, in one step.
     pub fn new(layout: &Layout) -> Result<Arena> {
-        Ok(Arena { bytes: zeroed(layout.bytes)? })
+        Ok(Arena {
+            bytes: zeroed(layout.bytes)?,
+        })
     }
 
     /// A matrix as the kernels read it.
     pub fn packed(&self, m: &Matrix) -> Packed<'_> {
-        Packed { format: m.format, rows: m.rows, cols: m.cols, bytes: &self.bytes[m.at..m.at + m.bytes()] }
+        Packed {
+            format: m.format,
+            rows: m.rows,
+            cols: m.cols,
+            bytes: &self.bytes[m.at..m.at + m.bytes()],
+        }
     }
 
     /// The bytes of the eight rows of group `group`, to pack them.
@@ -75,7 +87,10 @@ impl Arena {
 pub fn zeroed<T: Clone + Default>(n: usize) -> Result<Vec<T>> {
     let bytes = (n as u64).saturating_mul(size_of::<T>() as u64);
     let mut v = Vec::new();
-    v.try_reserve_exact(n).map_err(|_| Error::OutOfMemory { needed: bytes, available: 0 })?;
+    v.try_reserve_exact(n).map_err(|_| Error::OutOfMemory {
+        needed: bytes,
+        available: 0,
+    })?;
     v.resize(n, T::default());
     Ok(v)
 }

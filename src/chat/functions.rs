@@ -23,14 +23,14 @@ pub(super) fn install(env: &mut Environment<'_>, budget: &Budget, now: Option<i6
         env.add_function("strftime_now", move |format: &str| strftime(now, format));
     }
     env.remove_global("debug");
-    // Filters whose output can be far longer than their input, and which no chat template uses.
-    for filter in ["batch", "slice", "pprint"] {
+    // Filters that nest what they get or make far more of it, and which no chat template uses.
+    for filter in ["batch", "chain", "groupby", "pprint", "slice", "zip"] {
         env.remove_filter(filter);
     }
 
     let meter = budget.clone();
-    env.add_filter(CHARGE, move |value: &Value, deep: Option<bool>| {
-        meter.pass(value, deep)
+    env.add_filter(CHARGE, move |value: &Value, check: Option<u32>| {
+        meter.pass(value, check)
     });
     let meter = budget.clone();
     env.add_filter(REPEAT, move |left: &Value, right: &Value| {

@@ -21,6 +21,8 @@ const BASE_BUDGET: usize = 64 << 20;
 /// Bytes for values per byte of input: templates copy messages around.
 const BUDGET_PER_INPUT_BYTE: usize = 32;
 const ITEM_BYTES: usize = 16;
+/// Levels of lists and dictionaries.
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Names of the filters that metered instructions call; no template can spell them.
 pub(super) const CHARGE: &str = "+charge";
@@ -133,31 +135,53 @@ impl Budget {
         }
     }
 
-    /// Charges for a container that a template builds: shared parts count as often as they stand in it,
-    /// since writing or comparing it takes that long.
-    fn charge_deep(&self, value: &Value) -> Result<(), Error> {
+    /// Charges for a container and all that it holds: shared parts count as often as they stand in it, since
+    /// writing or comparing it takes that long. Refuses what recursion could not walk: depth, and namespaces,
+    /// the only values that can be made to hold themselves.
+    fn charge_deep(&self, value: &Value, depth: usize) -> Result<(), Error> {
         self.charge(ITEM_BYTES)?;
+        let refuse = |what| Err(Error::new(ErrorKind::InvalidOperation, what));
+        if depth > MAX_DEPTH {
+            return refuse("a value is nested too deep");
+        }
+        if depth > 0 && is_namespace(value) {
+            return refuse("a namespace cannot be kept in another value");
+        }
         match value.kind() {
             ValueKind::Seq | ValueKind::Iterable => value
                 .try_iter()?
-                .try_for_each(|item| self.charge_deep(&item)),
+                .try_for_each(|item| self.charge_deep(&item, depth + 1)),
             ValueKind::Map => value.try_iter()?.try_for_each(|key| {
                 let item = value.get_item(&key)?;
-                self.charge_deep(&item)
+                self.charge_deep(&item, depth + 1)
             }),
             _ => Ok(()),
         }
     }
 
-    /// The filter behind `CHARGE`.
-    pub fn pass(&self, value: &Value, deep: Option<bool>) -> Result<Value, Error> {
-        if deep == Some(true) {
-            self.charge_deep(value)?;
-        } else {
-            self.charge_value(value)?;
+    /// The filter behind `CHARGE`. Lazy sequences are read out: a chain of ten thousand slices of slices would
+    /// be read by as many nested calls.
+    pub fn pass(&self, value: &Value, check: Option<u32>) -> Result<Value, Error> {
+        match check {
+            Some(depth) => self.charge_deep(value, depth as usize)?,
+            None if value.kind() == ValueKind::Iterable => {
+                let mut items = Vec::new();
+                for item in value.try_iter()? {
+                    self.charge(ITEM_BYTES)?;
+                    items.push(item);
+                }
+                return Ok(Value::from(items));
+            }
+            None => self.charge_value(value)?,
         }
         Ok(value.clone())
     }
+}
+
+fn is_namespace(value: &Value) -> bool {
+    value
+        .as_object()
+        .is_some_and(|object| object.type_name().ends_with("::Namespace"))
 }
 
 /// The same program, with a charge after each instruction that makes a value and all output going through values.
@@ -208,11 +232,16 @@ fn expand<'s>(instruction: &Instruction<'s>) -> Vec<Instruction<'s>> {
                 charge(),
             ]
         }
-        Instruction::BuildList(_) | Instruction::BuildTuple(_) | Instruction::BuildMap(_) => vec![
-            instruction.clone(),
-            Instruction::LoadConst(Value::from(true)),
-            Instruction::ApplyFilter(CHARGE, Some(2), UNCACHED),
-        ],
+        Instruction::BuildList(_) | Instruction::BuildTuple(_) | Instruction::BuildMap(_) => {
+            checked(instruction, 0)
+        }
+        Instruction::CallFunction("dict" | "namespace", _) => checked(instruction, 0),
+        // The value to keep lies below the namespace; it is checked as a part of it.
+        Instruction::SetAttr(_) => {
+            let mut new = checked(&Instruction::Swap, 1);
+            new.extend([Instruction::Swap, instruction.clone()]);
+            new
+        }
         Instruction::Add
         | Instruction::Slice
         | Instruction::ApplyFilter(..)
@@ -221,4 +250,13 @@ fn expand<'s>(instruction: &Instruction<'s>) -> Vec<Instruction<'s>> {
         | Instruction::CallObject(..) => vec![instruction.clone(), charge()],
         other => vec![(*other).clone()],
     }
+}
+
+/// The instruction, then a deep charge for its value, as if that lay `depth` levels deep.
+fn checked<'s>(instruction: &Instruction<'s>, depth: u32) -> Vec<Instruction<'s>> {
+    vec![
+        instruction.clone(),
+        Instruction::LoadConst(Value::from(depth)),
+        Instruction::ApplyFilter(CHARGE, Some(2), UNCACHED),
+    ]
 }

@@ -1,11 +1,11 @@
 //! How Python writes values: templates are written for Jinja in Python, and a prompt shows the difference.
 
+use super::meter::MAX_DEPTH;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
 /// Bounds every text that values are written to.
 const MAX_BYTES: usize = 8 << 20;
-const MAX_DEPTH: usize = 64;
 
 /// How `json.dumps` lays values out.
 pub(super) struct JsonStyle {

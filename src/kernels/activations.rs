@@ -1,56 +1,80 @@
 //! Activations as the kernels want them: quantised once per input, in blocks of 32, shared by every matrix that reads it.
 
-use super::packed::TILE_COLS;
 use super::{Form, Isa, Packed};
+
+/// Activations that share a scale.
+pub const BLOCK: usize = 32;
 
 /// One quantised form of an input.
 #[derive(Default)]
-#[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), allow(dead_code))]
+#[cfg_attr(
+    not(all(target_arch = "wasm32", target_feature = "simd128")),
+    allow(dead_code)
+)]
 pub(super) struct Quants {
-    /// [tokens, blocks, 32 (I8) or 64 (I16) bytes].
+    /// [tokens, blocks, 64 bytes].
     pub(super) q: Vec<u8>,
     /// [tokens, blocks]: value = d · quant.
     pub(super) d: Vec<f32>,
     /// [tokens, blocks]: d · Σ quants, for weights with an offset or a min.
     pub(super) s: Vec<f32>,
+    /// [tokens, blocks, 2]: d · Σ quants of each half, for weights whose scales are shared by 16 columns.
+    pub(super) s16: Vec<f32>,
 }
 
 impl Quants {
     fn new(blocks: usize, bytes: usize) -> Quants {
-        Quants { q: vec![0; blocks * bytes], d: vec![0.0; blocks], s: vec![0.0; blocks] }
+        let floats = |n: usize| vec![0.0; blocks * n];
+        Quants {
+            q: vec![0; blocks * bytes],
+            d: floats(1),
+            s: floats(1),
+            s16: floats(2),
+        }
     }
 }
 
 /// The inputs of a matrix product: `tokens` vectors of `cols` values.
 ///
 /// Buffers are planned once for the largest input; `fill` never allocates.
-#[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), allow(dead_code))]
+#[cfg_attr(
+    not(all(target_arch = "wasm32", target_feature = "simd128")),
+    allow(dead_code)
+)]
 pub struct Activations {
     tokens: usize,
     blocks: usize,
     /// [tokens, blocks, 32], the last block padded with zeros.
     pub(super) x: Vec<f32>,
-    pub(super) i8: Quants,
+    pub(super) planes: Quants,
     pub(super) i16: Quants,
 }
 
 impl Activations {
     /// Space for `tokens` vectors of up to `max_cols` values.
     pub fn new(tokens: usize, max_cols: usize) -> Activations {
-        let blocks = tokens * max_cols.div_ceil(TILE_COLS);
+        let blocks = tokens * max_cols.div_ceil(BLOCK);
         let quantised = Isa::best() != Isa::Scalar;
         Activations {
             tokens: 0,
             blocks: 0,
-            x: vec![0.0; blocks * TILE_COLS],
-            i8: if quantised { Quants::new(blocks, 32) } else { Quants::default() },
-            i16: if quantised { Quants::new(blocks, 64) } else { Quants::default() },
+            x: vec![0.0; blocks * BLOCK],
+            planes: if quantised {
+                Quants::new(blocks, 64)
+            } else {
+                Quants::default()
+            },
+            i16: if quantised {
+                Quants::new(blocks, 64)
+            } else {
+                Quants::default()
+            },
         }
     }
 
     /// Bytes that [`Activations::new`] takes.
     pub fn bytes(tokens: usize, max_cols: usize) -> usize {
-        tokens * max_cols.div_ceil(TILE_COLS) * (4 * TILE_COLS + 32 + 64 + 16)
+        tokens * max_cols.div_ceil(BLOCK) * (4 * BLOCK + 2 * (64 + 16))
     }
 
     /// Vectors held.
@@ -66,27 +90,49 @@ impl Activations {
     /// Takes `x` ([n, cols], n = x.len() / cols) in, in every form that `readers` need on `isa`.
     pub fn fill(&mut self, isa: Isa, x: &[f32], cols: usize, readers: &[Packed<'_>]) {
         self.tokens = x.len() / cols;
-        self.blocks = cols.div_ceil(TILE_COLS);
-        let span = self.blocks * TILE_COLS;
+        self.blocks = cols.div_ceil(BLOCK);
+        let span = self.blocks * BLOCK;
         for (x, held) in x.chunks_exact(cols).zip(self.x.chunks_exact_mut(span)) {
             held[..cols].copy_from_slice(x);
             held[cols..].fill(0.0);
         }
-        for form in [Form::I8, Form::I16] {
+        for form in [Form::Planes, Form::I16] {
             if readers.iter().any(|w| isa.form(w.format) == form) {
                 self.quantise(form);
             }
         }
     }
 
+    /// Value `i` of token `t` as kernels of `form` see it: rounded to its quant.
+    pub fn value(&self, form: Form, t: usize, i: usize) -> f32 {
+        let block = t * self.blocks + i / BLOCK;
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        return match form {
+            Form::Float => self.x[block * BLOCK + i % BLOCK],
+            Form::Planes => super::simd128::planes_value(
+                &self.planes.q[64 * block..],
+                self.planes.d[block],
+                i % BLOCK,
+            ),
+            Form::I16 => {
+                super::simd128::i16_value(&self.i16.q[64 * block..], self.i16.d[block], i % BLOCK)
+            }
+        };
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+        {
+            assert_eq!(form, Form::Float, "quants are read by SIMD kernels only");
+            self.x[block * BLOCK + i % BLOCK]
+        }
+    }
+
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     fn quantise(&mut self, form: Form) {
         let n = self.tokens * self.blocks;
-        let x = &self.x[..n * TILE_COLS];
+        let x = &self.x[..n * BLOCK];
         match form {
             Form::Float => {}
-            Form::I8 => super::simd128::quantise_i8(x, &mut self.i8.q, &mut self.i8.d, &mut self.i8.s),
-            Form::I16 => super::simd128::quantise_i16(x, &mut self.i16.q, &mut self.i16.d, &mut self.i16.s),
+            Form::Planes => super::simd128::quantise_planes(x, &mut self.planes),
+            Form::I16 => super::simd128::quantise_i16(x, &mut self.i16),
         }
     }
 

@@ -17,7 +17,8 @@ pub mod simd128;
 
 use crate::quant::Format;
 pub use activations::Activations;
-use packed::{TILE_COLS, TILE_ROWS, tile_bytes};
+use activations::BLOCK;
+use packed::{TILE_ROWS, tile_bytes, tile_cols};
 use pool::Pool;
 
 /// An instruction set, chosen once when a model is loaded.
@@ -38,8 +39,8 @@ pub enum Isa {
 pub enum Form {
     /// f32, unrounded.
     Float,
-    /// 8-bit quants in order.
-    I8,
+    /// 15-bit quants in two planes of bytes, as the relaxed dot takes them.
+    Planes,
     /// 16-bit quants, in pairs as `i32x4.dot_i16x8` takes them.
     I16,
 }
@@ -88,7 +89,7 @@ pub(crate) fn best_byte_bias() -> u8 {
     #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
     return relaxed::byte_bias();
     #[cfg(not(all(target_arch = "wasm32", target_feature = "relaxed-simd")))]
-    0
+    128
 }
 
 /// A packed matrix [rows, cols].
@@ -133,10 +134,14 @@ pub fn matmul(isa: Isa, pool: &Pool, x: &Activations, products: &mut [Product<'_
     for (product, slot) in products.iter_mut().zip(&mut shared) {
         let weights = product.weights;
         assert_eq!(product.out.len(), x.tokens() * weights.rows);
-        assert_eq!(weights.cols.div_ceil(TILE_COLS), x.blocks());
+        assert_eq!(weights.cols.div_ceil(BLOCK), x.blocks());
         let n = weights.rows.div_ceil(TILE_ROWS);
         groups += n;
-        *slot = Some(Shared { weights, groups: n, out: pool::Rows::new(product.out) });
+        *slot = Some(Shared {
+            weights,
+            groups: n,
+            out: pool::Rows::new(product.out),
+        });
     }
     pool.run(groups.div_ceil(CHUNK_GROUPS), &|chunk| {
         let (mut from, mut to) = (chunk * CHUNK_GROUPS, (chunk + 1) * CHUNK_GROUPS);
@@ -154,7 +159,7 @@ pub fn matmul(isa: Isa, pool: &Pool, x: &Activations, products: &mut [Product<'_
 
 /// Groups `from..to` of one product.
 fn multiply(isa: Isa, x: &Activations, s: &Shared<'_>, from: usize, to: usize) {
-    let tiles = s.weights.cols.div_ceil(TILE_COLS);
+    let tiles = s.weights.cols.div_ceil(tile_cols(s.weights.format));
     let bytes = tiles * tile_bytes(s.weights.format);
     let groups = &s.weights.bytes[from * bytes..to * bytes];
     let rows = from * TILE_ROWS..(to * TILE_ROWS).min(s.weights.rows);

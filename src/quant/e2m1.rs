@@ -1,7 +1,7 @@
 //! The 4-bit floats (E2M1) of mxfp4 and nvfp4, kept doubled so that they are integers; their scales are halved to match.
 
 /// Twice the float of each code.
-const VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+pub(super) const VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// `qs` (n) → `out` (2 n) with the halved scale `d`: byte j holds values j (low) and j + n (high).
 pub(super) fn read(qs: &[u8], d: f32, out: &mut [f32]) {

@@ -36,6 +36,42 @@ pub(super) fn write_iq1(row: u16, d: f32, negative: bool, out: &mut [f32]) {
     }
 }
 
+/// What the codes of [`codes_iq1`] stand for, in eighths: 8 (code − 1) ± 1.
+pub(super) const IQ1_CODES: [i8; 16] = [-7, 1, 9, 17, -9, -1, 7, 15, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// What the codes of [`codes_iq2`] stand for.
+pub(super) const IQ2_CODES: [i8; 16] = [8, 25, 43, 0, -8, -25, -43, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// What the codes of [`codes_iq3`] stand for in iq3_xxs.
+pub(super) const IQ3_XXS_CODES: [i8; 16] = [
+    4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62,
+];
+
+/// What the codes of [`codes_iq3`] stand for in iq3_s.
+pub(super) const IQ3_S_CODES: [i8; 16] =
+    [1, 3, 5, 7, 9, 11, 13, 15, -1, -3, -5, -7, -9, -11, -13, -15];
+
+/// A row of the iq1 grid → `codes` (8), bit 2 where ⅛ is negative.
+pub(super) fn codes_iq1(row: u16, negative: bool, codes: &mut [u8]) {
+    for (k, code) in codes.iter_mut().enumerate() {
+        *code = (row >> (2 * k) & 3) as u8 | u8::from(negative) << 2;
+    }
+}
+
+/// A row of an iq2 grid → `codes` (8), the sign in bit 2.
+pub(super) fn codes_iq2(row: u16, signs: u8, codes: &mut [u8]) {
+    for (k, code) in codes.iter_mut().enumerate() {
+        *code = (row >> (2 * k) & 3) as u8 | (signs >> k & 1) << 2;
+    }
+}
+
+/// A row of an iq3 grid → `codes` (4), the sign in bit 3.
+pub(super) fn codes_iq3(row: u16, signs: u8, codes: &mut [u8]) {
+    for (k, code) in codes.iter_mut().enumerate() {
+        *code = (row >> (3 * k) & 7) as u8 | (signs >> k & 1) << 3;
+    }
+}
+
 /// The rows of iq2_xxs.
 #[rustfmt::skip]
 pub(super) const IQ2_XXS: [u16; 256] = [

@@ -3,7 +3,7 @@
 //! Bytes: d 0..2 (f16), qs 2..34 (low 8 bits of the index of an IQ2_S grid row, 8 values each), signs 34..66 (a bit a
 //! value), qh 66..74 (upper two bits of four indices), scales 74..82 (two groups a byte, low nibble first).
 
-use super::{BlockFormat, grid, read_f16};
+use super::{BlockFormat, Codes, Integers, Parts, grid, read_f16, read_u16};
 
 /// The format's marker.
 pub struct Iq2S;
@@ -11,15 +11,35 @@ pub struct Iq2S;
 impl BlockFormat for Iq2S {
     const BLOCK_LEN: usize = 256;
     const BLOCK_BYTES: usize = 82;
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Table(grid::IQ2_CODES),
+        unit: 0.125,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 0);
         for (l, out) in out.chunks_exact_mut(8).enumerate() {
-            let scale = block[74 + l / 4] >> (4 * (l / 2 % 2)) & 15;
-            let high = block[66 + l / 4] >> (2 * (l % 4)) & 3;
-            let row = grid::IQ2_S[usize::from(block[2 + l]) | usize::from(high) << 8];
+            let (row, scale, signs) = row(block, l);
             let d = d * (0.5 + f32::from(scale)) * 0.25;
-            grid::write_iq2(row, d, block[34 + l], out);
+            grid::write_iq2(row, d, signs, out);
         }
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.d[0] = read_u16(block, 0);
+    for (l, codes) in parts.codes.chunks_exact_mut(8).enumerate() {
+        let (row, scale, signs) = row(block, l);
+        parts.scales[l / 2] = 2 * scale + 1;
+        grid::codes_iq2(row, signs, codes);
+    }
+}
+
+/// Row `l` (0..32) of `block`: its grid row, scale and sign bits.
+fn row(block: &[u8], l: usize) -> (u16, u8, u8) {
+    let scale = block[74 + l / 4] >> (4 * (l / 2 % 2)) & 15;
+    let high = block[66 + l / 4] >> (2 * (l % 4)) & 3;
+    let row = grid::IQ2_S[usize::from(block[2 + l]) | usize::from(high) << 8];
+    (row, scale, block[34 + l])
 }

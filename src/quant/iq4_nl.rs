@@ -3,7 +3,9 @@
 //! Bytes: d 0..2, qs 2..18. Byte j holds values j (low) and j + 16 (high).
 
 use super::search::ZERO_GROUP;
-use super::{BlockFormat, Quantise, read_f16, signed_max, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, parts, read_f16, read_u16, signed_max, write_f16,
+};
 
 /// The format's marker.
 pub struct Iq4Nl;
@@ -17,10 +19,20 @@ impl BlockFormat for Iq4Nl {
     const BLOCK_LEN: usize = 32;
     const BLOCK_BYTES: usize = 18;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Table(VALUES),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         read(&block[2..], read_f16(block, 0), out);
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.d[0] = read_u16(block, 0);
+    parts::nibbles(&block[2..], &mut parts.codes[..32]);
 }
 
 /// `qs` (16) → `out` (32) with the scale `d`.

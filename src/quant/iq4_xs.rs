@@ -4,7 +4,10 @@
 //! high), qs 8..136 (16 bytes a group, as iq4_nl).
 
 use super::search::nearest;
-use super::{BlockFormat, Quantise, iq4_nl, read_f16, read_u16, signed_max, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, iq4_nl, parts, read_f16, read_u16, signed_max,
+    write_f16,
+};
 
 /// The format's marker.
 pub struct Iq4Xs;
@@ -13,16 +16,37 @@ impl BlockFormat for Iq4Xs {
     const BLOCK_LEN: usize = 256;
     const BLOCK_BYTES: usize = 136;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Table(iq4_nl::VALUES),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 0);
-        let high = read_u16(block, 2);
         for (j, out) in out.chunks_exact_mut(32).enumerate() {
-            let low = block[4 + j / 2] >> (4 * (j % 2)) & 15;
-            let scale = (low | ((high >> (2 * j) & 3) << 4) as u8) as i8 - 32;
-            iq4_nl::read(&block[8 + 16 * j..24 + 16 * j], d * f32::from(scale), out);
+            iq4_nl::read(
+                &block[8 + 16 * j..24 + 16 * j],
+                d * f32::from(scale(block, j)),
+                out,
+            );
         }
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.d[0] = read_u16(block, 0);
+    for (j, codes) in parts.codes.chunks_exact_mut(32).enumerate() {
+        parts.scales[j] = scale(block, j) as u8;
+        parts::nibbles(&block[8 + 16 * j..24 + 16 * j], codes);
+    }
+}
+
+/// The scale of group `j` (0..8), without its offset of 32.
+fn scale(block: &[u8], j: usize) -> i8 {
+    let low = block[4 + j / 2] >> (4 * (j % 2)) & 15;
+    let high = read_u16(block, 2) >> (2 * j) & 3;
+    (low | (high << 4) as u8) as i8 - 32
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {

@@ -20,6 +20,7 @@ mod iq4_nl;
 mod iq4_xs;
 mod mxfp4;
 mod nvfp4;
+mod parts;
 mod q1_0;
 mod q2_k;
 mod q3_k;
@@ -38,6 +39,9 @@ mod tq1_0;
 mod tq2_0;
 mod two_bits;
 
+pub use mxfp4::half_scale as half_power;
+pub use parts::{Codes, Integers, Parts};
+
 /// Rounds one block: `x` (BLOCK_LEN) → `block` (BLOCK_BYTES), as the reference implementation does without weights.
 pub type Quantise = fn(x: &[f32], block: &mut [u8]);
 
@@ -49,6 +53,8 @@ pub trait BlockFormat {
     const BLOCK_BYTES: usize;
     /// How a block is made; `None` for a format that is only read.
     const QUANTISE: Option<Quantise> = None;
+    /// How a block is taken apart; `None` for formats of floats.
+    const INTEGERS: Option<Integers> = None;
 
     /// `block` (BLOCK_BYTES) → `out` (BLOCK_LEN), bit-exact to the reference implementation.
     fn dequantise(block: &[u8], out: &mut [f32]);
@@ -88,6 +94,10 @@ macro_rules! formats {
             /// Whether blocks of this format can be made here, and not only read.
             pub const fn can_quantise(self) -> bool {
                 match self { $(Format::$variant => $module::$type::QUANTISE.is_some()),* }
+            }
+            /// How blocks are taken apart; `None` for formats of floats.
+            pub const fn integers(self) -> Option<Integers> {
+                match self { $(Format::$variant => $module::$type::INTEGERS),* }
             }
             /// Quantises whole blocks: `x` (n × block_len) → `bytes` (n × block_bytes). Panics where `can_quantise`
             /// is false.

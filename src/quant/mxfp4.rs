@@ -2,7 +2,7 @@
 //!
 //! Bytes: e 0, qs 1..17. Byte j holds values j (low) and j + 16 (high). value = 2^(e − 128) · twice the float.
 
-use super::{BlockFormat, Quantise, e2m1, signed_max};
+use super::{BlockFormat, Codes, Integers, Parts, Quantise, e2m1, parts, signed_max};
 
 /// The format's marker.
 pub struct Mxfp4;
@@ -11,14 +11,24 @@ impl BlockFormat for Mxfp4 {
     const BLOCK_LEN: usize = 32;
     const BLOCK_BYTES: usize = 17;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Table(e2m1::VALUES),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         e2m1::read(&block[1..], half_scale(block[0]), out);
     }
 }
 
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.scales[0] = block[0];
+    parts::nibbles(&block[1..], &mut parts.codes[..32]);
+}
+
 /// 2^(e − 128); e = 255, NaN in the specification, is 2^127 as in the reference.
-fn half_scale(e: u8) -> f32 {
+pub fn half_scale(e: u8) -> f32 {
     f32::from_bits(match e {
         // Subnormal: 2^−128 and 2^−127.
         0 | 1 => 0x0020_0000 << e,

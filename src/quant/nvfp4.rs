@@ -3,7 +3,7 @@
 //! Bytes: scales 0..4, qs 4..36 (8 bytes a group; byte j holds values j, low, and j + 8, high). value = scale / 2 ·
 //! twice the float.
 
-use super::{BlockFormat, Quantise, e2m1, signed_max};
+use super::{BlockFormat, Codes, Integers, Parts, Quantise, e2m1, parts, signed_max};
 
 /// The format's marker.
 pub struct Nvfp4;
@@ -12,6 +12,11 @@ impl BlockFormat for Nvfp4 {
     const BLOCK_LEN: usize = 64;
     const BLOCK_BYTES: usize = 36;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Table(e2m1::VALUES),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let (scales, qs) = block.split_at(4);
@@ -22,6 +27,15 @@ impl BlockFormat for Nvfp4 {
         {
             e2m1::read(qs, half_scale(*scale), out);
         }
+    }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    let (scales, qs) = block.split_at(4);
+    for (g, qs) in qs.chunks_exact(8).enumerate() {
+        // Four significant bits and an exponent of −10 to 7: every scale is an f16.
+        parts.d[g] = half::f16::from_f32(half_scale(scales[g])).to_bits();
+        parts::nibbles(qs, &mut parts.codes[16 * g..16 * (g + 1)]);
     }
 }
 

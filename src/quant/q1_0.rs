@@ -2,7 +2,7 @@
 //!
 //! Bytes: d 0..2, qs 2..18. Bit j % 8 of byte j / 8 is 1 where value j is not negative.
 
-use super::{BlockFormat, Quantise, read_f16, write_f16};
+use super::{BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, write_f16};
 
 /// The format's marker.
 pub struct Q1_0;
@@ -11,6 +11,11 @@ impl BlockFormat for Q1_0 {
     const BLOCK_LEN: usize = 128;
     const BLOCK_BYTES: usize = 18;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(1),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 0);
@@ -21,6 +26,14 @@ impl BlockFormat for Q1_0 {
                 -d
             };
         }
+    }
+}
+
+/// Codes 0 and 2, so that both are a step from 1.
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.d[0] = read_u16(block, 0);
+    for (j, code) in parts.codes[..128].iter_mut().enumerate() {
+        *code = (block[2 + j / 8] >> (j % 8) & 1) << 1;
     }
 }
 

@@ -4,7 +4,9 @@
 //! Byte l of each half's 32 `qs` holds values l, l + 32, l + 64 and l + 96 of that half of 128, low bits first.
 
 use super::search::{Affine, affine, nearest};
-use super::{BlockFormat, Quantise, read_f16, two_bits, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, two_bits, write_f16,
+};
 
 /// The format's marker.
 pub struct Q2K;
@@ -13,6 +15,11 @@ impl BlockFormat for Q2K {
     const BLOCK_LEN: usize = 256;
     const BLOCK_BYTES: usize = 84;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(0),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let (d, dmin) = (read_f16(block, 80), read_f16(block, 82));
@@ -22,6 +29,14 @@ impl BlockFormat for Q2K {
             out[i] = d * f32::from(scale & 15) * f32::from(q) - min;
         });
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    (parts.d[0], parts.m) = (read_u16(block, 80), read_u16(block, 82));
+    for (j, scale) in block[..16].iter().enumerate() {
+        (parts.scales[j], parts.mins[j]) = (scale & 15, scale >> 4);
+    }
+    two_bits::read(&block[16..80], |i, q| parts.codes[i] = q);
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {

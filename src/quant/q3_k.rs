@@ -5,7 +5,10 @@
 //! its upper two bits at bit 2 (j / 4) of byte 8 + j % 4.
 
 use super::search::{nearest, symmetric_by_turns};
-use super::{BlockFormat, Quantise, read_f16, signed_max, two_bits, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, signed_max, two_bits,
+    write_f16,
+};
 
 /// The format's marker.
 pub struct Q3K;
@@ -14,14 +17,33 @@ impl BlockFormat for Q3K {
     const BLOCK_LEN: usize = 256;
     const BLOCK_BYTES: usize = 110;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(4),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 108);
-        two_bits::read(&block[32..96], |i, q| {
-            let q = q | (block[i % 32] >> (i / 32) & 1) << 2;
+        quants(block, |i, q| {
             out[i] = d * f32::from(scale(&block[96..108], i / 16)) * f32::from(q as i8 - 4);
         });
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.d[0] = read_u16(block, 108);
+    for (j, s) in parts.scales.iter_mut().enumerate() {
+        *s = scale(&block[96..108], j) as u8;
+    }
+    quants(block, |i, q| parts.codes[i] = q);
+}
+
+/// Calls `value(i, q)` for each of the 256 quants of `block`.
+fn quants(block: &[u8], mut value: impl FnMut(usize, u8)) {
+    two_bits::read(&block[32..96], |i, q| {
+        value(i, q | (block[i % 32] >> (i / 32) & 1) << 2)
+    });
 }
 
 /// Scale `j` of the 12 bytes, without its offset of 32.

@@ -1,6 +1,8 @@
 //! q4_0: 32 values, f16 scale `d`, 4-bit `qs`; value = d · (q − 8). Byte j holds values j (low) and j + 16 (high).
 
-use super::{BlockFormat, read_f16, signed_max, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, parts, read_f16, read_u16, signed_max, write_f16,
+};
 
 /// The format's marker.
 pub struct Q4_0;
@@ -9,6 +11,11 @@ impl BlockFormat for Q4_0 {
     const BLOCK_LEN: usize = 32;
     const BLOCK_BYTES: usize = 18;
     const QUANTISE: Option<super::Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(8),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 0);
@@ -17,6 +24,11 @@ impl BlockFormat for Q4_0 {
             out[j + 16] = f32::from((q >> 4) as i8 - 8) * d;
         }
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.d[0] = read_u16(block, 0);
+    parts::nibbles(&block[2..], &mut parts.codes[..32]);
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {

@@ -4,7 +4,7 @@
 //! bytes) holds values 64 c + l (low) and 64 c + 32 + l (high).
 
 use super::search::Affine;
-use super::{BlockFormat, Quantise, scale_min};
+use super::{BlockFormat, Codes, Integers, Parts, Quantise, scale_min};
 
 /// The format's marker.
 pub struct Q4K;
@@ -13,13 +13,27 @@ impl BlockFormat for Q4K {
     const BLOCK_LEN: usize = 256;
     const BLOCK_BYTES: usize = 144;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(0),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
-        scale_min::for_each(block, |i, d, m| {
-            let q = block[16 + i / 64 * 32 + i % 32] >> (4 * (i / 32 % 2)) & 15;
-            out[i] = d * f32::from(q) - m;
-        });
+        scale_min::for_each(block, |i, d, m| out[i] = d * f32::from(quant(block, i)) - m);
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    scale_min::split(block, parts);
+    for (i, code) in parts.codes.iter_mut().enumerate() {
+        *code = quant(block, i);
+    }
+}
+
+/// Quant `i` (0..256).
+fn quant(block: &[u8], i: usize) -> u8 {
+    block[16 + i / 64 * 32 + i % 32] >> (4 * (i / 32 % 2)) & 15
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {

@@ -3,7 +3,9 @@
 //! Bytes: d 0..2, m 2..4, qh 4..8, qs 8..24. Byte j of `qs` holds values j (low) and j + 16 (high), bit j of `qh`
 //! value j.
 
-use super::{BlockFormat, Quantise, fifth_bits, range, read_f16, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, fifth_bits, range, read_f16, read_u16, write_f16,
+};
 
 /// The format's marker.
 pub struct Q5_1;
@@ -12,11 +14,21 @@ impl BlockFormat for Q5_1 {
     const BLOCK_LEN: usize = 32;
     const BLOCK_BYTES: usize = 24;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(0),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let (d, m) = (read_f16(block, 0), read_f16(block, 2));
         fifth_bits::read(&block[4..], |j, q| out[j] = f32::from(q) * d + m);
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    (parts.d[0], parts.m) = (read_u16(block, 0), read_u16(block, 2));
+    fifth_bits::read(&block[4..], |j, q| parts.codes[j] = q);
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {

@@ -4,7 +4,7 @@
 //! low nibbles as q4_k does; bit b of qh byte l is the fifth bit of value 32 b + l.
 
 use super::search::Affine;
-use super::{BlockFormat, Quantise, scale_min};
+use super::{BlockFormat, Codes, Integers, Parts, Quantise, scale_min};
 
 /// The format's marker.
 pub struct Q5K;
@@ -13,14 +13,29 @@ impl BlockFormat for Q5K {
     const BLOCK_LEN: usize = 256;
     const BLOCK_BYTES: usize = 176;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(0),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
-        scale_min::for_each(block, |i, d, m| {
-            let low = block[48 + i / 64 * 32 + i % 32] >> (4 * (i / 32 % 2)) & 15;
-            let high = block[16 + i % 32] >> (i / 32) & 1;
-            out[i] = d * f32::from(low | high << 4) - m;
-        });
+        scale_min::for_each(block, |i, d, m| out[i] = d * f32::from(quant(block, i)) - m);
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    scale_min::split(block, parts);
+    for (i, code) in parts.codes.iter_mut().enumerate() {
+        *code = quant(block, i);
+    }
+}
+
+/// Quant `i` (0..256).
+fn quant(block: &[u8], i: usize) -> u8 {
+    let low = block[48 + i / 64 * 32 + i % 32] >> (4 * (i / 32 % 2)) & 15;
+    let high = block[16 + i % 32] >> (i / 32) & 1;
+    low | high << 4
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {

@@ -5,7 +5,10 @@
 //! l + 64 and l + 96, low bits first.
 
 use super::search::{ZERO_GROUP, nearest, symmetric};
-use super::{BlockFormat, Quantise, read_f16, signed_max, two_bits, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, signed_max, two_bits,
+    write_f16,
+};
 
 /// The format's marker.
 pub struct Q6K;
@@ -14,15 +17,33 @@ impl BlockFormat for Q6K {
     const BLOCK_LEN: usize = 256;
     const BLOCK_BYTES: usize = 210;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(32),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 208);
-        two_bits::read(&block[128..192], |i, high| {
-            let low = block[i / 128 * 64 + i % 64] >> (4 * (i / 64 % 2)) & 15;
+        quants(block, |i, q| {
             let scale = f32::from(block[192 + i / 16] as i8);
-            out[i] = d * scale * f32::from((low | high << 4) as i8 - 32);
+            out[i] = d * scale * f32::from(q as i8 - 32);
         });
     }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.d[0] = read_u16(block, 208);
+    parts.scales.copy_from_slice(&block[192..208]);
+    quants(block, |i, q| parts.codes[i] = q);
+}
+
+/// Calls `value(i, q)` for each of the 256 quants of `block`.
+fn quants(block: &[u8], mut value: impl FnMut(usize, u8)) {
+    two_bits::read(&block[128..192], |i, high| {
+        let low = block[i / 128 * 64 + i % 64] >> (4 * (i / 64 % 2)) & 15;
+        value(i, low | high << 4);
+    });
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {

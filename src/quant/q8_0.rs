@@ -1,6 +1,6 @@
 //! q8_0: 32 values, f16 scale `d`, signed 8-bit `qs`; value = d · q.
 
-use super::{BlockFormat, read_f16, write_f16};
+use super::{BlockFormat, Codes, Integers, Parts, read_f16, read_u16, write_f16};
 
 /// The format's marker.
 pub struct Q8_0;
@@ -9,12 +9,24 @@ impl BlockFormat for Q8_0 {
     const BLOCK_LEN: usize = 32;
     const BLOCK_BYTES: usize = 34;
     const QUANTISE: Option<super::Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(128),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 0);
         for (out, q) in out.iter_mut().zip(&block[2..]) {
             *out = f32::from(*q as i8) * d;
         }
+    }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.d[0] = read_u16(block, 0);
+    for (code, q) in parts.codes.iter_mut().zip(&block[2..]) {
+        *code = q.wrapping_add(128);
     }
 }
 

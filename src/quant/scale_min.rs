@@ -4,7 +4,7 @@
 //! scale and of the min are the halves of byte j + 4, their upper two bits the upper bits of bytes j − 4 and j.
 
 use super::search::{Affine, affine, nearest};
-use super::{read_f16, write_f16};
+use super::{Parts, read_f16, read_u16, write_f16};
 
 /// Scale and min of group `j` (0..8) of the 12 bytes.
 pub(super) fn read(bytes: &[u8], j: usize) -> (u8, u8) {
@@ -27,6 +27,14 @@ fn write(bytes: &mut [u8], j: usize, scale: u8, min: u8) {
     bytes[j + 4] = scale & 15 | (min & 15) << 4;
     bytes[j - 4] |= scale >> 4 << 6;
     bytes[j] |= min >> 4 << 6;
+}
+
+/// d, dmin, scales and mins of a block that starts with d, dmin (f16) and the 12 bytes.
+pub(super) fn split(block: &[u8], parts: &mut Parts) {
+    (parts.d[0], parts.m) = (read_u16(block, 0), read_u16(block, 2));
+    for j in 0..8 {
+        (parts.scales[j], parts.mins[j]) = read(&block[4..16], j);
+    }
 }
 
 /// Calls `value(i, d, m)` for each of the 256 values of a block that starts with d, dmin (f16) and the 12 bytes.

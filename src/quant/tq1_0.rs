@@ -5,7 +5,7 @@
 //! byte is the base-3 number of its values, first value first, times 256 / 243, rounded up: multiplying by 3ⁿ modulo
 //! 256 brings digit n to the front.
 
-use super::{BlockFormat, Quantise, read_f16, write_f16};
+use super::{BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, write_f16};
 
 /// The format's marker.
 pub struct Tq1_0;
@@ -17,16 +17,33 @@ impl BlockFormat for Tq1_0 {
     const BLOCK_LEN: usize = 256;
     const BLOCK_BYTES: usize = 54;
     const QUANTISE: Option<Quantise> = Some(quantise);
+    const INTEGERS: Option<Integers> = Some(Integers {
+        codes: Codes::Offset(1),
+        unit: 1.0,
+        split,
+    });
 
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 52);
-        for (first_byte, bytes, first, values) in RUNS {
-            for l in 0..bytes {
-                for n in 0..values {
-                    let digits = block[first_byte + l].wrapping_mul(3u8.pow(n));
-                    let t = ((u16::from(digits) * 3) >> 8) as i8;
-                    out[first + n as usize * bytes + l] = f32::from(t - 1) * d;
-                }
+        digits(block, |i, t| out[i] = f32::from(t as i8 - 1) * d);
+    }
+}
+
+fn split(block: &[u8], parts: &mut Parts) {
+    parts.d[0] = read_u16(block, 52);
+    digits(block, |i, t| parts.codes[i] = t);
+}
+
+/// Calls `value(i, t)` for each of the 256 digits of `block`.
+fn digits(block: &[u8], mut value: impl FnMut(usize, u8)) {
+    for (first_byte, bytes, first, values) in RUNS {
+        for l in 0..bytes {
+            for n in 0..values {
+                let digits = block[first_byte + l].wrapping_mul(3u8.pow(n));
+                value(
+                    first + n as usize * bytes + l,
+                    ((u16::from(digits) * 3) >> 8) as u8,
+                );
             }
         }
     }

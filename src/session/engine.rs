@@ -1,8 +1,8 @@
 //! A loaded model with one conversation's state.
 
+use super::MemoryPlan;
 use super::request::{Begun, Finish, Info, Request, Step};
 use super::stop::StopTexts;
-use super::MemoryPlan;
 use crate::chat::{Message, RenderOptions, Template};
 use crate::error::{Error, Result};
 use crate::kernels::pool::Pool;
@@ -71,12 +71,24 @@ impl Engine {
             template_warning: template.warning().map(str::to_owned),
         };
         let held = Vec::with_capacity(cache.context());
-        Ok(Engine { model, tokenizer, template, cache, scratch, held, generation: None, info })
+        Ok(Engine {
+            model,
+            tokenizer,
+            template,
+            cache,
+            scratch,
+            held,
+            generation: None,
+            info,
+        })
     }
 
     /// What is loaded.
     pub fn info(&self) -> Info {
-        Info { threads: POOL.threads(), ..self.info.clone() }
+        Info {
+            threads: POOL.threads(),
+            ..self.info.clone()
+        }
     }
 
     /// The tokenizer.
@@ -90,9 +102,19 @@ impl Engine {
     }
 
     /// Messages → prompt text.
-    pub fn apply_template(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
-        let options = RenderOptions { add_generation_prompt, ..RenderOptions::default() };
-        Ok(self.template.render(&self.tokenizer, messages, &options)?.text)
+    pub fn apply_template(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String> {
+        let options = RenderOptions {
+            add_generation_prompt,
+            ..RenderOptions::default()
+        };
+        Ok(self
+            .template
+            .render(&self.tokenizer, messages, &options)?
+            .text)
     }
 
     fn prompt_ids(&self, request: &Request) -> Result<Vec<u32>> {
@@ -103,7 +125,10 @@ impl Engine {
                 variables: request.template_variables.clone(),
                 ..RenderOptions::default()
             };
-            return Ok(self.template.render(&self.tokenizer, messages, &options)?.ids);
+            return Ok(self
+                .template
+                .render(&self.tokenizer, messages, &options)?
+                .ids);
         }
         let mut ids = match &request.prompt {
             Some(text) => {
@@ -118,7 +143,10 @@ impl Engine {
             }
             None => request.ids.clone().unwrap_or_default(),
         };
-        if let Some(id) = ids.iter().find(|id| **id as usize >= self.model.config.vocab_size) {
+        if let Some(id) = ids
+            .iter()
+            .find(|id| **id as usize >= self.model.config.vocab_size)
+        {
             return Err(Error::BadArgument {
                 name: "ids".into(),
                 found: id.to_string(),
@@ -137,14 +165,25 @@ impl Engine {
         let ids = self.prompt_ids(request)?;
         let context = self.cache.context();
         if ids.is_empty() || ids.len() >= context {
-            return Err(Error::ContextFull { prompt: ids.len(), context });
+            return Err(Error::ContextFull {
+                prompt: ids.len(),
+                context,
+            });
         }
         let sampler = Sampler::new(request.params(), self.model.config.vocab_size)?;
         // The last token is always evaluated: its logits are wanted.
-        let shared = self.held.iter().zip(&ids[..ids.len() - 1]).take_while(|(a, b)| a == b).count();
+        let shared = self
+            .held
+            .iter()
+            .zip(&ids[..ids.len() - 1])
+            .take_while(|(a, b)| a == b)
+            .count();
         self.cache.truncate(shared);
         self.held.truncate(shared);
-        let begun = Begun { prompt_tokens: ids.len(), cached_tokens: shared };
+        let begun = Begun {
+            prompt_tokens: ids.len(),
+            cached_tokens: shared,
+        };
         let room = context - ids.len();
         self.generation = Some(Generation {
             sampler,
@@ -164,7 +203,8 @@ impl Engine {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
         let slice = &g.pending[g.evaluated..(g.evaluated + SLICE).min(g.pending.len())];
         if !slice.is_empty() {
-            self.model.forward(&POOL, &mut self.cache, &mut self.scratch, slice);
+            self.model
+                .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
             self.held.extend_from_slice(slice);
             g.evaluated += slice.len();
             if g.evaluated == g.pending.len() {
@@ -179,16 +219,23 @@ impl Engine {
     pub fn decode(&mut self) -> Result<Step> {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
         if g.evaluated < g.pending.len() {
-            return Err(Error::WrongState { what: "decode was called before the prompt was evaluated".into() });
+            return Err(Error::WrongState {
+                what: "decode was called before the prompt was evaluated".into(),
+            });
         }
         if let Some(id) = g.last.take() {
-            self.model.forward(&POOL, &mut self.cache, &mut self.scratch, &[id]);
+            self.model
+                .forward(&POOL, &mut self.cache, &mut self.scratch, &[id]);
             self.model.logits(&POOL, &mut self.scratch, 0);
             self.held.push(id);
         }
         let id = g.sampler.sample(self.scratch.logits_mut(), &self.held);
         g.left -= 1;
-        let mut step = Step { id, text: String::new(), finish: None };
+        let mut step = Step {
+            id,
+            text: String::new(),
+            finish: None,
+        };
         if !g.ignore_eos && self.tokenizer.stop_tokens().contains(&id) {
             step.text = g.stop.push(&g.decoder.finish()).0 + &g.stop.rest();
             step.finish = Some(Finish::Stop);
@@ -200,7 +247,11 @@ impl Engine {
             } else if g.left == 0 {
                 let (text, stopped) = g.stop.push(&g.decoder.finish());
                 step.text += &text;
-                step.finish = Some(if stopped { Finish::Stop } else { Finish::Length });
+                step.finish = Some(if stopped {
+                    Finish::Stop
+                } else {
+                    Finish::Length
+                });
                 if !stopped {
                     step.text += &g.stop.rest();
                 }
@@ -223,11 +274,15 @@ impl Engine {
     /// Evaluates `ids` from an empty cache and calls `each(i, logits)` with the logits after every one of them.
     pub fn evaluate(&mut self, ids: &[u32], mut each: impl FnMut(usize, &[f32])) -> Result<()> {
         if ids.len() > self.cache.context() {
-            return Err(Error::ContextFull { prompt: ids.len(), context: self.cache.context() });
+            return Err(Error::ContextFull {
+                prompt: ids.len(),
+                context: self.cache.context(),
+            });
         }
         self.reset();
         for (n, slice) in ids.chunks(SLICE).enumerate() {
-            self.model.forward(&POOL, &mut self.cache, &mut self.scratch, slice);
+            self.model
+                .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
             for i in 0..slice.len() {
                 self.model.logits(&POOL, &mut self.scratch, i);
                 each(n * SLICE + i, self.scratch.logits_mut());
@@ -249,7 +304,9 @@ impl Engine {
             }
             let max = f64::from(logits[top]);
             let sum: f64 = logits.iter().map(|l| (f64::from(*l) - max).exp()).sum();
-            let p = ids.get(i + 1).map_or(0.0, |id| f64::from(logits[*id as usize]) - max - sum.ln());
+            let p = ids
+                .get(i + 1)
+                .map_or(0.0, |id| f64::from(logits[*id as usize]) - max - sum.ln());
             scores.push((p as f32, top as u32));
         })?;
         Ok(scores)
@@ -257,5 +314,7 @@ impl Engine {
 }
 
 fn no_generation() -> Error {
-    Error::WrongState { what: "no reply is being made: call begin first".into() }
+    Error::WrongState {
+        what: "no reply is being made: call begin first".into(),
+    }
 }

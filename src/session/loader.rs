@@ -74,7 +74,13 @@ pub struct Loader {
 impl Loader {
     /// Ready for the first byte.
     pub fn new(options: LoadOptions) -> Loader {
-        Loader { options, held: Vec::new(), position: 0, needed: 4, opened: None }
+        Loader {
+            options,
+            held: Vec::new(),
+            position: 0,
+            needed: 4,
+            opened: None,
+        }
     }
 
     /// Takes the next bytes of the file.
@@ -88,7 +94,11 @@ impl Loader {
         }
         match gguf::read(&self.held)? {
             // Doubling keeps the work linear where a header is long and comes in small pieces.
-            Progress::NeedBytes(n) => self.needed = n.max((self.held.len() as u64).saturating_mul(2)).min(n.max(1 << 20)),
+            Progress::NeedBytes(n) => {
+                self.needed = n
+                    .max((self.held.len() as u64).saturating_mul(2))
+                    .min(n.max(1 << 20))
+            }
             Progress::Done(gguf) => {
                 let mut opened = open(gguf, &self.options)?;
                 let header = core::mem::take(&mut self.held);
@@ -144,13 +154,33 @@ impl Loader {
             });
         }
         let template = Template::from_gguf(meta, &tokenizer)?;
-        let name = meta.str("general.name")?.unwrap_or(opened.architecture.name).to_owned();
+        let name = meta
+            .str("general.name")?
+            .unwrap_or(opened.architecture.name)
+            .to_owned();
         let format = opened.builder.main_format().map_or("none", |f| f.name());
         let parameters = opened.builder.parameters();
         let weights = opened.builder.finish(opened.config.blocks.len());
-        let isa = if self.options.reference { Isa::Scalar } else { Isa::best() };
-        let model = Model { config: opened.config, weights, isa };
-        Engine::new(model, tokenizer, template, opened.plan, name, opened.architecture.name, format, parameters)
+        let isa = if self.options.reference {
+            Isa::Scalar
+        } else {
+            Isa::best()
+        };
+        let model = Model {
+            config: opened.config,
+            weights,
+            isa,
+        };
+        Engine::new(
+            model,
+            tokenizer,
+            template,
+            opened.plan,
+            name,
+            opened.architecture.name,
+            format,
+            parameters,
+        )
     }
 }
 
@@ -159,7 +189,10 @@ fn open(gguf: Gguf, options: &LoadOptions) -> Result<Opened> {
     let config = (architecture.config)(&gguf.metadata)?;
     let context_length = match options.context_length {
         Some(n) if n > config.max_seq_len => {
-            return Err(Error::ContextTooLong { requested: n, max: config.max_seq_len });
+            return Err(Error::ContextTooLong {
+                requested: n,
+                max: config.max_seq_len,
+            });
         }
         Some(0) => {
             return Err(Error::BadArgument {
@@ -173,13 +206,28 @@ fn open(gguf: Gguf, options: &LoadOptions) -> Result<Opened> {
     };
     let find = |name: &str| gguf.tensors.iter().find(|t| t.name == name);
     let mut builder = WeightsBuilder::new((architecture.tensors)(&config), |spec| {
-        find(&spec.name).map(|t| check_shape(spec, t).map(|()| t.format)).transpose()
+        find(&spec.name)
+            .map(|t| check_shape(spec, t).map(|()| t.format))
+            .transpose()
     })?;
-    let bytes = (builder.bytes() as u64, Cache::bytes(&config, context_length), Scratch::bytes(&config, context_length));
+    let bytes = (
+        builder.bytes() as u64,
+        Cache::bytes(&config, context_length),
+        Scratch::bytes(&config, context_length),
+    );
     let total = bytes.0 + bytes.1 as u64 + bytes.2 as u64;
-    let available = options.memory_limit.unwrap_or(if cfg!(target_pointer_width = "32") { 4_000 << 20 } else { u64::MAX });
+    let available = options
+        .memory_limit
+        .unwrap_or(if cfg!(target_pointer_width = "32") {
+            4_000 << 20
+        } else {
+            u64::MAX
+        });
     if total > available {
-        return Err(Error::OutOfMemory { needed: total, available });
+        return Err(Error::OutOfMemory {
+            needed: total,
+            available,
+        });
     }
     let plan = MemoryPlan {
         weights_bytes: bytes.0 as usize,
@@ -190,12 +238,29 @@ fn open(gguf: Gguf, options: &LoadOptions) -> Result<Opened> {
         file_bytes: gguf.file_bytes,
     };
     builder.allocate()?;
-    let wanted = gguf.tensors.iter().map(|t| builder.index(&t.name)).collect();
-    Ok(Opened { gguf, architecture, config, builder, plan, wanted, current: 0, unit: 0 })
+    let wanted = gguf
+        .tensors
+        .iter()
+        .map(|t| builder.index(&t.name))
+        .collect();
+    Ok(Opened {
+        gguf,
+        architecture,
+        config,
+        builder,
+        plan,
+        wanted,
+        current: 0,
+        unit: 0,
+    })
 }
 
 fn check_shape(spec: &TensorSpec, found: &TensorInfo) -> Result<()> {
-    let expected = if spec.rows > 0 { vec![spec.cols as u64, spec.rows as u64] } else { vec![spec.cols as u64] };
+    let expected = if spec.rows > 0 {
+        vec![spec.cols as u64, spec.rows as u64]
+    } else {
+        vec![spec.cols as u64]
+    };
     let mut shape = found.shape.clone();
     while shape.len() > expected.len() && shape.last() == Some(&1) {
         shape.pop();
@@ -203,7 +268,11 @@ fn check_shape(spec: &TensorSpec, found: &TensorInfo) -> Result<()> {
     if shape == expected {
         Ok(())
     } else {
-        Err(Error::BadShape { name: spec.name.clone(), found: found.shape.clone(), expected })
+        Err(Error::BadShape {
+            name: spec.name.clone(),
+            found: found.shape.clone(),
+            expected,
+        })
     }
 }
 

@@ -1,78 +1,73 @@
-//! The byte-level alphabet of GPT-2: every byte is written as one printable character.
+//! Byte-level BPE (`tokenizer.ggml.model` = gpt2): words by the pre-tokenizer, their bytes merged by rank.
 
-/// Characters of the bytes that are not printable themselves start here, in byte order.
-const SHIFTED: u32 = 256;
+use super::alphabet;
+use super::bpe::{self, Merges};
+use super::pre_tokenizer::{self, PreTokenizer};
+use super::vocabulary::{Kind, Vocabulary};
+use crate::error::Result;
+use crate::format::Metadata;
 
-/// Whether a byte stands for itself: printable ASCII and Latin-1.
-const fn is_plain(byte: u8) -> bool {
-    matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff)
+pub(super) struct ByteLevel {
+    pre_tokenizer: &'static PreTokenizer,
+    merges: Merges,
+    /// The id of each byte's character; some vocabularies lack bytes.
+    byte_ids: [Option<u32>; 256],
 }
 
-/// The byte of each shifted character, in order.
-const SHIFTED_BYTES: [u8; 68] = {
-    let mut bytes = [0; 68];
-    let (mut byte, mut n) = (0u16, 0);
-    while byte < 256 {
-        if !is_plain(byte as u8) {
-            bytes[n] = byte as u8;
-            n += 1;
-        }
-        byte += 1;
-    }
-    bytes
-};
+/// Buffers kept between words.
+#[derive(Default)]
+pub(super) struct Scratch {
+    split: pre_tokenizer::Scratch,
+    merge: bpe::Scratch,
+    spelled: String,
+}
 
-/// The character that writes each byte.
-pub(super) const CHARS: [char; 256] = {
-    let mut chars = ['\0'; 256];
-    let (mut byte, mut n) = (0u16, 0);
-    while byte < 256 {
-        chars[byte as usize] = if is_plain(byte as u8) {
-            byte as u8 as char
-        } else {
-            n += 1;
-            match char::from_u32(SHIFTED + n - 1) {
-                Some(c) => c,
-                None => panic!("256..324 are characters"),
+impl ByteLevel {
+    pub fn from_gguf(meta: &Metadata, vocabulary: &Vocabulary) -> Result<ByteLevel> {
+        let pre = meta.str("tokenizer.ggml.pre")?.unwrap_or("default");
+        Ok(ByteLevel {
+            pre_tokenizer: pre_tokenizer::by_name(pre)?,
+            merges: Merges::new(meta.require_strings("tokenizer.ggml.merges")?, vocabulary)?,
+            byte_ids: alphabet::CHARS.map(|c| vocabulary.text_id(c.encode_utf8(&mut [0; 4]))),
+        })
+    }
+
+    pub fn add_bos(&self) -> bool {
+        self.pre_tokenizer.add_bos
+    }
+
+    /// Appends the ids of a text without markers; bytes that the vocabulary cannot write are left out.
+    pub fn encode(
+        &self,
+        vocabulary: &Vocabulary,
+        text: &str,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) {
+        let Scratch {
+            split,
+            merge,
+            spelled,
+        } = scratch;
+        self.pre_tokenizer.split.words(text, split, |word| {
+            if self.pre_tokenizer.whole_words {
+                spelled.clear();
+                spelled.extend(word.bytes().map(|b| alphabet::CHARS[usize::from(b)]));
+                if let Some(id) = vocabulary.text_id(spelled) {
+                    ids.push(id);
+                    return;
+                }
             }
-        };
-        byte += 1;
+            let symbols = word.bytes().filter_map(|b| self.byte_ids[usize::from(b)]);
+            self.merges.encode(symbols, merge, ids);
+        });
     }
-    chars
-};
 
-/// The byte that `c` writes, if it is of the alphabet.
-pub(super) fn byte_of(c: char) -> Option<u8> {
-    match u32::from(c) {
-        code @ 0..SHIFTED if is_plain(code as u8) => Some(code as u8),
-        code => SHIFTED_BYTES
-            .get(code.checked_sub(SHIFTED)? as usize)
-            .copied(),
-    }
-}
-
-/// The bytes that a piece writes; a piece with any character outside the alphabet stands for its own UTF-8.
-pub(super) fn decode(piece: &str) -> Vec<u8> {
-    piece
-        .chars()
-        .map(byte_of)
-        .collect::<Option<Vec<u8>>>()
-        .unwrap_or_else(|| piece.as_bytes().to_vec())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_byte_has_a_character_of_its_own() {
-        for byte in 0..=255u8 {
-            assert_eq!(byte_of(CHARS[byte as usize]), Some(byte));
-        }
-        assert_eq!(CHARS[b' ' as usize], 'Ġ');
-        assert_eq!(CHARS[b'\n' as usize], 'Ċ');
-        for c in ['\0', ' ', '\u{7f}', '\u{ad}', '\u{144}', '漢'] {
-            assert_eq!(byte_of(c), None, "{c:?}");
+    pub fn bytes(&self, piece: &str, kind: Kind) -> Vec<u8> {
+        match kind {
+            Kind::Control | Kind::Unknown | Kind::Unused => Vec::new(),
+            Kind::UserDefined => piece.as_bytes().to_vec(),
+            Kind::Normal | Kind::Byte => alphabet::decode(piece),
         }
     }
 }

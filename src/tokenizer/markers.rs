@@ -10,6 +10,8 @@ const MAX_MARKER_BYTES: usize = 256;
 pub(super) struct Markers {
     /// Ascending by their bytes; no piece is empty or stands twice.
     ids: Vec<u32>,
+    /// Whether some piece starts with this byte.
+    first_bytes: [bool; 256],
 }
 
 /// A stretch of text.
@@ -33,7 +35,11 @@ impl Markers {
         }
         ids.sort_by_key(|id| (piece(*id).as_bytes(), *id));
         ids.dedup_by_key(|id| piece(*id));
-        Ok(Markers { ids })
+        let mut first_bytes = [false; 256];
+        for first in ids.iter().filter_map(|id| piece(*id).bytes().next()) {
+            first_bytes[usize::from(first)] = true;
+        }
+        Ok(Markers { ids, first_bytes })
     }
 
     /// The longest marker that `text` starts with, and its length.
@@ -64,15 +70,9 @@ impl Markers {
         mut each: impl FnMut(Part<'t>),
     ) {
         let bytes = text.as_bytes();
-        let mut first_bytes = [false; 256];
-        for id in &self.ids {
-            if let Some(first) = vocabulary.piece(*id).and_then(|p| p.bytes().next()) {
-                first_bytes[usize::from(first)] = true;
-            }
-        }
         let (mut start, mut at) = (0, 0);
         while at < bytes.len() {
-            let found = (first_bytes[usize::from(bytes[at])] && !barred(at))
+            let found = (self.first_bytes[usize::from(bytes[at])] && !barred(at))
                 .then(|| self.at(vocabulary, &bytes[at..]))
                 .flatten();
             let Some((id, len)) = found else {

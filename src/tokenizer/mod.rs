@@ -1,13 +1,15 @@
-//! Text ↔ ids, built from GGUF metadata: byte-level BPE with the file's own pre-tokenizer.
+//! Text ↔ ids, built from GGUF metadata: byte-level BPE with the file's own pre-tokenizer, or SentencePiece BPE.
 //!
 //! Ids equal those of the Python `tokenizers` package (`tests/golden/tokenizer`). Adds no BOS: the caller decides.
 
+mod alphabet;
 mod bpe;
 mod byte_level;
 mod guard;
 mod index;
 mod markers;
 mod pre_tokenizer;
+mod sentencepiece;
 mod stream;
 mod vocabulary;
 
@@ -16,10 +18,10 @@ pub use stream::StreamDecoder;
 
 use crate::error::{Error, Result};
 use crate::format::Metadata;
-use bpe::Merges;
+use byte_level::ByteLevel;
 use guard::Guard;
 use markers::{Markers, Part};
-use pre_tokenizer::PreTokenizer;
+use sentencepiece::SentencePiece;
 use vocabulary::{Kind, Vocabulary};
 
 /// A longer text can fit no context; refusing it bounds the memory that splitting takes.
@@ -39,8 +41,8 @@ fn check_length(text: &str) -> Result<()> {
 /// Buffers of one call of `encode`.
 #[derive(Default)]
 struct Scratch {
-    split: pre_tokenizer::Scratch,
-    merge: bpe::Scratch,
+    byte_level: byte_level::Scratch,
+    sentencepiece: sentencepiece::Scratch,
 }
 
 /// How control tokens in a text are read.
@@ -52,13 +54,16 @@ pub enum Special {
     Text,
 }
 
+/// The way a text without markers becomes ids.
+enum Model {
+    ByteLevel(Box<ByteLevel>),
+    SentencePiece(Box<SentencePiece>),
+}
+
 /// A vocabulary with its way of splitting.
 pub struct Tokenizer {
     vocabulary: Vocabulary,
-    pre_tokenizer: &'static PreTokenizer,
-    merges: Merges,
-    /// The id of each byte's character; some vocabularies lack bytes.
-    byte_ids: [Option<u32>; 256],
+    model: Model,
     /// Control and user-defined tokens.
     all_markers: Markers,
     /// User-defined tokens only.
@@ -73,17 +78,24 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Reads the keys `tokenizer.ggml.*`.
     pub fn from_gguf(meta: &Metadata) -> Result<Tokenizer> {
-        let model = meta.require_str("tokenizer.ggml.model")?;
-        if model != "gpt2" {
+        let name = meta.require_str("tokenizer.ggml.model")?;
+        let known = matches!(name, "gpt2" | "llama");
+        if !known {
             return Err(Error::Tokenizer {
-                what: format!("the tokenizer model {model:?} is not supported (\"gpt2\" is)"),
+                what: format!(
+                    "the tokenizer model {name:?} is not supported (\"gpt2\" and \"llama\" are)"
+                ),
             });
         }
-        let pre = meta.str("tokenizer.ggml.pre")?.unwrap_or("default");
-        let pre_tokenizer = pre_tokenizer::by_name(pre)?;
         let vocabulary = Vocabulary::from_gguf(meta)?;
-        let merges = Merges::new(meta.require_strings("tokenizer.ggml.merges")?, &vocabulary)?;
-        let byte_ids = byte_level::CHARS.map(|c| vocabulary.text_id(c.encode_utf8(&mut [0; 4])));
+        let (model, add_bos) = if name == "llama" {
+            let model = SentencePiece::from_gguf(meta, &vocabulary)?;
+            (Model::SentencePiece(Box::new(model)), true)
+        } else {
+            let model = ByteLevel::from_gguf(meta, &vocabulary)?;
+            let add_bos = model.add_bos();
+            (Model::ByteLevel(Box::new(model)), add_bos)
+        };
 
         let token = |key: &str| match meta.u32(key)? {
             Some(id) if id as usize >= vocabulary.len() => Err(Error::BadKey {
@@ -112,11 +124,9 @@ impl Tokenizer {
             guard: Guard::new(&vocabulary),
             add_bos: meta
                 .bool("tokenizer.ggml.add_bos_token")?
-                .unwrap_or(pre_tokenizer.add_bos),
+                .unwrap_or(add_bos),
             vocabulary,
-            pre_tokenizer,
-            merges,
-            byte_ids,
+            model,
             bos,
             eos,
             stop_tokens,
@@ -138,7 +148,7 @@ impl Tokenizer {
             |_| false,
             |part| match part {
                 Part::Marker(id) => ids.push(id),
-                Part::Text(text) => self.encode_words(text, &mut scratch, &mut ids),
+                Part::Text(text) => self.encode_text(text, &mut scratch, &mut ids),
             },
         );
         Ok(ids)
@@ -171,7 +181,7 @@ impl Tokenizer {
                         |_| false,
                         |part| match part {
                             Part::Marker(id) => ids.push(id),
-                            Part::Text(text) => self.encode_words(text, &mut scratch, &mut ids),
+                            Part::Text(text) => self.encode_text(text, &mut scratch, &mut ids),
                         },
                     );
                 }
@@ -179,26 +189,26 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    fn encode_words(&self, text: &str, Scratch { split, merge }: &mut Scratch, ids: &mut Vec<u32>) {
-        let mut spelled = String::new();
-        self.pre_tokenizer.split.words(text, split, |word| {
-            if self.pre_tokenizer.whole_words {
-                spelled.clear();
-                spelled.extend(word.bytes().map(|b| byte_level::CHARS[usize::from(b)]));
-                if let Some(id) = self.vocabulary.text_id(&spelled) {
-                    ids.push(id);
-                    return;
-                }
+    fn encode_text(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+        match &self.model {
+            Model::ByteLevel(m) => m.encode(&self.vocabulary, text, &mut scratch.byte_level, ids),
+            Model::SentencePiece(m) => {
+                m.encode(&self.vocabulary, text, &mut scratch.sentencepiece, ids);
             }
-            let symbols = word.bytes().filter_map(|b| self.byte_ids[usize::from(b)]);
-            self.merges.encode(symbols, merge, ids);
-        });
+        }
     }
 
     /// The text of `ids`. Control tokens leave none; bytes that are no UTF-8 become U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
-        let bytes: Vec<u8> = ids.iter().flat_map(|id| self.bytes(*id)).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        let mut stream = StreamDecoder::new();
+        let mut text: String = ids.iter().map(|id| stream.push(self, *id)).collect();
+        text.push_str(&stream.finish());
+        text
+    }
+
+    /// Whether a text's first space is the tokenizer's own and not the text's.
+    fn starts_with_space(&self) -> bool {
+        matches!(&self.model, Model::SentencePiece(m) if m.space_prefix())
     }
 
     /// The piece as the vocabulary spells it.
@@ -211,10 +221,9 @@ impl Tokenizer {
         let Some((piece, kind)) = self.piece(id).zip(self.vocabulary.kind(id)) else {
             return Vec::new();
         };
-        match kind {
-            Kind::Control | Kind::Unknown | Kind::Unused => Vec::new(),
-            Kind::UserDefined => piece.as_bytes().to_vec(),
-            Kind::Normal | Kind::Byte => byte_level::decode(piece),
+        match &self.model {
+            Model::ByteLevel(m) => m.bytes(piece, kind),
+            Model::SentencePiece(m) => m.bytes(piece, kind),
         }
     }
 

@@ -7,6 +7,8 @@ use super::Tokenizer;
 pub struct StreamDecoder {
     /// At most three bytes: the start of one character.
     pending: Vec<u8>,
+    /// Whether any text has come out.
+    started: bool,
 }
 
 impl StreamDecoder {
@@ -21,7 +23,13 @@ impl StreamDecoder {
         let held = unfinished_tail(&self.pending);
         let rest = self.pending.split_off(self.pending.len() - held);
         let whole = core::mem::replace(&mut self.pending, rest);
-        String::from_utf8_lossy(&whole).into_owned()
+        let mut text = String::from_utf8_lossy(&whole).into_owned();
+        if !self.started && tokenizer.starts_with_space() && text.starts_with(' ') {
+            text.remove(0);
+            self.started = true;
+        }
+        self.started |= !text.is_empty();
+        text
     }
 
     /// What is left at the end: U+FFFD for an unfinished character.

@@ -78,7 +78,12 @@ impl Scratch {
             up: zeroed(SLICE * hidden_dim(c))?,
             logits: zeroed(c.vocab_size)?,
             activations: Activations::new(SLICE, c.max_width()),
-            rotation: Rotation::new(c.rope.dims, c.rope.theta, &model.weights.rope_factors, SLICE),
+            rotation: Rotation::new(
+                c.rope.dims,
+                c.rope.theta,
+                &model.weights.rope_factors,
+                SLICE,
+            ),
             partials: c
                 .attentions()
                 .max_by_key(|a| a.shape.n_heads * a.shape.head_dim)
@@ -120,10 +125,18 @@ impl Model {
         assert!((1..=SLICE).contains(&n) && cache.len() + n <= cache.context());
         s.tokens = n;
         for (token, x) in tokens.iter().zip(s.x.chunks_exact_mut(dim)) {
-            self.weights.arena.row(&self.weights.token_embedding, *token as usize, x);
+            self.weights
+                .arena
+                .row(&self.weights.token_embedding, *token as usize, x);
         }
         s.rotation.set(cache.len(), n);
-        for (layer, (block, w)) in self.config.blocks.iter().zip(&self.weights.blocks).enumerate() {
+        for (layer, (block, w)) in self
+            .config
+            .blocks
+            .iter()
+            .zip(&self.weights.blocks)
+            .enumerate()
+        {
             match &block.mixer {
                 Mixer::Attention(a) => self.attend(pool, cache, s, layer, a, w),
             }
@@ -143,9 +156,23 @@ impl Model {
         let head = self.weights.output.unwrap_or(self.weights.token_embedding);
         let weights = self.weights.arena.packed(&head);
         let x = &s.x[index * dim..(index + 1) * dim];
-        rms_norm(self.isa, x, &self.weights.output_norm, self.config.norm_eps, &mut s.h[..dim]);
+        rms_norm(
+            self.isa,
+            x,
+            &self.weights.output_norm,
+            self.config.norm_eps,
+            &mut s.h[..dim],
+        );
         s.activations.fill(self.isa, &s.h[..dim], dim, &[weights]);
-        matmul(self.isa, pool, &s.activations, &mut [Product { weights, out: &mut s.logits }]);
+        matmul(
+            self.isa,
+            pool,
+            &s.activations,
+            &mut [Product {
+                weights,
+                out: &mut s.logits,
+            }],
+        );
     }
 
     /// x → h: one attention.
@@ -160,10 +187,23 @@ impl Model {
     ) {
         let (n, dim, eps) = (s.tokens, self.config.dim, self.config.norm_eps);
         let (heads, kv_heads, hd) = (a.shape.n_heads, a.shape.n_kv_heads, a.shape.head_dim);
-        let (q, k, v) =
-            (&mut s.q[..n * heads * hd], &mut s.k[..n * kv_heads * hd], &mut s.v[..n * kv_heads * hd]);
-        rms_norm(self.isa, &s.x[..n * dim], &w.attention_norm, eps, &mut s.h[..n * dim]);
-        let weights = [self.packed(&w.query), self.packed(&w.key), self.packed(&w.value)];
+        let (q, k, v) = (
+            &mut s.q[..n * heads * hd],
+            &mut s.k[..n * kv_heads * hd],
+            &mut s.v[..n * kv_heads * hd],
+        );
+        rms_norm(
+            self.isa,
+            &s.x[..n * dim],
+            &w.attention_norm,
+            eps,
+            &mut s.h[..n * dim],
+        );
+        let weights = [
+            self.packed(&w.query),
+            self.packed(&w.key),
+            self.packed(&w.value),
+        ];
         s.activations.fill(self.isa, &s.h[..n * dim], dim, &weights);
         let [wq, wk, wv] = weights;
         matmul(
@@ -171,14 +211,28 @@ impl Model {
             pool,
             &s.activations,
             &mut [
-                Product { weights: wq, out: q },
-                Product { weights: wk, out: k },
-                Product { weights: wv, out: v },
+                Product {
+                    weights: wq,
+                    out: q,
+                },
+                Product {
+                    weights: wk,
+                    out: k,
+                },
+                Product {
+                    weights: wv,
+                    out: v,
+                },
             ],
         );
-        for (x, bias) in [(&mut *q, &w.query_bias), (&mut *k, &w.key_bias), (&mut *v, &w.value_bias)] {
+        for (x, bias) in [
+            (&mut *q, &w.query_bias),
+            (&mut *k, &w.key_bias),
+            (&mut *v, &w.value_bias),
+        ] {
             if !bias.is_empty() {
-                x.chunks_exact_mut(bias.len()).for_each(|x| vector::add(self.isa, x, bias));
+                x.chunks_exact_mut(bias.len())
+                    .for_each(|x| vector::add(self.isa, x, bias));
             }
         }
         for (x, norm) in [(&mut *q, &w.query_norm), (&mut *k, &w.key_norm)] {
@@ -194,17 +248,40 @@ impl Model {
         cache.store(layer, k, v, kv_heads, hd);
         let mixed = &mut s.mixed[..n * heads * hd];
         let partials = s.partials.as_mut().expect("there is an attention");
-        attention(self.isa, pool, &a.shape, q, cache.layer(layer), cache.len(), partials, mixed);
+        attention(
+            self.isa,
+            pool,
+            &a.shape,
+            q,
+            cache.layer(layer),
+            cache.len(),
+            partials,
+            mixed,
+        );
         let weights = self.packed(&w.attention_output);
         s.activations.fill(self.isa, mixed, heads * hd, &[weights]);
-        matmul(self.isa, pool, &s.activations, &mut [Product { weights, out: &mut s.h[..n * dim] }]);
+        matmul(
+            self.isa,
+            pool,
+            &s.activations,
+            &mut [Product {
+                weights,
+                out: &mut s.h[..n * dim],
+            }],
+        );
     }
 
     /// x → h: one gated feed-forward.
     fn feed(&self, pool: &Pool, s: &mut Scratch, hidden_dim: usize, w: &BlockWeights) {
         let (n, dim) = (s.tokens, self.config.dim);
         let (gate, up) = (&mut s.gate[..n * hidden_dim], &mut s.up[..n * hidden_dim]);
-        rms_norm(self.isa, &s.x[..n * dim], &w.feed_forward_norm, self.config.norm_eps, &mut s.h[..n * dim]);
+        rms_norm(
+            self.isa,
+            &s.x[..n * dim],
+            &w.feed_forward_norm,
+            self.config.norm_eps,
+            &mut s.h[..n * dim],
+        );
         let weights = [self.packed(&w.gate), self.packed(&w.up)];
         s.activations.fill(self.isa, &s.h[..n * dim], dim, &weights);
         let [wg, wu] = weights;
@@ -212,11 +289,28 @@ impl Model {
             self.isa,
             pool,
             &s.activations,
-            &mut [Product { weights: wg, out: gate }, Product { weights: wu, out: up }],
+            &mut [
+                Product {
+                    weights: wg,
+                    out: gate,
+                },
+                Product {
+                    weights: wu,
+                    out: up,
+                },
+            ],
         );
         vector::silu_mul(self.isa, gate, up);
         let weights = self.packed(&w.down);
         s.activations.fill(self.isa, gate, hidden_dim, &[weights]);
-        matmul(self.isa, pool, &s.activations, &mut [Product { weights, out: &mut s.h[..n * dim] }]);
+        matmul(
+            self.isa,
+            pool,
+            &s.activations,
+            &mut [Product {
+                weights,
+                out: &mut s.h[..n * dim],
+            }],
+        );
     }
 }

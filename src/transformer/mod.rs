@@ -7,5 +7,5 @@ mod weights;
 
 pub use cache::Cache;
 pub use config::{Attention, Block, Config, FeedForward, Mixer, Rope};
-pub use forward::{Model, Scratch, SLICE};
+pub use forward::{Model, SLICE, Scratch};
 pub use weights::{BlockWeights, Slot, TensorSpec, Weights, WeightsBuilder};

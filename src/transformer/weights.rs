@@ -1,7 +1,7 @@
 //! The weights of a model by their place in the mathematics, and how a stream of tensors fills them.
 
 use crate::error::{Error, Result};
-use crate::kernels::packed::{TILE_ROWS, pack_group, stored_as};
+use crate::kernels::packed::{TILE_ROWS, pack_group};
 use crate::quant::Format;
 use crate::tensor::{Arena, Layout, Matrix};
 
@@ -94,51 +94,67 @@ pub struct WeightsBuilder {
     wanted: Vec<Wanted>,
     layout: Layout,
     arena: Option<Arena>,
-    /// Eight rows in the format they are stored in, where that is not the file's.
-    converted: Vec<u8>,
-    /// One row in f32, on its way there.
-    row: Vec<f32>,
     vectors: Vec<Vec<f32>>,
 }
 
 impl WeightsBuilder {
     /// Plans the weights. `found`: for each of `specs`, the format in the file, or `None` where it is not in there.
-    pub fn new(specs: Vec<TensorSpec>, found: impl Fn(&TensorSpec) -> Result<Option<Format>>) -> Result<WeightsBuilder> {
+    pub fn new(
+        specs: Vec<TensorSpec>,
+        found: impl Fn(&TensorSpec) -> Result<Option<Format>>,
+    ) -> Result<WeightsBuilder> {
         let mut layout = Layout::default();
         let mut wanted = Vec::new();
         for spec in specs {
             match found(&spec)? {
                 Some(format) => {
-                    let matrix = (spec.rows > 0).then(|| {
-                        // Half blocks occur in formats of 16 values only.
-                        let stored = Some(stored_as(format)).filter(|f| f.row_bytes(spec.cols).is_some());
-                        layout.matrix(stored.unwrap_or(Format::F16), spec.rows, spec.cols)
+                    let matrix =
+                        (spec.rows > 0).then(|| layout.matrix(format, spec.rows, spec.cols));
+                    wanted.push(Wanted {
+                        spec,
+                        format,
+                        matrix,
                     });
-                    wanted.push(Wanted { spec, format, matrix });
                 }
                 None if spec.required => return Err(Error::MissingTensor { name: spec.name }),
                 None => {}
             }
         }
         let vectors = wanted.iter().map(|_| Vec::new()).collect();
-        Ok(WeightsBuilder { wanted, layout, arena: None, converted: Vec::new(), row: Vec::new(), vectors })
+        Ok(WeightsBuilder {
+            wanted,
+            layout,
+            arena: None,
+            vectors,
+        })
     }
 
     /// Bytes of all matrices and vectors once loaded.
     pub fn bytes(&self) -> usize {
-        let vectors = self.wanted.iter().filter(|w| w.matrix.is_none()).map(|w| 4 * w.spec.cols);
+        let vectors = self
+            .wanted
+            .iter()
+            .filter(|w| w.matrix.is_none())
+            .map(|w| 4 * w.spec.cols);
         self.layout.bytes() + vectors.sum::<usize>()
     }
 
     /// Values in all wanted tensors.
     pub fn parameters(&self) -> u64 {
-        self.wanted.iter().map(|w| (w.spec.rows.max(1) * w.spec.cols) as u64).sum()
+        self.wanted
+            .iter()
+            .map(|w| (w.spec.rows.max(1) * w.spec.cols) as u64)
+            .sum()
     }
 
     /// Bytes a format has among the matrices: the largest names the model's format.
     pub fn main_format(&self) -> Option<Format> {
         let mut sums: Vec<(Format, usize)> = Vec::new();
-        for w in self.wanted.iter().filter(|w| w.matrix.is_some() && w.spec.slot != Slot::TokenEmbedding) {
+        for w in self
+            .wanted
+            .iter()
+            .filter(|w| w.matrix.is_some() && w.spec.slot != Slot::TokenEmbedding)
+        {
             match sums.iter_mut().find(|(f, _)| *f == w.format) {
                 Some((_, n)) => *n += w.spec.rows * w.spec.cols,
                 None => sums.push((w.format, w.spec.rows * w.spec.cols)),
@@ -162,7 +178,11 @@ impl WeightsBuilder {
     pub fn unit_bytes(&self, index: usize) -> usize {
         let w = &self.wanted[index];
         let row = w.spec.cols / w.format.block_len() * w.format.block_bytes();
-        if w.matrix.is_some() { row * TILE_ROWS } else { row }
+        if w.matrix.is_some() {
+            row * TILE_ROWS
+        } else {
+            row
+        }
     }
 
     /// Takes unit `unit` of tensor `index` in; the last unit of a matrix may be shorter.
@@ -171,19 +191,18 @@ impl WeightsBuilder {
         match (&w.matrix, &mut self.arena) {
             (Some(matrix), Some(arena)) => {
                 let row = w.spec.cols / w.format.block_len() * w.format.block_bytes();
-                let stored = matrix.format;
-                let (bytes, row) = if stored == w.format {
-                    (bytes, row)
-                } else {
-                    convert(w.format, bytes, row, stored, &mut self.row, &mut self.converted, w.spec.cols)
-                };
                 let mut rows = [&bytes[..0]; TILE_ROWS];
                 let mut n = 0;
                 for (slot, row) in rows.iter_mut().zip(bytes.chunks_exact(row)) {
                     *slot = row;
                     n += 1;
                 }
-                pack_group(stored, &rows[..n], w.spec.cols, arena.group_mut(matrix, unit));
+                pack_group(
+                    w.format,
+                    &rows[..n],
+                    w.spec.cols,
+                    arena.group_mut(matrix, unit),
+                );
             }
             (None, _) => {
                 let mut values = vec![0.0; w.spec.cols];
@@ -230,24 +249,4 @@ impl WeightsBuilder {
             blocks,
         }
     }
-}
-
-/// Rows of `from` (`row_bytes` each) → rows of `to` in `converted`; returns them and their size.
-fn convert<'a>(
-    from: Format,
-    bytes: &[u8],
-    row_bytes: usize,
-    to: Format,
-    values: &mut Vec<f32>,
-    converted: &'a mut Vec<u8>,
-    cols: usize,
-) -> (&'a [u8], usize) {
-    let size = cols / to.block_len() * to.block_bytes();
-    values.resize(cols, 0.0);
-    converted.resize(bytes.len() / row_bytes * size, 0);
-    for (row, out) in bytes.chunks_exact(row_bytes).zip(converted.chunks_exact_mut(size)) {
-        from.dequantise(row, values);
-        to.quantise(values, out);
-    }
-    (converted, size)
 }

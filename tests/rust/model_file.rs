@@ -23,6 +23,7 @@ pub fn path() -> PathBuf {
 }
 
 /// The file's keys, read as the header reader asks for bytes.
+#[allow(dead_code)]
 pub fn metadata() -> Metadata {
     let mut file = std::fs::File::open(path()).unwrap();
     let mut prefix = Vec::new();

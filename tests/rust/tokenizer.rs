@@ -15,6 +15,7 @@ static METADATA: LazyLock<Metadata> = LazyLock::new(model_file::metadata);
 static SMOLLM: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::from_gguf(&METADATA).unwrap());
 
 const TEXTS: &str = include_str!("../golden/tokenizer/texts.jsonl");
+const SENTENCEPIECE: &str = include_str!("../golden/tokenizer/sentencepiece.jsonl");
 const PROMPTS: &str = include_str!("../golden/tokenizer/prompts.json");
 
 fn metadata(file: GgufFile) -> Metadata {
@@ -52,8 +53,8 @@ fn hash(ids: &[u32]) -> String {
 }
 
 /// Each golden text with its hashes.
-fn texts() -> impl Iterator<Item = (String, Vec<String>)> {
-    TEXTS.lines().skip(1).map(|line| {
+fn texts(golden: &str) -> impl Iterator<Item = (String, Vec<String>)> {
+    golden.lines().skip(1).map(|line| {
         let row: Vec<Json> = serde_json::from_str(line).unwrap();
         let text = row[0].as_str().unwrap();
         let repeats = row[1].as_u64().unwrap() as usize;
@@ -89,7 +90,7 @@ fn every_split_gives_the_reference_ids() {
     let mut wrong = Vec::new();
     for (column, pre) in splits.iter().enumerate() {
         let tokenizer = with_pre(pre);
-        for (text, hashes) in texts() {
+        for (text, hashes) in texts(TEXTS) {
             let ids = tokenizer.encode(&text, Special::Text).unwrap();
             if hash(&ids) != hashes[column + 1] {
                 wrong.push(format!(
@@ -100,7 +101,7 @@ fn every_split_gives_the_reference_ids() {
             }
         }
     }
-    for (text, hashes) in texts() {
+    for (text, hashes) in texts(TEXTS) {
         let ids = SMOLLM.encode(&text, Special::Parse).unwrap();
         if hash(&ids) != hashes[0] {
             wrong.push(format!("parsed: {:?}", shorten(&text)));
@@ -115,9 +116,86 @@ fn every_split_gives_the_reference_ids() {
 }
 
 #[test]
+fn sentencepiece_gives_the_reference_ids() {
+    let head: Json = serde_json::from_str(SENTENCEPIECE.lines().next().unwrap()).unwrap();
+    let numbers = |key: &str| head[key].as_array().unwrap().iter();
+    let build = |prefix: bool| {
+        let file = GgufFile::new()
+            .str("tokenizer.ggml.model", "llama")
+            .key(
+                "tokenizer.ggml.tokens",
+                Value::Strs(
+                    numbers("pieces")
+                        .map(|p| p.as_str().unwrap().into())
+                        .collect(),
+                ),
+            )
+            .key(
+                "tokenizer.ggml.scores",
+                Value::F32s(
+                    numbers("scores")
+                        .map(|s| s.as_f64().unwrap() as f32)
+                        .collect(),
+                ),
+            )
+            .key(
+                "tokenizer.ggml.token_type",
+                Value::I32s(
+                    numbers("types")
+                        .map(|t| t.as_i64().unwrap() as i32)
+                        .collect(),
+                ),
+            )
+            .key("tokenizer.ggml.add_space_prefix", Value::Bool(prefix))
+            .key("tokenizer.ggml.bos_token_id", Value::U32(1))
+            .key("tokenizer.ggml.eos_token_id", Value::U32(2));
+        Tokenizer::from_gguf(&metadata(file)).unwrap()
+    };
+    let tokenizers = [build(true), build(false)];
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for (text, hashes) in texts(SENTENCEPIECE) {
+        for (tokenizer, expected) in tokenizers.iter().zip(&hashes) {
+            let ids = tokenizer.encode(&text, Special::Text).unwrap();
+            assert!(!ids.iter().any(|id| tokenizer.is_control(*id)), "{text:?}");
+            if expected.is_empty() {
+                continue;
+            }
+            compared += 1;
+            if hash(&ids) != *expected {
+                wrong.push(format!("{:?} → {ids:?}", shorten(&text)));
+            } else if !text.contains('▁') {
+                assert_eq!(tokenizer.decode(&ids), text);
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} texts differ:\n{}",
+        wrong.len(),
+        wrong[..wrong.len().min(20)].join("\n")
+    );
+    assert!(compared > 4000, "{compared}");
+
+    let [tokenizer, _] = &tokenizers;
+    assert!(tokenizer.add_bos());
+    let [start, hi] = [tokenizer.id("<|im_start|>"), tokenizer.id("▁")].map(Option::unwrap);
+    let ids = tokenizer.encode("<|im_start|>龘", Special::Parse).unwrap();
+    assert_eq!((ids[0], ids[1]), (start, hi));
+    // A byte token is never written by its name.
+    let byte = tokenizer.id("<0x0A>").unwrap();
+    assert!(
+        !tokenizer
+            .encode("<0x0A>", Special::Parse)
+            .unwrap()
+            .contains(&byte)
+    );
+    assert_eq!(tokenizer.bytes(byte), b"\n");
+}
+
+#[test]
 fn plain_text_never_gives_a_control_token_and_decodes_to_itself() {
     let mut whole = 0;
-    for (text, _) in texts() {
+    for (text, _) in texts(TEXTS) {
         let ids = SMOLLM.encode(&text, Special::Text).unwrap();
         assert!(!ids.iter().any(|id| SMOLLM.is_control(*id)), "{text:?}");
         // This vocabulary has no piece for some bytes; the reference drops them as well.
@@ -229,9 +307,8 @@ fn refuses_what_it_cannot_do_faithfully() {
         code(file(parts))
     };
     assert_eq!(code(GgufFile::new()).0, "missing_key");
-    let unknown = GgufFile::new()
-        .str("tokenizer.ggml.model", "gpt2")
-        .str("tokenizer.ggml.pre", "no-such-split");
+    let mut unknown = file(small());
+    unknown.keys[1].1 = Value::Str("no-such-split".into());
     let (kind, message) = code(unknown);
     assert!(kind == "bad_tokenizer" && message.contains("no-such-split"));
     let (kind, message) = code(GgufFile::new().str("tokenizer.ggml.model", "rwkv"));
@@ -259,4 +336,61 @@ fn long_texts_are_refused_and_long_words_end() {
     let word = "ab".repeat(100_000);
     let ids = SMOLLM.encode(&word, Special::Text).unwrap();
     assert_eq!(SMOLLM.decode(&ids), word);
+}
+
+#[test]
+fn damaged_vocabularies_never_panic() {
+    let original = file(small())
+        .key("tokenizer.ggml.scores", Value::F32s(vec![0.5; 262]))
+        .key("tokenizer.ggml.bos_token_id", Value::U32(259))
+        .bytes();
+    let mut seed = 0x1234_5678_9abc_def1u64;
+    let mut random = move |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below as u64) as usize
+    };
+    let name = original.windows(4).position(|w| w == b"gpt2").unwrap();
+    let (mut built, mut refused) = (0, 0);
+    for round in 0..4000 {
+        let mut bytes = original.clone();
+        if round % 2 == 0 {
+            // The other model's name is one byte longer.
+            bytes.splice(name..name + 4, *b"llama");
+            bytes[name - 8] += 1;
+        }
+        for _ in 0..random(4) {
+            let at = random(bytes.len());
+            bytes[at] = match random(3) {
+                0 => bytes[at] ^ 1 << random(8),
+                1 => random(256) as u8,
+                _ => bytes[random(bytes.len())],
+            };
+        }
+        let Ok(Progress::Done(gguf)) = read(&bytes) else {
+            continue;
+        };
+        match Tokenizer::from_gguf(&gguf.metadata) {
+            Ok(tokenizer) => {
+                built += 1;
+                for special in [Special::Parse, Special::Text] {
+                    let ids = tokenizer.encode("abc <|end|>é😀\0<0x0A>", special).unwrap();
+                    tokenizer.decode(&ids);
+                    assert!(
+                        special == Special::Parse
+                            || !ids.iter().any(|id| tokenizer.is_control(*id))
+                    );
+                }
+                let guarded = tokenizer.protect("<|end|>abc<|en", '\u{fdd0}');
+                let ids = tokenizer.encode_guarded(&guarded, '\u{fdd0}').unwrap();
+                assert!(!ids.iter().any(|id| tokenizer.is_control(*id)));
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+    assert!(built > 500 && refused > 200, "{built} {refused}");
 }

@@ -8,18 +8,20 @@ import {
 } from "./conversation";
 import type { Archived } from "./archive";
 import * as library from "./library";
+import { read, write } from "./remember";
 
 export const conversations = signal<Conversation[]>([]);
-export const openId = signal("");
 export const messages = signal<Message[]>([]);
 
 /** Not yet in the list: a conversation is kept from its first message on. */
 const blank = signal<Conversation>(newConversation());
+export const openId = signal(blank.value.id);
 
-export const open = computed<Conversation>(
-  () =>
-    conversations.value.find(({ id }) => id === openId.value) ?? blank.value,
-);
+/** The conversation of this id; the new one where it is not in the list. */
+export const conversation = (wanted: string): Conversation =>
+  conversations.value.find(({ id }) => id === wanted) ?? blank.value;
+
+export const open = computed(() => conversation(openId.value));
 
 const LAST_OPEN = "smidgen:conversation";
 const BLANK = "smidgen:blank";
@@ -33,11 +35,17 @@ const changed = (conversationId: string) =>
   channel?.postMessage(conversationId);
 
 async function follow(conversationId: string): Promise<void> {
-  const draft = open.peek().draft;
+  const mine = open.peek();
   const list = await library.allConversations();
-  conversations.value = list.map((each) =>
-    each.id === openId.peek() ? { ...each, draft } : each,
+  const kept = list.map((each) =>
+    each.id === mine.id ? { ...each, draft: mine.draft } : each,
   );
+  // The one just begun here may not be in storage yet.
+  const begun =
+    conversationId !== mine.id &&
+    conversations.value.includes(mine) &&
+    !list.some(({ id }) => id === mine.id);
+  conversations.value = begun ? [mine, ...kept] : kept;
   if (conversationId !== openId.peek()) return;
   if (!list.some(({ id }) => id === conversationId)) startConversation();
   else await readMessages(conversationId);
@@ -73,16 +81,26 @@ async function settle(list: Message[]): Promise<Message[]> {
 /** Held by the tab that writes this reply. */
 export const replyLock = (messageId: string) => `smidgen:reply:${messageId}`;
 
+/** Reads what is kept. Whoever was faster than the storage keeps what they have begun. */
 export async function startDesk(): Promise<void> {
+  restoreBlank();
+  const untouched = openId.value;
+  const blankDraft = blank.value.draft;
+  let kept: Conversation[] = [];
   try {
-    conversations.value = await library.allConversations();
+    kept = await library.allConversations();
   } catch {
     storageFailed.value = true;
   }
-  restoreBlank();
-  const last = remembered(LAST_OPEN);
-  const known = conversations.value.some(({ id }) => id === last);
-  await openConversation(known ? last! : blank.value.id);
+  const begun = conversations.value.filter(
+    ({ id }) => !kept.some((each) => each.id === id),
+  );
+  conversations.value = [...begun, ...kept];
+  const last = read(LAST_OPEN);
+  const begunHere =
+    messages.value.length > 0 || open.value.draft !== blankDraft;
+  if (openId.value !== untouched || begunHere) return;
+  if (kept.some(({ id }) => id === last)) await openConversation(last!);
 }
 
 async function readMessages(id: string): Promise<void> {
@@ -96,7 +114,7 @@ async function readMessages(id: string): Promise<void> {
 
 export async function openConversation(id: string): Promise<void> {
   openId.value = id;
-  remember(LAST_OPEN, id);
+  write(LAST_OPEN, id);
   messages.value = [];
   await readMessages(id);
 }
@@ -108,7 +126,7 @@ export function startConversation(): void {
   blank.value = { ...newConversation(), draft: used ? "" : draft };
   openId.value = blank.value.id;
   messages.value = [];
-  remember(LAST_OPEN, openId.value);
+  write(LAST_OPEN, openId.value);
 }
 
 export function changeConversation(
@@ -119,7 +137,7 @@ export function changeConversation(
   if (!known) {
     if (blank.value.id !== id) return;
     blank.value = { ...blank.value, ...change };
-    remember(BLANK, JSON.stringify(blank.value));
+    write(BLANK, JSON.stringify(blank.value));
     return;
   }
   const next = { ...known, ...change };
@@ -143,7 +161,8 @@ export async function say(
     !conversations.value.some(({ id }) => id === conversationId)
   ) {
     conversations.value = [blank.value, ...conversations.value];
-    forget(BLANK);
+    write(BLANK, undefined);
+    write(LAST_OPEN, conversationId);
   }
   const known = conversations.value.find(({ id }) => id === conversationId);
   const first = added.find(({ role }) => role === "user");
@@ -223,36 +242,12 @@ export const shelf = computed(() =>
 
 /** A new conversation that was being prepared when the page was last closed. */
 function restoreBlank(): void {
-  const text = remembered(BLANK);
+  const text = read(BLANK);
   if (!text) return;
   try {
     blank.value = { ...newConversation(), ...JSON.parse(text) };
+    openId.value = blank.value.id;
   } catch {
-    forget(BLANK);
-  }
-}
-
-// Without localStorage the next visit opens an empty conversation.
-function remembered(key: string): string | null {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-function remember(key: string, value: string): void {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    return;
-  }
-}
-
-function forget(key: string): void {
-  try {
-    localStorage.removeItem(key);
-  } catch {
-    return;
+    write(BLANK, undefined);
   }
 }

@@ -67,8 +67,19 @@ function html(token: Token, links: TokensList["links"]): string {
   return result;
 }
 
+/** Undefined where the text is better shown as it is. */
 export function blocks(text: string): Block[] | undefined {
   if (text.length > LONGEST) return undefined;
+  try {
+    return parsed(text);
+  } catch (error) {
+    // Nesting beyond the parser's stack: nobody reads that as Markdown.
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function parsed(text: string): Block[] {
   const tokens = marked.lexer(text);
   return tokens
     .filter(({ type }) => type !== "space" && type !== "def")

@@ -1,5 +1,5 @@
 // What went wrong, as data: a stable code, the thrower's own words, and plain words for the person.
-import { language, t } from "./i18n";
+import { language, type Phrase, t } from "./i18n";
 import i18next from "i18next";
 
 export interface Problem {
@@ -27,5 +27,7 @@ export function problemFrom(error: unknown): Problem {
 export function explain(problem: Problem): string {
   void language.value;
   const key = `problem.${problem.code}`;
-  return i18next.exists(key) ? t(key) : problem.message || t("error.unknown");
+  return i18next.exists(key)
+    ? t(key as Phrase)
+    : problem.message || t("error.unknown");
 }

@@ -7,6 +7,34 @@ export const update = signal<(() => void) | undefined>(undefined);
 /** True once the service worker serves this page: what it needs is on this device. */
 export const shellKept = signal(false);
 
+/** Offers to install the page, where the browser has such an offer and it was not taken yet. */
+export const install = signal<(() => void) | undefined>(undefined);
+
+/** Not in the DOM library: Chromium only. */
+type InstallOffer = Event & { prompt(): Promise<unknown> };
+
+addEventListener("beforeinstallprompt", (event) => {
+  event.preventDefault();
+  install.value = () => {
+    install.value = undefined;
+    void (event as InstallOffer).prompt();
+  };
+});
+addEventListener("appinstalled", () => (install.value = undefined));
+
+/** A page that stays open for days looks for a new version when it is looked at again. */
+const UPDATE_EVERY_MS = 60 * 60 * 1000;
+
+function lookForUpdates(registration: ServiceWorkerRegistration): void {
+  let last = Date.now();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || Date.now() - last < UPDATE_EVERY_MS) return;
+    last = Date.now();
+    // Without a connection there is nothing new.
+    registration.update().catch(() => undefined);
+  });
+}
+
 const RELOADED = "smidgen:isolated";
 const CONTROL_WAIT_MS = 4000;
 
@@ -43,15 +71,34 @@ function isolateOnce(): void {
 
 export function startShell(): void {
   if (!("serviceWorker" in navigator)) return;
+  followUpdates();
   controlled = control();
   void controlled.then(() => {
     shellKept.value = navigator.serviceWorker.controller !== null;
     isolateOnce();
   });
-  const restart = registerSW({
+  const takeOver = registerSW({
     immediate: true,
-    onNeedRefresh: () => {
-      update.value = () => void restart(true);
+    onRegisteredSW: (_url, registration) => {
+      if (registration) lookForUpdates(registration);
     },
+    onNeedRefresh: () => {
+      update.value = () => {
+        reloadOnceServed = true;
+        void takeOver(false);
+      };
+    },
+  });
+}
+
+let reloadOnceServed = false;
+
+/** Another tab may have agreed to the new version: the files of the old one are gone, so this page must follow. */
+function followUpdates(): void {
+  let served = navigator.serviceWorker.controller !== null;
+  navigator.serviceWorker.addEventListener("controllerchange", () => {
+    if (reloadOnceServed) location.reload();
+    else if (served) update.value = () => location.reload();
+    served = true;
   });
 }

@@ -10,7 +10,9 @@ const PART: usize = 1 << 20;
 
 /// An error of the file system, with the file's name.
 pub fn io(path: &Path, error: &std::io::Error) -> Error {
-    Error::Io { what: format!("{}: {error}", path.display()) }
+    Error::Io {
+        what: format!("{}: {error}", path.display()),
+    }
 }
 
 /// Streams a file into a loader until it has what `enough` asks for.

@@ -36,20 +36,29 @@ impl Quantise {
         let target = File::create(&part).map_err(|e| model::io(&part, &e))?;
         let mut target = BufWriter::new(target);
         let (total, mut done) = (gguf.tensors.len(), 0);
-        let report = quantise(gguf, mixture, &mut BufReader::new(source), &mut target, |t| {
-            done += 1;
-            println!(
-                "[{done}/{total}] {:<32} {:>8} → {:<8} {:>6.2} bits  error {:.3e}",
-                t.name,
-                t.from.name(),
-                t.to.name(),
-                t.bits_per_weight,
-                t.rmse
-            );
-        })?;
+        let report = quantise(
+            gguf,
+            mixture,
+            &mut BufReader::new(source),
+            &mut target,
+            |t| {
+                done += 1;
+                println!(
+                    "[{done}/{total}] {:<32} {:>8} → {:<8} {:>6.2} bits  error {:.3e}",
+                    t.name,
+                    t.from.name(),
+                    t.to.name(),
+                    t.bits_per_weight,
+                    t.rmse
+                );
+            },
+        )?;
         target.flush().map_err(|e| model::io(&part, &e))?;
         std::fs::rename(&part, &self.output).map_err(|e| model::io(&self.output, &e))?;
-        println!("{} bytes, {:.2} bits per weight", report.file_bytes, report.bits_per_weight);
+        println!(
+            "{} bytes, {:.2} bits per weight",
+            report.file_bytes, report.bits_per_weight
+        );
         Ok(())
     }
 }

@@ -217,7 +217,14 @@ fn wasm(options: &Options) -> Result<()> {
         tests.args(["test", "--headless", "--chrome", "--mode", "no-install"]);
         // The profile that ships, so that the very code that ships is tested; and no native test (see Cargo.toml).
         tests
-            .args(["--", "--profile", "wasm", "--no-default-features", "--test", "wasm"])
+            .args([
+                "--",
+                "--profile",
+                "wasm",
+                "--no-default-features",
+                "--test",
+                "kernels",
+            ])
             .args(flavour.cargo_arguments());
         build::flavoured(&mut tests, &flavour);
         full(&mut tests, options);

@@ -325,23 +325,31 @@ function withRecords(
     ]);
 }
 
-/** Blobs are written to files instead of through the database's log, but not every engine stores them everywhere. */
+/**
+ * Blobs are written to files instead of through the database's log, but not every engine stores them everywhere.
+ * The probe is deleted in a transaction of its own: WebKit gives the file name of a Blob that was put and deleted
+ * within one transaction to the next Blob as well, and after a restart the first chunk would be the probe.
+ */
 async function storesBlobs(database: IDBDatabase): Promise<boolean> {
   const key = "probe";
-  try {
-    return await new Promise<boolean>((resolve) => {
+  const transact = (work: (store: IDBObjectStore) => void) =>
+    new Promise<boolean>((resolve) => {
       const transaction = database.transaction(CHUNKS, "readwrite");
-      const store = transaction.objectStore(CHUNKS);
-      store.put(new Blob([new Uint8Array(1)]), key);
-      const back = store.get(key);
-      let same = false;
-      back.onsuccess = () => {
-        same = back.result instanceof Blob && back.result.size === 1;
-        store.delete(key);
-      };
-      transaction.oncomplete = () => resolve(same);
+      work(transaction.objectStore(CHUNKS));
+      transaction.oncomplete = () => resolve(true);
       transaction.onabort = () => resolve(false);
     });
+  try {
+    let same = false;
+    const stored = await transact((store) => {
+      store.put(new Blob([new Uint8Array(1)]), key);
+      const back = store.get(key);
+      back.onsuccess = () => {
+        same = back.result instanceof Blob && back.result.size === 1;
+      };
+    });
+    const removed = stored && (await transact((store) => store.delete(key)));
+    return same && removed;
   } catch {
     return false;
   }

@@ -1,17 +1,18 @@
 //! Relaxed SIMD kernels: byte dots of 16 products an instruction, and fused multiply-add.
 //!
 //! The dot's second operand is only portable for 7 bits. What this engine makes of a larger byte is asked once: read as
-//! unsigned, 8-bit weights are stored with 128 added; read as signed, as they are; saturating, the 16-bit kernel of
-//! plain SIMD128 takes them.
+//! unsigned, weights of 8 bits are multiplied with 128 added; read as signed, as they are; saturating, the 16-bit kernel
+//! of plain SIMD128 takes them.
 #![allow(unsafe_code)]
 
 use core::arch::wasm32::*;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::activations::Activations;
+use super::packed::is_wide;
 use super::pool::Rows;
-use super::simd128::{Simd, load, multiply_quants, splat4, store};
+use super::simd128::{Quads, Simd, load, multiply_quants, splat4, store};
 use super::{Form, simd128};
 use crate::quant::Format;
 
@@ -53,16 +54,47 @@ pub fn wide_byte() -> WideByte {
 
 /// See `packed::byte_bias`.
 pub fn byte_bias() -> u8 {
-    if wide_byte() == WideByte::Unsigned { 128 } else { 0 }
+    if wide_byte() == WideByte::Signed {
+        0
+    } else {
+        128
+    }
 }
 
-/// See `Isa::form`.
+/// Set where the byte dots are to be used although this engine makes them no faster: by tests of them.
+pub static ALWAYS_BYTES: AtomicBool = AtomicBool::new(false);
+
+/// See `Isa::form`. An engine that saturates needs three instructions for a dot of bytes: there the 16-bit kernels of
+/// plain SIMD128 are as fast and one bit finer.
 pub fn form(format: Format) -> Form {
-    if format == Format::Q8_0 && wide_byte() == WideByte::Unusable { Form::I16 } else { Form::I8 }
+    let wide = format
+        .integers()
+        .is_some_and(|integers| is_wide(&integers.codes));
+    if wide_byte() == WideByte::Unusable && (wide || !ALWAYS_BYTES.load(Ordering::Relaxed)) {
+        Form::I16
+    } else {
+        Form::Planes
+    }
+}
+
+/// From the high bytes of 16 activations to their low ones.
+const LOW: usize = 16;
+
+/// Where the high byte of activation `i` of a block stands.
+#[inline(always)]
+const fn plane(i: usize) -> usize {
+    2 * LOW * (i / 16) + i % 16
 }
 
 /// Rows `rows` of a product, see `simd128::multiply`.
-pub fn multiply(format: Format, groups: &[u8], rows: Range<usize>, x: &Activations, out: Rows, stride: usize) {
+pub fn multiply(
+    format: Format,
+    groups: &[u8],
+    rows: Range<usize>,
+    x: &Activations,
+    out: Rows,
+    stride: usize,
+) {
     if form(format) == Form::I16 {
         simd128::multiply(format, groups, rows, x, out, stride);
     } else {
@@ -70,13 +102,13 @@ pub fn multiply(format: Format, groups: &[u8], rows: Range<usize>, x: &Activatio
     }
 }
 
-/// Byte dots.
+/// Byte dots, two planes of them: 15 bits of every activation.
 #[derive(Clone, Copy)]
 pub struct Relaxed;
 
 impl Simd for Relaxed {
-    const FORM: Form = Form::I8;
-    const X_BYTES: usize = 32;
+    const FORM: Form = Form::Planes;
+    const X_BYTES: usize = 64;
     const PANEL_BYTES: usize = 256;
 
     #[inline(always)]
@@ -85,73 +117,74 @@ impl Simd for Relaxed {
     }
 
     #[inline(always)]
-    unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2] {
-        let mut sums = [i32x4_splat(0); 2];
-        let mask = u8x16_splat(15);
-        for step in 0..4 {
-            // SAFETY: step < 4 stays within the 128 and 32 bytes the caller promised.
+    fn lookup(table: v128, index: v128) -> v128 {
+        i8x16_relaxed_swizzle(table, index)
+    }
+
+    #[inline(always)]
+    fn wide_offset() -> u8 {
+        byte_bias()
+    }
+
+    #[inline(always)]
+    unsafe fn dot<P: Quads>(
+        w: *const u8,
+        table: v128,
+        steps: Range<usize>,
+        x: *const u8,
+    ) -> [v128; 2] {
+        let (mut high, mut low) = ([i32x4_splat(0); 2], [i32x4_splat(0); 2]);
+        for step in steps {
+            // SAFETY: step < 4 stays within the bytes the caller promised.
             unsafe {
-                let (low, high) = (splat4(x.add(8 * step)), splat4(x.add(8 * step + 4)));
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    let v = load(w.add(32 * step + 16 * r));
-                    *sum = i32x4_relaxed_dot_i8x16_i7x16_add(low, v128_and(v, mask), *sum);
-                    *sum = i32x4_relaxed_dot_i8x16_i7x16_add(high, v128_and(u16x8_shr(v, 4), mask), *sum);
+                let x = x.add(plane(8 * step));
+                let (h0, h1) = (splat4(x), splat4(x.add(4)));
+                let (l0, l1) = (splat4(x.add(LOW)), splat4(x.add(LOW + 4)));
+                for r in 0..2 {
+                    let [a, b] = P::quads::<Relaxed>(w, table, step, r);
+                    high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h0, a, high[r]);
+                    low[r] = i32x4_relaxed_dot_i8x16_i7x16_add(l0, a, low[r]);
+                    high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h1, b, high[r]);
+                    low[r] = i32x4_relaxed_dot_i8x16_i7x16_add(l1, b, low[r]);
                 }
             }
         }
-        sums
+        [0, 1].map(|r| i32x4_add(i32x4_shl(high[r], 7), low[r]))
     }
 
     #[inline(always)]
-    unsafe fn bytes(w: *const u8, x: *const u8) -> [v128; 2] {
-        let mut sums = [i32x4_splat(0); 2];
-        for step in 0..8 {
-            // SAFETY: step < 8 stays within the 256 and 32 bytes the caller promised.
-            unsafe {
-                let x = splat4(x.add(4 * step));
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    *sum = i32x4_relaxed_dot_i8x16_i7x16_add(x, load(w.add(32 * step + 16 * r)), *sum);
-                }
-            }
-        }
-        sums
-    }
-
-    #[inline(always)]
-    unsafe fn unpack_nibbles(w: *const u8, panel: *mut u8) {
-        let mask = u8x16_splat(15);
-        for i in 0..8 {
-            // SAFETY: i < 8 stays within the 128 and 256 bytes the caller promised.
-            unsafe {
-                let v = load(w.add(16 * i));
-                let at = panel.add(64 * (i / 2) + 16 * (i % 2));
-                store(at, v128_and(v, mask));
-                store(at.add(32), v128_and(u16x8_shr(v, 4), mask));
-            }
+    unsafe fn put_quads(quads: [v128; 2], panel: *mut u8) {
+        // SAFETY: the caller's promise: 32 more bytes belong to the step.
+        unsafe {
+            store(panel, quads[0]);
+            store(panel.add(32), quads[1]);
         }
     }
 
     #[inline(always)]
-    unsafe fn unpack_bytes(w: *const u8, panel: *mut u8) {
-        // SAFETY: 256 bytes each, by the caller's promise; a tile and a panel do not overlap.
-        unsafe { core::ptr::copy_nonoverlapping(w, panel, 256) };
-    }
-
-    #[inline(always)]
-    unsafe fn panel_dot<const TOKENS: usize>(panel: *const u8, x: [*const u8; TOKENS]) -> [[v128; 2]; TOKENS] {
+    unsafe fn panel_dot<const COLS: usize, const TOKENS: usize>(
+        panel: *const u8,
+        x: [*const u8; TOKENS],
+    ) -> [[v128; 2]; TOKENS] {
         let mut sums = [[i32x4_splat(0); 2]; TOKENS];
-        let mut step = 0;
-        while step < core::hint::black_box(8) {
-            // SAFETY: step < 8 stays within the 256 and 32 bytes the caller promised.
-            unsafe {
-                let (w0, w1) = (load(panel.add(32 * step)), load(panel.add(32 * step + 16)));
-                for t in 0..TOKENS {
-                    let x = splat4(x[t].add(4 * step));
-                    sums[t][0] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w0, sums[t][0]);
-                    sums[t][1] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w1, sums[t][1]);
+        // First the high bytes; then the sums count 128 times, and the low bytes are added.
+        for part in [0, LOW] {
+            let mut step = 0;
+            while step < core::hint::black_box(COLS / 4) {
+                // SAFETY: step < COLS / 4 stays within the bytes the caller promised.
+                unsafe {
+                    let (w0, w1) = (load(panel.add(32 * step)), load(panel.add(32 * step + 16)));
+                    for t in 0..TOKENS {
+                        let x = splat4(x[t].add(plane(4 * step) + part));
+                        sums[t][0] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w0, sums[t][0]);
+                        sums[t][1] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w1, sums[t][1]);
+                    }
                 }
+                step += 1;
             }
-            step += 1;
+            if part == 0 {
+                sums = sums.map(|s| s.map(|v| i32x4_shl(v, 7)));
+            }
         }
         sums
     }

@@ -3,13 +3,18 @@
 use core::arch::wasm32::*;
 
 use super::super::attention::{CHUNK, Chunk, KEY_BLOCK, MAX_GROUP};
-use super::{Simd, scales};
+use super::{Simd, halves};
 
 /// f16 is read times 2⁻¹¹²; queries and weights carry the rest.
 const UP: f32 = f32::from_bits((127 + 112) << 23);
 
 /// See `kernels::attention::score`. Whole key blocks are computed.
-pub fn score<S: Simd>(q: &[f32], head_dim: usize, chunk: &Chunk<'_>, scores: &mut [[f32; CHUNK]; MAX_GROUP]) {
+pub fn score<S: Simd>(
+    q: &[f32],
+    head_dim: usize,
+    chunk: &Chunk<'_>,
+    scores: &mut [[f32; CHUNK]; MAX_GROUP],
+) {
     assert!(chunk.end <= CHUNK);
     assert!(chunk.keys.len() >= chunk.end.div_ceil(KEY_BLOCK) * KEY_BLOCK * head_dim);
     match q.len() / head_dim {
@@ -37,7 +42,7 @@ fn score_group<S: Simd, const G: usize>(
         for _ in 0..head_dim {
             // SAFETY: `score` asserted head_dim × 8 keys in this block; q has G × head_dim values.
             unsafe {
-                let (low, high) = (scales(at), scales(at.add(8)));
+                let (low, high) = (halves(at), halves(at.add(8)));
                 for (h, sums) in sums.iter_mut().enumerate() {
                     let q = f32x4_mul(v128_load32_splat(q_at.add(h * head_dim).cast()), up);
                     sums[0] = S::madd(q, low, sums[0]);
@@ -59,7 +64,12 @@ fn score_group<S: Simd, const G: usize>(
 }
 
 /// See `kernels::attention::mix`.
-pub fn mix<S: Simd>(scores: &[[f32; CHUNK]; MAX_GROUP], head_dim: usize, chunk: &Chunk<'_>, out: &mut [f32]) {
+pub fn mix<S: Simd>(
+    scores: &[[f32; CHUNK]; MAX_GROUP],
+    head_dim: usize,
+    chunk: &Chunk<'_>,
+    out: &mut [f32],
+) {
     assert!(chunk.end <= CHUNK && chunk.values.len() >= chunk.end * head_dim);
     match out.len() / head_dim {
         1 => mix_group::<S, 1>(scores, head_dim, chunk, out),
@@ -89,7 +99,7 @@ fn mix_group<S: Simd, const G: usize>(
             // SAFETY: `mix` asserted end × head_dim values; i + 8 ≤ head_dim; p < CHUNK.
             unsafe {
                 let at: *const u8 = chunk.values.as_ptr().add(p * head_dim + i).cast();
-                let (low, high) = (scales(at), scales(at.add(8)));
+                let (low, high) = (halves(at), halves(at.add(8)));
                 for (h, sums) in sums.iter_mut().enumerate() {
                     let weight = v128_load32_splat(scores[h].as_ptr().add(p).cast());
                     sums[0] = S::madd(weight, low, sums[0]);
@@ -109,7 +119,9 @@ fn mix_group<S: Simd, const G: usize>(
     for i in whole..head_dim {
         for h in 0..G {
             out[h * head_dim + i] = (chunk.begin..chunk.end)
-                .map(|p| scores[h][p] * half::f16::from_bits(chunk.values[p * head_dim + i]).to_f32())
+                .map(|p| {
+                    scores[h][p] * half::f16::from_bits(chunk.values[p * head_dim + i]).to_f32()
+                })
                 .sum();
         }
     }

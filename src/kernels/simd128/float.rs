@@ -2,8 +2,9 @@
 
 use core::arch::wasm32::*;
 
-use super::super::packed::{TILE_COLS, TILE_ROWS};
-use super::{Place, Simd, load, scales};
+use super::super::activations::BLOCK;
+use super::super::packed::TILE_ROWS;
+use super::{Place, Simd, halves, load};
 use crate::quant::Format;
 
 /// Rows of a product with float weights; `x` [tokens, blocks, 32].
@@ -24,13 +25,16 @@ unsafe fn load8_f32(p: *const u8) -> [v128; 2] {
 unsafe fn load8_f16(p: *const u8) -> [v128; 2] {
     let up = f32x4_splat(f32::from_bits((127 + 112) << 23));
     // SAFETY: the caller's 16 bytes.
-    unsafe { [f32x4_mul(scales(p), up), f32x4_mul(scales(p.add(8)), up)] }
+    unsafe { [f32x4_mul(halves(p), up), f32x4_mul(halves(p.add(8)), up)] }
 }
 
 unsafe fn load8_bf16(p: *const u8) -> [v128; 2] {
     // SAFETY: the caller's 16 bytes.
     let v = unsafe { load(p) };
-    [i32x4_shl(i32x4_extend_low_i16x8(v), 16), i32x4_shl(i32x4_extend_high_i16x8(v), 16)]
+    [
+        i32x4_shl(i32x4_extend_low_i16x8(v), 16),
+        i32x4_shl(i32x4_extend_high_i16x8(v), 16),
+    ]
 }
 
 #[inline(always)]
@@ -40,7 +44,7 @@ fn product<S: Simd, const SIZE: usize>(
     place: &Place,
     load8: unsafe fn(*const u8) -> [v128; 2],
 ) {
-    let cols = place.blocks * TILE_COLS;
+    let cols = place.blocks * BLOCK;
     let bytes = cols * TILE_ROWS * SIZE;
     for (g, group) in groups.chunks_exact(bytes).enumerate() {
         let mut t = 0;

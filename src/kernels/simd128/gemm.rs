@@ -5,51 +5,86 @@
 
 use core::arch::wasm32::*;
 
-use super::super::activations::Quants;
+use super::super::activations::{BLOCK, Quants};
 use super::super::packed::TILE_ROWS;
-use super::{FINISH, Place, Simd, Weights, load, scales, store};
+use super::{Codes, Loads, Place, Quads, SCALE_UP, Simd, load, store};
 
-/// Tiles unpacked at once.
+/// Blocks of 32 columns unpacked at once: a multiple of every tile.
 const SPAN: usize = 32;
 
 /// The most inputs in one pass; more are cut into passes.
 const PASS: usize = 64;
 
-/// The largest PANEL_BYTES.
-const MAX_PANEL: usize = 512;
+/// Bytes of eight scales.
+const SCALES: usize = 4 * TILE_ROWS;
+
+/// The largest [`panel_bytes`].
+const MAX_PANEL: usize = 512 + 4 * SCALES;
+
+/// How often scales are shared in 32 columns.
+const fn groups<C: Loads>() -> usize {
+    if C::GROUP < BLOCK {
+        BLOCK / C::GROUP
+    } else {
+        1
+    }
+}
+
+/// Bytes of one panel: 32 columns of quants, then of each group the scales and, if there are any, the mins, in f32.
+const fn panel_bytes<S: Simd>(groups: usize, mins: bool) -> usize {
+    S::PANEL_BYTES + groups * SCALES * (1 + mins as usize)
+}
 
 /// Group `g` of `place` (its tiles at the start of `group`) times every token of `x`.
-pub(super) fn group<S: Simd, W: Weights>(group: &[u8], g: usize, x: &Quants, place: &Place) {
+pub(super) fn group<S: Simd, P: Quads, C: Loads>(
+    group: &[u8],
+    g: usize,
+    x: &Quants,
+    place: &Place,
+    codes: &Codes,
+) {
+    const {
+        assert!(
+            SPAN * BLOCK % C::COLS == 0 && panel_bytes::<S>(groups::<C>(), C::MINS) <= MAX_PANEL
+        )
+    };
     let mut panel = core::mem::MaybeUninit::<[u8; SPAN * MAX_PANEL]>::uninit();
     let panel: *mut u8 = panel.as_mut_ptr().cast();
+    let tile_bytes = C::BYTES + C::COLS / BLOCK * P::BYTES;
     for first in (0..place.tokens).step_by(PASS) {
         let tokens = PASS.min(place.tokens - first);
         let mut sums = [[0.0f32; TILE_ROWS]; PASS];
         for from in (0..place.blocks).step_by(SPAN) {
-            let span = SPAN.min(place.blocks - from);
-            let tiles = &group[from * W::BYTES..(from + span) * W::BYTES];
-            // SAFETY: `tiles` holds `span` tiles, the panel SPAN × MAX_PANEL bytes; the inputs' blocks
-            // first..first + tokens × from..from + span lie within `x`, as `product` asserted.
+            let len = SPAN.min(place.blocks - from);
+            let tiles = len * BLOCK / C::COLS;
+            let held = &group[from * BLOCK / C::COLS * tile_bytes..][..tiles * tile_bytes];
+            // SAFETY: `held` is `tiles` tiles, the panel SPAN × MAX_PANEL bytes; the inputs' blocks
+            // first..first + tokens × from..from + len lie within `x`, as `product` asserted.
             unsafe {
-                unpack::<S, W>(tiles.as_ptr(), span, panel);
+                unpack::<S, P, C>(held.as_ptr(), tiles, codes.table, panel);
                 let mut t = 0;
                 while t < tokens {
                     let at = (first + t) * place.blocks + from;
+                    let halves = groups::<C>();
                     let x = Span {
                         q: x.q.as_ptr().add(at * S::X_BYTES),
                         d: x.d.as_ptr().add(at),
-                        s: x.s.as_ptr().add(at),
+                        s: if halves == 1 {
+                            x.s.as_ptr().add(at)
+                        } else {
+                            x.s16.as_ptr().add(2 * at)
+                        },
                         next: place.blocks,
-                        tiles: tiles.as_ptr(),
                         panel,
-                        len: span,
+                        len,
+                        offset: codes.offset,
                     };
                     let out = sums[t].as_mut_ptr();
-                    match tokens - t {
-                        1 => span_dot::<S, W, 1>(&x, out),
-                        2 => span_dot::<S, W, 2>(&x, out),
-                        3 => span_dot::<S, W, 3>(&x, out),
-                        _ => span_dot::<S, W, 4>(&x, out),
+                    match (C::MINS, halves) {
+                        (false, 1) => spans::<S, false, 1>(&x, tokens - t, out),
+                        (true, 1) => spans::<S, true, 1>(&x, tokens - t, out),
+                        (false, _) => spans::<S, false, 2>(&x, tokens - t, out),
+                        (true, _) => spans::<S, true, 2>(&x, tokens - t, out),
                     }
                     t += 4;
                 }
@@ -59,37 +94,93 @@ pub(super) fn group<S: Simd, W: Weights>(group: &[u8], g: usize, x: &Quants, pla
             // SAFETY: eight values are read.
             let at: *const u8 = sums.as_ptr().cast();
             let (low, high) = unsafe { (load(at), load(at.add(16))) };
-            let finish = f32x4_splat(FINISH);
-            place.put(g, first + t, [f32x4_mul(low, finish), f32x4_mul(high, finish)]);
+            let finish = f32x4_splat(codes.unit / SCALE_UP);
+            place.put(
+                g,
+                first + t,
+                [f32x4_mul(low, finish), f32x4_mul(high, finish)],
+            );
         }
     }
 }
 
-/// The quants of `n` tiles → panels.
+/// `n` tiles → panels.
 ///
 /// # Safety
-/// `tiles` is readable for n tiles, `panel` writable for n × PANEL_BYTES.
+/// `w` is readable for n tiles, `panel` writable for as many columns.
 #[inline(never)]
-unsafe fn unpack<S: Simd, W: Weights>(tiles: *const u8, n: usize, panel: *mut u8) {
-    for i in 0..n {
+unsafe fn unpack<S: Simd, P: Quads, C: Loads>(
+    mut w: *const u8,
+    n: usize,
+    table: v128,
+    mut panel: *mut u8,
+) {
+    let whole = f32x4_splat(C::WHOLE);
+    for _ in 0..n {
         // SAFETY: the caller's promise.
         unsafe {
-            let (w, panel) = (tiles.add(i * W::BYTES + W::QUANTS), panel.add(i * S::PANEL_BYTES));
-            if W::NIBBLES { S::unpack_nibbles(w, panel) } else { S::unpack_bytes(w, panel) }
+            let head = C::head(w);
+            let mut quants = w.add(C::BYTES);
+            for block in 0..C::COLS / BLOCK {
+                for step in 0..4 {
+                    for r in 0..2 {
+                        let quads = P::quads::<S>(quants, table, step, r);
+                        S::put_quads(quads, panel.add(step * S::PANEL_BYTES / 4 + 16 * r));
+                    }
+                }
+                let mut at = panel.add(S::PANEL_BYTES);
+                for group in 0..groups::<C>() {
+                    let group = block * BLOCK / C::GROUP + group;
+                    let mut put = |v: [v128; 2]| {
+                        store(at, f32x4_mul(v[0], whole));
+                        store(at.add(16), f32x4_mul(v[1], whole));
+                        at = at.add(SCALES);
+                    };
+                    put(C::scales(w, head, group));
+                    if C::MINS {
+                        put(C::mins(w, head, group));
+                    }
+                }
+                quants = quants.add(P::BYTES);
+                panel = panel.add(panel_bytes::<S>(groups::<C>(), C::MINS));
+            }
+            w = quants;
         }
     }
 }
 
-/// What [`span_dot`] reads: `len` blocks of each input, and the tiles and panels of the same columns.
+/// What [`span_dot`] reads: `len` blocks of each input, and the panels of the same columns.
 struct Span {
     q: *const u8,
     d: *const f32,
+    /// Sums of blocks, or of their halves.
     s: *const f32,
     /// Blocks from one input to the next.
     next: usize,
-    tiles: *const u8,
     panel: *const u8,
     len: usize,
+    offset: f32,
+}
+
+/// [`span_dot`] of the next inputs, at most four.
+///
+/// # Safety
+/// As for [`span_dot`].
+#[inline(always)]
+unsafe fn spans<S: Simd, const MINS: bool, const GROUPS: usize>(
+    x: &Span,
+    tokens: usize,
+    out: *mut f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match tokens {
+            1 => span_dot::<S, MINS, GROUPS, 1>(x, out),
+            2 => span_dot::<S, MINS, GROUPS, 2>(x, out),
+            3 => span_dot::<S, MINS, GROUPS, 3>(x, out),
+            _ => span_dot::<S, MINS, GROUPS, 4>(x, out),
+        }
+    }
 }
 
 /// Adds the span's products to `out` [TOKENS, 8].
@@ -97,27 +188,41 @@ struct Span {
 /// # Safety
 /// Everything `x` points to is readable for `len` blocks of TOKENS inputs; `out` is writable for TOKENS × 8 values.
 #[inline(never)]
-unsafe fn span_dot<S: Simd, W: Weights, const TOKENS: usize>(x: &Span, out: *mut f32) {
-    let offset = f32x4_splat(W::offset(S::FORM));
+unsafe fn span_dot<S: Simd, const MINS: bool, const GROUPS: usize, const TOKENS: usize>(
+    x: &Span,
+    out: *mut f32,
+) {
+    let offset = f32x4_splat(x.offset);
     for b in 0..x.len {
         // SAFETY: b < len and t < TOKENS, for which the caller promised all of it.
         unsafe {
-            let panel = x.panel.add(b * S::PANEL_BYTES);
-            let inputs = core::array::from_fn(|t| x.q.add((t * x.next + b) * S::X_BYTES));
-            let dots = S::panel_dot::<TOKENS>(panel, inputs);
-            let tile = x.tiles.add(b * W::BYTES);
-            for r in 0..2 {
-                let scale = scales(tile.add(8 * r));
-                for t in 0..TOKENS {
-                    let d = v128_load32_splat(x.d.add(t * x.next + b).cast());
-                    let s = v128_load32_splat(x.s.add(t * x.next + b).cast());
-                    let value = S::madd(f32x4_convert_i32x4(dots[t][r]), d, f32x4_mul(s, offset));
-                    let at: *mut u8 = out.add(8 * t + 4 * r).cast();
-                    let mut sum = S::madd(value, scale, load(at));
-                    if let Some(mins) = W::MINS {
-                        sum = S::madd(s, scales(tile.add(mins + 8 * r)), sum);
+            let panel = x.panel.add(b * panel_bytes::<S>(GROUPS, MINS));
+            for g in 0..GROUPS {
+                let quants = panel.add(g * S::PANEL_BYTES / GROUPS);
+                let inputs = core::array::from_fn(|t| {
+                    x.q.add((t * x.next + b) * S::X_BYTES + g * S::X_BYTES / GROUPS)
+                });
+                let dots = if GROUPS == 1 {
+                    S::panel_dot::<32, TOKENS>(quants, inputs)
+                } else {
+                    S::panel_dot::<16, TOKENS>(quants, inputs)
+                };
+                let scales = panel.add(S::PANEL_BYTES + g * SCALES * (1 + MINS as usize));
+                for r in 0..2 {
+                    let scale = load(scales.add(16 * r));
+                    for t in 0..TOKENS {
+                        let d = v128_load32_splat(x.d.add(t * x.next + b).cast());
+                        let s = v128_load32_splat(x.s.add((t * x.next + b) * GROUPS + g).cast());
+                        let dot = f32x4_convert_i32x4(dots[t][r]);
+                        let at: *mut u8 = out.add(8 * t + 4 * r).cast();
+                        let sum = if MINS {
+                            let min = load(scales.add(SCALES + 16 * r));
+                            S::madd(s, min, S::madd(f32x4_mul(dot, d), scale, load(at)))
+                        } else {
+                            S::madd(S::madd(dot, d, f32x4_mul(s, offset)), scale, load(at))
+                        };
+                        store(at, sum);
                     }
-                    store(at, sum);
                 }
             }
         }

@@ -5,66 +5,70 @@ pub mod attention;
 mod float;
 mod gemm;
 mod gemv;
+mod planes;
 mod quantise;
+mod scales;
 pub mod vector;
 
 use core::arch::wasm32::*;
 use core::ops::Range;
 
-use super::activations::{Activations, Quants};
-use super::packed::{TILE_COLS, Tile, byte_bias};
+use super::activations::{Activations, BLOCK, Quants};
+use super::packed::{self, Quantised, quantised};
 use super::pool::Rows;
-use super::{Form, Isa, packed};
-use crate::quant::Format;
-pub use quantise::{quantise_i8, quantise_i16};
+use super::Form;
+use crate::quant::{self, Format, Integers};
+pub use planes::Quads;
+pub(super) use quantise::{i16_value, planes_value, quantise_i16, quantise_planes};
+use scales::Loads;
 
-/// `d` and `s` of activations are kept times this power of two and results are multiplied by [`FINISH`]: together they
-/// make up for the 2⁻¹¹² that [`scales`] leaves out, without a multiplication a tile and without overflow between.
+/// `d` and sums of activations are kept times this power of two, and results are divided by it: where scales are loaded
+/// times 2⁻¹¹² (see [`halves`]), it keeps products in range until the result makes up for both at once.
 pub(super) const SCALE_UP: f32 = f32::from_bits((127 + 60) << 23);
-/// See [`SCALE_UP`].
-pub(super) const FINISH: f32 = f32::from_bits((127 + 112 - 60) << 23);
 
-/// The instructions in which the flavours differ. Integer dots return 4 + 4 rows.
+/// The instructions in which the flavours differ. Integer dots return 4 + 4 rows, weights are unsigned bytes.
 pub trait Simd: Copy {
     /// Which quants of an input the dots read.
     const FORM: Form;
     /// Bytes of the quants of 32 activations.
     const X_BYTES: usize;
-    /// Bytes of a tile's quants as [`Simd::panel_dot`] reads them.
+    /// Bytes of a tile's 32 columns as [`Simd::panel_dot`] reads them.
     const PANEL_BYTES: usize;
 
     /// a · b + c.
     fn madd(a: v128, b: v128, c: v128) -> v128;
 
-    /// Unsigned nibbles (128 bytes) · x.
-    ///
-    /// # Safety
-    /// `w` and `x` are readable for 128 and X_BYTES bytes.
-    unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2];
+    /// `table[index]` of each byte, all indices below 16.
+    fn lookup(table: v128, index: v128) -> v128;
 
-    /// Bytes (256) · x; each weight counts [`byte_bias`] too much.
-    ///
-    /// # Safety
-    /// `w` and `x` are readable for 256 and X_BYTES bytes.
-    unsafe fn bytes(w: *const u8, x: *const u8) -> [v128; 2];
+    /// What [`packed::offset`] is here, for formats that are wide.
+    fn wide_offset() -> u8;
 
-    /// Nibbles (128 bytes) → panel (PANEL_BYTES).
+    /// Steps `steps` (8 columns each) of the quants `w` · the same columns of `x`, which begins with the first step.
     ///
     /// # Safety
-    /// `w` is readable for 128 bytes, `panel` writable for PANEL_BYTES.
-    unsafe fn unpack_nibbles(w: *const u8, panel: *mut u8);
+    /// `w` is readable for P::BYTES, `x` for 32 columns.
+    unsafe fn dot<P: Quads>(
+        w: *const u8,
+        table: v128,
+        steps: Range<usize>,
+        x: *const u8,
+    ) -> [v128; 2];
 
-    /// Bytes (256) → panel (PANEL_BYTES).
+    /// The bytes of 8 columns of four rows → their two places in a panel, at `panel`.
     ///
     /// # Safety
-    /// `w` is readable for 256 bytes, `panel` writable for PANEL_BYTES.
-    unsafe fn unpack_bytes(w: *const u8, panel: *mut u8);
+    /// `panel` is the start of a step, plus 16 for rows 4…, of a panel that is writable for PANEL_BYTES.
+    unsafe fn put_quads(quads: [v128; 2], panel: *mut u8);
 
-    /// A panel's 8 rows · 32 columns times `TOKENS` inputs.
+    /// `COLS` (16 or 32) columns of a panel's 8 rows times `TOKENS` inputs.
     ///
     /// # Safety
-    /// `panel` is readable for PANEL_BYTES, each of `x` for X_BYTES.
-    unsafe fn panel_dot<const TOKENS: usize>(panel: *const u8, x: [*const u8; TOKENS]) -> [[v128; 2]; TOKENS];
+    /// `panel` is readable for COLS/32 · PANEL_BYTES, each of `x` for COLS/32 · X_BYTES.
+    unsafe fn panel_dot<const COLS: usize, const TOKENS: usize>(
+        panel: *const u8,
+        x: [*const u8; TOKENS],
+    ) -> [[v128; 2]; TOKENS];
 }
 
 /// Plain SIMD128: 16-bit pairs.
@@ -106,7 +110,7 @@ pub(super) unsafe fn store(p: *mut u8, v: v128) {
 /// # Safety
 /// `p` is readable for 8 bytes.
 #[inline(always)]
-pub(super) unsafe fn scales(p: *const u8) -> v128 {
+pub(super) unsafe fn halves(p: *const u8) -> v128 {
     // SAFETY: the caller's promise.
     let v = unsafe { i32x4_load_extend_i16x4(p.cast()) };
     v128_and(i32x4_shl(v, 13), i32x4_splat(0x8fff_e000_u32 as i32))
@@ -123,41 +127,42 @@ impl Simd for Plain {
     }
 
     #[inline(always)]
-    unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2] {
-        let zero = i32x4_splat(0);
-        // Products of the nibbles at bits 0 and 12, at bits 4 (×16) and at bits 8 (×256) of each 16-bit lane.
-        let (mut a, mut b, mut c) = ([zero; 2], [zero; 2], [zero; 2]);
-        let (low, mid, high) = (i16x8_splat(0x000f), i16x8_splat(0x00f0), i16x8_splat(0x0f00));
-        for step in 0..4 {
-            // SAFETY: step < 4 stays within the 128 and 64 bytes the caller promised.
-            unsafe {
-                let x = x.add(16 * step);
-                let (x0, x1, x2, x3) = (splat4(x), splat4(x.add(4)), splat4(x.add(8)), splat4(x.add(12)));
-                for r in 0..2 {
-                    let v = load(w.add(32 * step + 16 * r));
-                    a[r] = i32x4_add(a[r], i32x4_dot_i16x8(v128_and(v, low), x0));
-                    b[r] = i32x4_add(b[r], i32x4_dot_i16x8(v128_and(v, mid), x1));
-                    c[r] = i32x4_add(c[r], i32x4_dot_i16x8(v128_and(v, high), x2));
-                    a[r] = i32x4_add(a[r], i32x4_dot_i16x8(u16x8_shr(v, 12), x3));
-                }
-            }
-        }
-        let sum = |r: usize| i32x4_add(a[r], i32x4_add(i32x4_shr(b[r], 4), i32x4_shr(c[r], 8)));
-        [sum(0), sum(1)]
+    fn lookup(table: v128, index: v128) -> v128 {
+        i8x16_swizzle(table, index)
     }
 
     #[inline(always)]
-    unsafe fn bytes(w: *const u8, x: *const u8) -> [v128; 2] {
+    fn wide_offset() -> u8 {
+        128
+    }
+
+    #[inline(always)]
+    unsafe fn dot<P: Quads>(
+        w: *const u8,
+        table: v128,
+        steps: Range<usize>,
+        x: *const u8,
+    ) -> [v128; 2] {
+        if P::NIBBLES {
+            // SAFETY: the caller's promise.
+            return unsafe { nibbles(w, steps, x) };
+        }
         let mut sums = [i32x4_splat(0); 2];
-        for step in 0..8 {
-            // SAFETY: step < 8 stays within the 256 and 64 bytes the caller promised.
+        let low_byte = i16x8_splat(0x00ff);
+        for step in steps {
+            // SAFETY: step < 4 stays within the bytes the caller promised.
             unsafe {
-                let x = x.add(16 * (step / 2) + 4 * (step % 2));
-                let (even, odd) = (splat4(x), splat4(x.add(8)));
+                let x = x.add(16 * step);
+                let x = [
+                    [splat4(x), splat4(x.add(8))],
+                    [splat4(x.add(4)), splat4(x.add(12))],
+                ];
                 for (r, sum) in sums.iter_mut().enumerate() {
-                    let (e, o) = pairs(load(w.add(32 * step + 16 * r)));
-                    *sum = i32x4_add(*sum, i32x4_dot_i16x8(e, even));
-                    *sum = i32x4_add(*sum, i32x4_dot_i16x8(o, odd));
+                    let quads = P::quads::<Plain>(w, table, step, r);
+                    for (quad, [even, odd]) in quads.into_iter().zip(x) {
+                        *sum = i32x4_add(*sum, i32x4_dot_i16x8(v128_and(quad, low_byte), even));
+                        *sum = i32x4_add(*sum, i32x4_dot_i16x8(u16x8_shr(quad, 8), odd));
+                    }
                 }
             }
         }
@@ -165,40 +170,25 @@ impl Simd for Plain {
     }
 
     #[inline(always)]
-    unsafe fn unpack_nibbles(w: *const u8, panel: *mut u8) {
-        let mask = i16x8_splat(15);
-        for i in 0..8 {
-            // SAFETY: i < 8 stays within the 128 and 512 bytes the caller promised.
+    unsafe fn put_quads(quads: [v128; 2], panel: *mut u8) {
+        for (i, quad) in quads.into_iter().enumerate() {
+            // SAFETY: the caller's promise: 96 more bytes belong to the step.
             unsafe {
-                let v = load(w.add(16 * i));
-                let at = panel.add(128 * (i / 2) + 16 * (i % 2));
-                store(at, v128_and(v, mask));
-                store(at.add(32), v128_and(u16x8_shr(v, 4), mask));
-                store(at.add(64), v128_and(u16x8_shr(v, 8), mask));
-                store(at.add(96), u16x8_shr(v, 12));
+                store(panel.add(32 * i), v128_and(quad, i16x8_splat(0x00ff)));
+                store(panel.add(64 + 32 * i), u16x8_shr(quad, 8));
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn unpack_bytes(w: *const u8, panel: *mut u8) {
-        for i in 0..16 {
-            // SAFETY: i < 16 stays within the 256 and 512 bytes the caller promised.
-            unsafe {
-                let (e, o) = pairs(load(w.add(16 * i)));
-                let at = panel.add(128 * (i / 4) + 32 * (i / 2 % 2) + 16 * (i % 2));
-                store(at, e);
-                store(at.add(64), o);
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn panel_dot<const TOKENS: usize>(panel: *const u8, x: [*const u8; TOKENS]) -> [[v128; 2]; TOKENS] {
+    unsafe fn panel_dot<const COLS: usize, const TOKENS: usize>(
+        panel: *const u8,
+        x: [*const u8; TOKENS],
+    ) -> [[v128; 2]; TOKENS] {
         let mut sums = [[i32x4_splat(0); 2]; TOKENS];
         let mut step = 0;
-        while step < core::hint::black_box(16) {
-            // SAFETY: step < 16 stays within the 512 and 64 bytes the caller promised.
+        while step < core::hint::black_box(COLS / 2) {
+            // SAFETY: step < COLS / 2 stays within the bytes the caller promised.
             unsafe {
                 let (w0, w1) = (load(panel.add(32 * step)), load(panel.add(32 * step + 16)));
                 for t in 0..TOKENS {
@@ -213,59 +203,52 @@ impl Simd for Plain {
     }
 }
 
-/// The even and the odd bytes of `v` as signed 16-bit lanes.
+/// [`Plain::dot`] of nibbles, which are multiplied where they stand.
+///
+/// # Safety
+/// As for [`Simd::dot`].
 #[inline(always)]
-fn pairs(v: v128) -> (v128, v128) {
-    // In a relaxed build the bytes may carry a bias; here they are wanted as they were.
-    #[cfg(target_feature = "relaxed-simd")]
-    let v = i8x16_sub(v, u8x16_splat(byte_bias()));
-    (i16x8_shr(i16x8_shl(v, 8), 8), i16x8_shr(v, 8))
-}
-
-/// What a packed format is to the kernels: where its parts stand in a tile.
-pub(super) trait Weights: Tile {
-    /// Nibbles, or bytes.
-    const NIBBLES: bool;
-    /// Where the eight f16 mins stand, if it has any.
-    const MINS: Option<usize>;
-    /// Where the quants begin.
-    const QUANTS: usize;
-    /// What the integer value of a quant must be corrected by.
-    fn offset(form: Form) -> f32;
-}
-
-impl Weights for packed::Q4_0 {
-    const NIBBLES: bool = true;
-    const MINS: Option<usize> = None;
-    const QUANTS: usize = 16;
-    #[inline(always)]
-    fn offset(_: Form) -> f32 {
-        -8.0
+unsafe fn nibbles(w: *const u8, steps: Range<usize>, x: *const u8) -> [v128; 2] {
+    let zero = i32x4_splat(0);
+    // Products of the nibbles at bits 0 and 12, at bits 4 (×16) and at bits 8 (×256) of each 16-bit lane.
+    let (mut a, mut b, mut c) = ([zero; 2], [zero; 2], [zero; 2]);
+    let (low, mid, high) = (
+        i16x8_splat(0x000f),
+        i16x8_splat(0x00f0),
+        i16x8_splat(0x0f00),
+    );
+    for step in steps {
+        // SAFETY: step < 4 stays within the 128 and 64 bytes the caller promised.
+        unsafe {
+            let x = x.add(16 * step);
+            let (x0, x1, x2, x3) = (
+                splat4(x),
+                splat4(x.add(4)),
+                splat4(x.add(8)),
+                splat4(x.add(12)),
+            );
+            for r in 0..2 {
+                let v = load(w.add(32 * step + 16 * r));
+                a[r] = i32x4_add(a[r], i32x4_dot_i16x8(v128_and(v, low), x0));
+                b[r] = i32x4_add(b[r], i32x4_dot_i16x8(v128_and(v, mid), x1));
+                c[r] = i32x4_add(c[r], i32x4_dot_i16x8(v128_and(v, high), x2));
+                a[r] = i32x4_add(a[r], i32x4_dot_i16x8(u16x8_shr(v, 12), x3));
+            }
+        }
     }
-}
-
-impl Weights for packed::Q4_1 {
-    const NIBBLES: bool = true;
-    const MINS: Option<usize> = Some(16);
-    const QUANTS: usize = 32;
-    #[inline(always)]
-    fn offset(_: Form) -> f32 {
-        0.0
-    }
-}
-
-impl Weights for packed::Q8_0 {
-    const NIBBLES: bool = false;
-    const MINS: Option<usize> = None;
-    const QUANTS: usize = 16;
-    #[inline(always)]
-    fn offset(form: Form) -> f32 {
-        if form == Form::I8 { -f32::from(byte_bias()) } else { 0.0 }
-    }
+    let sum = |r: usize| i32x4_add(a[r], i32x4_add(i32x4_shr(b[r], 4), i32x4_shr(c[r], 8)));
+    [sum(0), sum(1)]
 }
 
 /// Rows `rows` of a product: `groups` are their packed bytes, `out` [tokens, stride].
-pub fn multiply(format: Format, groups: &[u8], rows: Range<usize>, x: &Activations, out: Rows, stride: usize) {
+pub fn multiply(
+    format: Format,
+    groups: &[u8],
+    rows: Range<usize>,
+    x: &Activations,
+    out: Rows,
+    stride: usize,
+) {
     multiply_quants::<Plain>(format, groups, rows, x, out, stride);
 }
 
@@ -278,13 +261,61 @@ pub(super) fn multiply_quants<S: Simd>(
     out: Rows,
     stride: usize,
 ) {
-    let quants = if S::FORM == Form::I8 { &x.i8 } else { &x.i16 };
-    let place = Place { rows, out, stride, tokens: x.tokens(), blocks: x.blocks() };
-    match format {
-        Format::Q4_0 => product::<S, packed::Q4_0>(groups, quants, &place),
-        Format::Q4_1 => product::<S, packed::Q4_1>(groups, quants, &place),
-        Format::Q8_0 => product::<S, packed::Q8_0>(groups, quants, &place),
-        _ => float::multiply::<S>(format, groups, &x.x, &place),
+    let quants = if S::FORM == Form::Planes {
+        &x.planes
+    } else {
+        &x.i16
+    };
+    let place = Place {
+        rows,
+        out,
+        stride,
+        tokens: x.tokens(),
+        blocks: x.blocks(),
+    };
+    macro_rules! dispatch {
+        ($($type:ident: $planes:ty, $scales:ty;)*) => {
+            match format {
+                $(Format::$type => {
+                    type Q = packed::$type;
+                    let codes = Codes::new::<S>(&Q::INTEGERS);
+                    product::<S, <Q as Quantised>::Planes, <Q as Quantised>::Scales>(groups, quants, &place, &codes);
+                })*
+                Format::F32 | Format::F16 | Format::BF16 => float::multiply::<S>(format, groups, &x.x, &place),
+            }
+        };
+    }
+    quantised!(dispatch);
+}
+
+/// What the codes of a format stand for, as kernels read them.
+pub(super) struct Codes {
+    /// The unsigned byte of each 4-bit code.
+    table: v128,
+    /// What must be added to the unsigned bytes.
+    offset: f32,
+    /// See `Integers::unit`.
+    unit: f32,
+}
+
+impl Codes {
+    fn new<S: Simd>(integers: &Integers) -> Codes {
+        let codes = &integers.codes;
+        let offset = if packed::is_wide(codes) {
+            S::wide_offset()
+        } else {
+            packed::offset(codes)
+        };
+        let bytes = match codes {
+            quant::Codes::Offset(_) => [0; 16],
+            quant::Codes::Table(table) => table.map(|q| (q as u8).wrapping_add(offset)),
+        };
+        // SAFETY: sixteen bytes are read.
+        Codes {
+            table: unsafe { load(bytes.as_ptr()) },
+            offset: -f32::from(offset),
+            unit: integers.unit,
+        }
     }
 }
 
@@ -326,24 +357,25 @@ impl Place {
     }
 }
 
-fn product<S: Simd, W: Weights>(groups: &[u8], x: &Quants, place: &Place) {
-    let n = groups.len() / (place.blocks * W::BYTES);
-    assert_eq!(groups.len(), n * place.blocks * W::BYTES);
-    assert!(x.q.len() >= place.tokens * place.blocks * S::X_BYTES);
-    assert!(x.d.len() >= place.tokens * place.blocks && x.s.len() >= place.tokens * place.blocks);
+fn product<S: Simd, P: Quads, C: Loads>(groups: &[u8], x: &Quants, place: &Place, codes: &Codes) {
+    const {
+        assert!(C::COLS.is_multiple_of(BLOCK) && (C::GROUP == 16 || C::GROUP.is_multiple_of(BLOCK)))
+    };
+    let tiles = place.blocks / (C::COLS / BLOCK);
+    let group_bytes = tiles * (C::BYTES + C::COLS / BLOCK * P::BYTES);
+    let (n, blocks) = (groups.len() / group_bytes, place.tokens * place.blocks);
+    assert_eq!(groups.len(), n * group_bytes);
+    assert_eq!(place.blocks, tiles * (C::COLS / BLOCK));
+    assert!(x.q.len() >= blocks * S::X_BYTES && x.d.len() >= blocks && x.s.len() >= blocks);
+    assert!(x.s16.len() >= 2 * blocks);
     for g in 0..n {
-        let group = &groups[g * place.blocks * W::BYTES..];
+        let group = &groups[g * group_bytes..];
         if place.tokens == 1 {
-            // SAFETY: the assertions above: `blocks` tiles of weights and blocks of one token are there.
-            let sums = unsafe {
-                gemv::gemv::<S, W>(group.as_ptr(), place.blocks, x.q.as_ptr(), x.d.as_ptr(), x.s.as_ptr())
-            };
+            // SAFETY: the assertions above: `tiles` tiles of weights and as many blocks of one token are there.
+            let sums = unsafe { gemv::gemv::<S, P, C>(group.as_ptr(), tiles, x, codes) };
             place.put(g, 0, sums);
         } else {
-            gemm::group::<S, W>(group, g, x, place);
+            gemm::group::<S, P, C>(group, g, x, place, codes);
         }
     }
 }
-
-/// Isa::Simd128 or above is what this file is compiled for.
-const _: () = assert!(TILE_COLS == 32 && matches!(Isa::ALL[0], Isa::Scalar));

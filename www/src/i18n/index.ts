@@ -1,23 +1,43 @@
 // The page's words: i18next with one lazily loaded file per language, and the language as a signal.
 import { signal } from "@preact/signals";
 import i18next from "i18next";
+import { read, write } from "../remember";
 import en from "./en.json";
 
 export const languages = {
   en: { name: "English", dir: "ltr", load: async () => ({ default: en }) },
+  de: { name: "Deutsch", dir: "ltr", load: () => import("./de.json") },
+  es: { name: "Español", dir: "ltr", load: () => import("./es.json") },
+  ar: { name: "العربية", dir: "rtl", load: () => import("./ar.json") },
+  zh: { name: "中文", dir: "ltr", load: () => import("./zh.json") },
 } as const;
 export type Language = keyof typeof languages;
+const known = Object.keys(languages) as Language[];
 
 export const language = signal<Language>("en");
 
+type Paths<T> = {
+  [K in keyof T & string]: T[K] extends string
+    ? K extends `${infer Base}_${"one" | "other"}`
+      ? Base
+      : K
+    : `${K}.${Paths<T[K]>}`;
+}[keyof T & string];
+/** Every phrase there is, by its path in en.json; a phrase that is not there does not compile. */
+export type Phrase = Paths<typeof en>;
+
 /** Reading the signal makes every component that shows words follow the language. */
-export function t(key: string, values?: Record<string, unknown>): string {
+export function t(key: Phrase, values?: Record<string, unknown>): string {
   void language.value;
   return values ? i18next.t(key, values) : i18next.t(key);
 }
 
-const preferred = (): Language => {
-  const known = Object.keys(languages) as Language[];
+const CHOSEN = "smidgen:language";
+
+/** The language a person chose here, undefined while the page follows the device. */
+export const chosen = signal<Language | undefined>(undefined);
+
+const ofDevice = (): Language => {
   for (const wanted of navigator.languages) {
     const base = wanted.toLowerCase().split("-")[0];
     const match = known.find((language) => language === base);
@@ -26,13 +46,19 @@ const preferred = (): Language => {
   return "en";
 };
 
-export async function setLanguage(next: Language): Promise<void> {
+async function show(next: Language): Promise<void> {
   const { default: words } = await languages[next].load();
   i18next.addResourceBundle(next, "translation", words);
   await i18next.changeLanguage(next);
   document.documentElement.lang = next;
   document.documentElement.dir = languages[next].dir;
   language.value = next;
+}
+
+export async function choose(next: Language | undefined): Promise<void> {
+  chosen.value = next;
+  write(CHOSEN, next);
+  await show(next ?? ofDevice());
 }
 
 export async function startLanguage(): Promise<void> {
@@ -42,10 +68,12 @@ export async function startLanguage(): Promise<void> {
     resources: { en: { translation: en } },
     // Preact escapes what it renders.
     interpolation: { escapeValue: false },
-    showSupportNotice: false,
-  } as Parameters<typeof i18next.init>[0]);
-  const wanted = preferred();
-  if (wanted !== "en") await setLanguage(wanted);
+  });
+  chosen.value = known.find((language) => language === read(CHOSEN));
+  const wanted = chosen.value ?? ofDevice();
+  if (wanted === "en") return;
+  // English is better than a page that does not start.
+  await show(wanted).catch(() => undefined);
 }
 
 const formats = new Map<string, Intl.NumberFormat>();

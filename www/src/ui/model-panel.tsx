@@ -81,6 +81,7 @@ function Loading({ name, at }: { name: string; at: LoadProgress | undefined }) {
             : bytes(at.loadedBytes))}
       </p>
       <p class="hint wrap">{name}</p>
+      <p class="hint">{t("load.pause")}</p>
       <button type="button" class="button" onClick={cancelLoad}>
         {t("load.cancel")}
       </button>

@@ -3,13 +3,13 @@ import { signal } from "@preact/signals";
 import { useId } from "preact/hooks";
 import { type Sampling, SAMPLING_LIMITS } from "../conversation";
 import * as desk from "../desk";
-import { number, t } from "../i18n";
+import { number, type Phrase, t } from "../i18n";
 import { Dialog } from "./dialog";
 
 export const settingsDialog = signal(false);
 
 const FIELDS = Object.keys(SAMPLING_LIMITS) as (keyof Sampling)[];
-const HINTS: Partial<Record<keyof Sampling, string>> = {
+const HINTS: Partial<Record<keyof Sampling, Phrase>> = {
   temperature: "settings.temperatureHint",
   seed: "settings.seedHint",
 };

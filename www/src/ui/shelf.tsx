@@ -11,9 +11,10 @@ import {
 } from "../archive";
 import type { Conversation } from "../conversation";
 import * as desk from "../desk";
-import { t } from "../i18n";
+import { choose, chosen, type Language, languages, t } from "../i18n";
 import * as library from "../library";
 import { type Problem, problemFrom } from "../problem";
+import { install } from "../shell";
 import { focusComposer } from "./composer";
 import { editConversation } from "./conversation-dialog";
 import { Dialog } from "./dialog";
@@ -146,9 +147,7 @@ function Files() {
         ref={picker}
         type="file"
         accept=".json,application/json"
-        class="visually-hidden"
-        tabIndex={-1}
-        aria-label={t("shelf.import")}
+        hidden
         onChange={(event) => {
           const file = event.currentTarget.files?.[0];
           if (file) void read(file);
@@ -156,6 +155,26 @@ function Files() {
         }}
       />
     </div>
+  );
+}
+
+function LanguageChoice() {
+  return (
+    <select
+      aria-label={t("shelf.language")}
+      value={chosen.value ?? ""}
+      onChange={(event) => {
+        const { value } = event.currentTarget;
+        void choose(value in languages ? (value as Language) : undefined);
+      }}
+    >
+      <option value="">{`${t("shelf.language")}: ${t("shelf.languageAuto")}`}</option>
+      {Object.entries(languages).map(([code, { name }]) => (
+        <option key={code} value={code} lang={code}>
+          {name}
+        </option>
+      ))}
+    </select>
   );
 }
 
@@ -187,7 +206,7 @@ function Contents() {
         />
       )}
       {list.length > 0 ? (
-        <ul class="entries">
+        <ul class="entries" role="list">
           {list.map((conversation) => (
             <Entry key={conversation.id} conversation={conversation} />
           ))}
@@ -198,6 +217,12 @@ function Contents() {
         </p>
       )}
       <Files />
+      {install.value && (
+        <button type="button" class="button" onClick={install.value}>
+          {t("shelf.install")}
+        </button>
+      )}
+      <LanguageChoice />
     </>
   );
 }

@@ -48,14 +48,7 @@ export function SourceForm() {
         </button>
         <span class="hint only-fine">{t("source.drop")}</span>
         {/* No `accept`: phones grey out .gguf files, whose type they do not know. */}
-        <input
-          ref={picker}
-          type="file"
-          class="visually-hidden"
-          tabIndex={-1}
-          aria-label={t("source.file")}
-          onChange={pick}
-        />
+        <input ref={picker} type="file" hidden onChange={pick} />
       </div>
       {refusedFile.value && (
         <p class="field-error" role="alert">

@@ -1,0 +1,140 @@
+//! The codes of four columns of four rows as unsigned bytes, from every way to store them.
+
+use core::arch::wasm32::*;
+
+use super::super::packed::{
+    Bytes, FiveBits, Nibbles, OneBit, Planes, SixBits, Table, ThreeBits, TwoBits, byte_bias,
+};
+use super::{Form, Simd, load};
+
+/// How kernels take codes out of planes.
+pub trait Quads: Planes {
+    /// Whether the codes are nibbles and nothing else.
+    const NIBBLES: bool = false;
+
+    /// Columns 8 · `step`… of rows 4 · `r`…: the first four and the last four, one byte a code. Bytes come as the
+    /// relaxed dot reads them (`S` may undo that), those of a table from `table`.
+    ///
+    /// # Safety
+    /// `w` is readable for BYTES; step < 4, r < 2.
+    unsafe fn quads<S: Simd>(w: *const u8, table: v128, step: usize, r: usize) -> [v128; 2];
+}
+
+/// `bits` wide fields of each byte from bit `from` → bit `to`. Shifts of 16-bit lanes do, as the mask takes no bit that
+/// crossed a byte.
+#[inline(always)]
+fn field(v: v128, bits: u32, from: u32, to: u32) -> v128 {
+    let moved = if from >= to {
+        u16x8_shr(v, from - to)
+    } else {
+        i16x8_shl(v, to - from)
+    };
+    v128_and(moved, u8x16_splat(((1 << bits) - 1) << to))
+}
+
+/// The codes at bit `to` from a plane of one bit a code.
+#[inline(always)]
+unsafe fn one(w: *const u8, step: usize, r: usize, to: u32) -> [v128; 2] {
+    // SAFETY: the caller's 32 bytes, r < 2.
+    let v = unsafe { load(w.add(16 * r)) };
+    let from = 2 * step as u32;
+    [field(v, 1, from, to), field(v, 1, from + 1, to)]
+}
+
+/// The codes at bit `to` from a plane of two bits a code.
+#[inline(always)]
+unsafe fn two(w: *const u8, step: usize, r: usize, to: u32) -> [v128; 2] {
+    // SAFETY: the caller's 64 bytes, step < 4, r < 2.
+    let v = unsafe { load(w.add(32 * (step / 2) + 16 * r)) };
+    let from = 4 * (step % 2) as u32;
+    [field(v, 2, from, to), field(v, 2, from + 2, to)]
+}
+
+#[inline(always)]
+unsafe fn four(w: *const u8, step: usize, r: usize) -> [v128; 2] {
+    // SAFETY: the caller's 128 bytes, step < 4, r < 2.
+    let v = unsafe { load(w.add(32 * step + 16 * r)) };
+    [field(v, 4, 0, 0), field(v, 4, 4, 0)]
+}
+
+#[inline(always)]
+fn or(a: [v128; 2], b: [v128; 2]) -> [v128; 2] {
+    [v128_or(a[0], b[0]), v128_or(a[1], b[1])]
+}
+
+impl Quads for Nibbles {
+    const NIBBLES: bool = true;
+
+    #[inline(always)]
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, step: usize, r: usize) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { four(w, step, r) }
+    }
+}
+
+impl Quads for Table {
+    #[inline(always)]
+    unsafe fn quads<S: Simd>(w: *const u8, table: v128, step: usize, r: usize) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { four(w, step, r) }.map(|index| S::lookup(table, index))
+    }
+}
+
+impl Quads for Bytes {
+    #[inline(always)]
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, step: usize, r: usize) -> [v128; 2] {
+        // SAFETY: the caller's 256 bytes, step < 4, r < 2.
+        let quads = unsafe {
+            [
+                load(w.add(64 * step + 16 * r)),
+                load(w.add(64 * step + 32 + 16 * r)),
+            ]
+        };
+        // Elsewhere the two are the same.
+        if cfg!(target_feature = "relaxed-simd") && matches!(S::FORM, Form::I16) {
+            let change = u8x16_splat(byte_bias() ^ S::wide_offset());
+            return quads.map(|quad| v128_xor(quad, change));
+        }
+        quads
+    }
+}
+
+impl Quads for OneBit {
+    #[inline(always)]
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, step: usize, r: usize) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { one(w, step, r, 1) }
+    }
+}
+
+impl Quads for TwoBits {
+    #[inline(always)]
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, step: usize, r: usize) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { two(w, step, r, 0) }
+    }
+}
+
+impl Quads for ThreeBits {
+    #[inline(always)]
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, step: usize, r: usize) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { or(two(w, step, r, 0), one(w.add(64), step, r, 2)) }
+    }
+}
+
+impl Quads for FiveBits {
+    #[inline(always)]
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, step: usize, r: usize) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { or(four(w, step, r), one(w.add(128), step, r, 4)) }
+    }
+}
+
+impl Quads for SixBits {
+    #[inline(always)]
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, step: usize, r: usize) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { or(four(w, step, r), two(w.add(128), step, r, 4)) }
+    }
+}

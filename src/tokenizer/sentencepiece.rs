@@ -1,0 +1,232 @@
+//! SentencePiece BPE (`tokenizer.ggml.model` = llama): the adjacent pieces whose union scores best merge first.
+//!
+//! There are no words and no merge list: any two neighbours may merge if the vocabulary has their union. A character
+//! that it lacks becomes its bytes.
+
+use super::vocabulary::{Kind, Vocabulary};
+use crate::error::{Error, Result};
+use crate::format::Metadata;
+use core::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// How pieces write a space.
+const SPACE: char = '▁';
+const NONE: u32 = u32::MAX;
+
+pub(super) struct SentencePiece {
+    /// One for each piece.
+    scores: Vec<f32>,
+    byte_ids: [Option<u32>; 256],
+    unknown: Option<u32>,
+    /// Whether a text starts with a space that it does not have.
+    space_prefix: bool,
+    /// Bytes of the longest piece.
+    longest: usize,
+}
+
+/// Buffers kept between texts.
+#[derive(Default)]
+pub(super) struct Scratch {
+    text: String,
+    symbols: Vec<Symbol>,
+    queue: BinaryHeap<Pair>,
+}
+
+/// A stretch of the text, linked to its living neighbours.
+#[derive(Clone, Copy)]
+struct Symbol {
+    start: u32,
+    /// 0 once it has been merged into its left neighbour.
+    len: u32,
+    prev: u32,
+    next: u32,
+}
+
+/// Two neighbours that may merge.
+#[derive(PartialEq)]
+struct Pair {
+    score: f32,
+    left: u32,
+    right: u32,
+    /// Bytes of both when they were queued: they have changed since if it differs.
+    len: u32,
+}
+
+impl Eq for Pair {}
+
+impl Ord for Pair {
+    fn cmp(&self, other: &Pair) -> Ordering {
+        self.score
+            .total_cmp(&other.score)
+            .then(other.left.cmp(&self.left))
+            .then(other.len.cmp(&self.len))
+    }
+}
+
+impl PartialOrd for Pair {
+    fn partial_cmp(&self, other: &Pair) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl SentencePiece {
+    pub fn from_gguf(meta: &Metadata, vocabulary: &Vocabulary) -> Result<SentencePiece> {
+        let key = "tokenizer.ggml.scores";
+        let scores = meta
+            .f32s(key)?
+            .ok_or_else(|| Error::MissingKey { key: key.into() })?;
+        if scores.len() != vocabulary.len() {
+            return Err(Error::BadKey {
+                key: key.into(),
+                found: format!("{} scores", scores.len()),
+                expected: format!("one for each of the {} pieces", vocabulary.len()),
+            });
+        }
+        let mut byte_ids = [None; 256];
+        for id in vocabulary.of_kind(Kind::Byte) {
+            if let Some(byte) = vocabulary.piece(id).and_then(byte_of) {
+                byte_ids[usize::from(byte)] = Some(id);
+            }
+        }
+        let pieces = (0..vocabulary.len() as u32).filter_map(|id| vocabulary.piece(id));
+        Ok(SentencePiece {
+            longest: pieces.map(str::len).max().unwrap_or(0),
+            space_prefix: meta
+                .bool("tokenizer.ggml.add_space_prefix")?
+                .unwrap_or(true),
+            unknown: vocabulary.of_kind(Kind::Unknown).next(),
+            scores,
+            byte_ids,
+        })
+    }
+
+    /// Whether the first space of a decoded text was never written.
+    pub fn space_prefix(&self) -> bool {
+        self.space_prefix
+    }
+
+    /// Appends the ids of a text without markers.
+    pub fn encode(
+        &self,
+        vocabulary: &Vocabulary,
+        text: &str,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) {
+        let Scratch {
+            text: spelled,
+            symbols,
+            queue,
+        } = scratch;
+        spelled.clear();
+        symbols.clear();
+        queue.clear();
+        if self.space_prefix {
+            spelled.push(SPACE);
+        }
+        spelled.extend(text.chars().map(|c| if c == ' ' { SPACE } else { c }));
+        for (start, c) in spelled.char_indices() {
+            let at = symbols.len() as u32;
+            symbols.push(Symbol {
+                start: start as u32,
+                len: c.len_utf8() as u32,
+                prev: at.wrapping_sub(1),
+                next: at + 1,
+            });
+        }
+        let Some(last) = symbols.last_mut() else {
+            return;
+        };
+        last.next = NONE;
+        for right in 1..symbols.len() as u32 {
+            self.push(vocabulary, spelled, symbols, queue, right - 1, right);
+        }
+        while let Some(Pair {
+            left, right, len, ..
+        }) = queue.pop()
+        {
+            let (a, b) = (symbols[left as usize], symbols[right as usize]);
+            if a.len == 0 || b.len == 0 || a.len + b.len != len {
+                continue;
+            }
+            symbols[right as usize].len = 0;
+            symbols[left as usize].len = len;
+            symbols[left as usize].next = b.next;
+            if b.next != NONE {
+                symbols[b.next as usize].prev = left;
+                self.push(vocabulary, spelled, symbols, queue, left, b.next);
+            }
+            if a.prev != NONE {
+                self.push(vocabulary, spelled, symbols, queue, a.prev, left);
+            }
+        }
+        let mut after_unknown = false;
+        for symbol in symbols.iter().filter(|s| s.len > 0) {
+            let piece = &spelled[symbol.start as usize..][..symbol.len as usize];
+            let id = mergeable_id(vocabulary, piece);
+            let unknown = id.is_none() && !self.push_bytes(piece, ids);
+            ids.extend(id);
+            if unknown && !after_unknown {
+                ids.extend(self.unknown);
+            }
+            after_unknown = unknown;
+        }
+    }
+
+    fn push(
+        &self,
+        vocabulary: &Vocabulary,
+        text: &str,
+        symbols: &[Symbol],
+        queue: &mut BinaryHeap<Pair>,
+        left: u32,
+        right: u32,
+    ) {
+        let (a, b) = (symbols[left as usize], symbols[right as usize]);
+        let len = a.len + b.len;
+        if len as usize > self.longest {
+            return;
+        }
+        if let Some(id) = mergeable_id(vocabulary, &text[a.start as usize..][..len as usize]) {
+            queue.push(Pair {
+                score: self.scores[id as usize],
+                left,
+                right,
+                len,
+            });
+        }
+    }
+
+    /// Whether all bytes of `piece` have a token of their own; only then they are appended.
+    fn push_bytes(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
+        let bytes: Option<Vec<u32>> = piece
+            .bytes()
+            .map(|byte| self.byte_ids[usize::from(byte)])
+            .collect();
+        let all = bytes.is_some();
+        ids.extend(bytes.unwrap_or_default());
+        all
+    }
+
+    pub fn bytes(&self, piece: &str, kind: Kind) -> Vec<u8> {
+        match kind {
+            Kind::Control | Kind::Unknown | Kind::Unused => Vec::new(),
+            Kind::Byte => byte_of(piece).into_iter().collect(),
+            Kind::Normal | Kind::UserDefined => piece.replace(SPACE, " ").into_bytes(),
+        }
+    }
+}
+
+/// Control tokens and byte tokens have texts too, but no text merges into them.
+fn mergeable_id(vocabulary: &Vocabulary, piece: &str) -> Option<u32> {
+    let id = vocabulary.id(piece)?;
+    matches!(vocabulary.kind(id), Some(Kind::Normal | Kind::UserDefined)).then_some(id)
+}
+
+/// The byte that `<0x0A>` names.
+fn byte_of(piece: &str) -> Option<u8> {
+    let digits = piece.strip_prefix("<0x")?.strip_suffix('>')?;
+    (digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        .then(|| u8::from_str_radix(digits, 16).ok())
+        .flatten()
+}

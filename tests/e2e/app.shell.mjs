@@ -1,0 +1,256 @@
+// The page as an installed thing: isolation on a plain host, updates that wait for the reply, manifest, accessibility.
+
+import assert from "node:assert/strict";
+import {
+  appendFile,
+  cp,
+  mkdtemp,
+  readFile,
+  rm,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  browse,
+  LIMIT,
+  profileFolder,
+  serve,
+  SLOW,
+  stage,
+  visit,
+  violations,
+  WWW,
+} from "./app/stage.mjs";
+
+test("a plain host: the service worker isolates the page", LIMIT, async (t) => {
+  const { server, browser, app, requests } = await stage(t, {
+    server: { isolated: false },
+  });
+  await app.page.waitForFunction(() => crossOriginIsolated, null, SLOW);
+  await app.load();
+  await app.settings({ Temperature: 0, "Longest reply (tokens)": 8 });
+  assert.notEqual(await app.ask("Say hello."), "");
+  // One reload, not one at every visit.
+  const again = await visit(browser, server);
+  requests.length = 0;
+  await again.ready();
+  assert.equal(await again.page.evaluate(() => crossOriginIsolated), true);
+  assert.deepEqual(
+    requests.filter((url) => url === `${server.origin}/`),
+    [],
+  );
+});
+
+test(
+  "a new version is offered after the reply, never within it",
+  LIMIT,
+  async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), "smidgen-www-"));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    await cp(WWW, folder, { recursive: true });
+    const { app } = await stage(t, { server: { mounts: { "/": folder } } });
+    await app.load();
+    await app.settings({ Temperature: 0, "Longest reply (tokens)": 300 });
+    await app.message.fill("Write a story about a fox.");
+    await app.send.click();
+    await app.page.locator(".markdown").waitFor(SLOW);
+    await appendFile(join(folder, "sw.js"), "\n// next\n");
+    await app.page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.getRegistration();
+      await registration.update();
+      while (!registration.waiting)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    });
+    const offer = app.page.getByText("A new version of this page is ready.");
+    assert.ok(await app.stop.isVisible(), "the reply ended too early");
+    assert.equal(await offer.count(), 0);
+    await app.finished();
+    await offer.waitFor();
+    const reply = await app.reply();
+    await Promise.all([
+      app.page.waitForEvent("load"),
+      app.page.getByRole("button", { name: "Restart now" }).click(),
+    ]);
+    await app.ready();
+    assert.equal(await app.reply(), reply);
+    const waiting = await app.page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.getRegistration();
+      return registration.waiting !== null;
+    });
+    assert.equal(waiting, false);
+  },
+);
+
+test("after an update the new engine is there offline", LIMIT, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "smidgen-www-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await cp(WWW, folder, { recursive: true });
+  const { app, requests, server } = await stage(t, {
+    server: { mounts: { "/": folder } },
+  });
+  await app.load();
+  const used = new URL(requests.find((url) => url.endsWith(".wasm"))).pathname;
+  const renamed = used.replace(/\.[^.]+\.wasm$/, ".next.wasm");
+  await cp(join(folder, used), join(folder, renamed));
+  const sw = join(folder, "sw.js");
+  const source = await readFile(sw, "utf8");
+  assert.ok(source.includes(used.slice(1)));
+  await writeFile(sw, source.replaceAll(used.slice(1), renamed.slice(1)));
+  await app.page.evaluate(async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    await registration.update();
+  });
+  await app.page.getByRole("button", { name: "Restart now" }).click(SLOW);
+  await app.page.waitForEvent("load");
+  await app.ready();
+  const kept = await app.page.evaluate(async () => {
+    const cache = await caches.open("smidgen-flavour");
+    return (await cache.keys()).map(({ url }) => new URL(url).pathname);
+  });
+  assert.deepEqual(kept, [renamed]);
+  assert.ok(server.count(renamed) === 1);
+});
+
+test("installable, and only from its own host", LIMIT, async (t) => {
+  const { app, browser, server } = await stage(t);
+  await app.start.waitFor();
+  const cdp = await browser.newCDPSession(app.page);
+  const { installabilityErrors } = await cdp.send(
+    "Page.getInstallabilityErrors",
+  );
+  assert.deepEqual(installabilityErrors, []);
+  const { errors, data } = await cdp.send("Page.getAppManifest");
+  assert.deepEqual(errors, []);
+  const manifest = JSON.parse(data);
+  assert.equal(manifest.id, "/");
+  const sizes = manifest.icons.map(({ sizes, purpose }) => [sizes, purpose]);
+  assert.deepEqual(sizes, [
+    ["192x192", "any"],
+    ["512x512", "any"],
+    ["512x512", "maskable"],
+  ]);
+  for (const { src } of manifest.icons) {
+    const response = await app.page.request.get(`${server.origin}/${src}`);
+    assert.equal(response.headers()["content-type"], "image/png");
+  }
+  const html = await readFile(join(WWW, "index.html"), "utf8");
+  const policy =
+    /http-equiv="Content-Security-Policy"\s+content="([^"]+)"/.exec(html)[1];
+  assert.match(policy, /script-src 'self' 'wasm-unsafe-eval';/);
+  assert.match(policy, /worker-src 'self';/);
+  assert.doesNotMatch(html, /<script(?![^>]*\bsrc=)[^>]*>/);
+  assert.doesNotMatch(html, /\b(src|href)="(\/|https?:)/);
+  const policyHeld = await app.page.evaluate(() => {
+    const script = document.createElement("script");
+    script.textContent = "window.injected = true";
+    document.body.append(script);
+    return window.injected === undefined;
+  });
+  assert.ok(policyHeld, "an inline script ran");
+});
+
+for (const [width, height, colorScheme] of [
+  [320, 568, "light"],
+  [412, 892, "dark"],
+  [1280, 800, "light"],
+])
+  test(
+    `${width} pixels, ${colorScheme}: accessible, nothing cut off`,
+    LIMIT,
+    async (t) => {
+      const { app } = await stage(t, {
+        browser: {
+          viewport: { width, height },
+          colorScheme,
+          reducedMotion: "reduce",
+        },
+      });
+      const { page } = app;
+      const check = async (what) => {
+        assert.deepEqual(await violations(page), [], what);
+        const wide = await page.evaluate(
+          () => document.documentElement.scrollWidth,
+        );
+        assert.ok(wide <= width, `${what}: ${wide} pixels wide`);
+      };
+      await app.start.waitFor();
+      await check("offer");
+      await app.load();
+      await check("ready");
+      await app.settings({ Temperature: 0, "Longest reply (tokens)": 120 });
+      await app.ask(
+        "Write a Python function that returns the n-th Fibonacci number.",
+      );
+      await page.getByRole("button", { name: "Copy code" }).first().waitFor();
+      await check("reply");
+      await app.model.click();
+      await page.getByText("Model details").waitFor();
+      await check("model");
+      await page.keyboard.press("Escape");
+      await page
+        .getByRole("button", { name: "Settings of this conversation" })
+        .click();
+      await check("settings");
+      await page.keyboard.press("Escape");
+      await app.shelf();
+      await check("conversations");
+      await page.getByRole("button", { name: /^More about/ }).click();
+      await check("one conversation");
+    },
+  );
+
+test("by keyboard alone", LIMIT, async (t) => {
+  const { app } = await stage(t, {
+    browser: { viewport: { width: 1280, height: 800 } },
+  });
+  const { page } = app;
+  await app.start.waitFor();
+  await app.start.focus();
+  await page.keyboard.press("Enter");
+  await app.ready();
+  await page.keyboard.press("Tab");
+  await app.message.focus();
+  await page.keyboard.type("Write a long story");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("about a fox.");
+  await page.keyboard.press("Enter");
+  await page.locator(".markdown").waitFor(SLOW);
+  await page.keyboard.press("Escape");
+  await page.getByText("Stopped", { exact: true }).waitFor();
+  assert.equal(
+    await app.articles.first().locator(".bubble").innerText(),
+    "Write a long story\nabout a fox.",
+  );
+  const focused = await page.evaluate(() => document.activeElement.id);
+  assert.equal(focused, "composer");
+  // What a dialog opened from gets the focus back.
+  await app.model.focus();
+  await page.keyboard.press("Enter");
+  await page.getByText("Model details").waitFor();
+  await page.keyboard.press("Escape");
+  assert.ok(
+    await app.model.evaluate((node) => node === document.activeElement),
+  );
+});
+
+test(
+  "over plain http from another machine it still chats",
+  LIMIT,
+  async (t) => {
+    const server = await serve(t);
+    const { browser } = await browse(t, await profileFolder(t), {
+      args: ["--host-resolver-rules=MAP phone.example 127.0.0.1"],
+    });
+    const origin = server.origin.replace("127.0.0.1", "phone.example");
+    const app = await visit(browser, { origin });
+    assert.equal(await app.page.evaluate(() => isSecureContext), false);
+    await app.load();
+    await app.settings({ Temperature: 0, "Longest reply (tokens)": 8 });
+    assert.notEqual(await app.ask("Say hello."), "");
+    await app.page.reload();
+    await app.ready();
+    assert.equal(await app.articles.count(), 2);
+  },
+);
