@@ -75,12 +75,10 @@ const call = (page, name, ...args) =>
 function prepare(plan) {
   return withPage(plan, async (page) => {
     const contextLength = Math.max(...plan.prompts) + plan.tokens;
-    const { url } = plan.models[0];
-    await call(page, "load", "smidgen", {
-      model: url,
-      threads: 1,
-      contextLength,
-    });
+    // Any of the flavours that were built for the measurements.
+    const { flavour, threads, model } = cells(plan)[0];
+    const options = { model: model.url, flavour, threads, contextLength };
+    await call(page, "load", "smidgen", options);
     const prompts = [];
     for (const n of plan.prompts) prompts.push(await call(page, "prompt", n));
     return prompts;

@@ -3,6 +3,7 @@
 use crate::browsers::Browser;
 use crate::demo::{self, driven};
 use crate::fingerprint::{Fingerprint, unless_done};
+use crate::flavours::{FLAVOURS, Flavour};
 use crate::process::{announce, find, run};
 use crate::server::{Mount, Server};
 use crate::{build, model, project, tools};
@@ -72,7 +73,7 @@ impl Peer {
 
 pub fn bench(options: &Options) -> Result<()> {
     build::build(&build::Options {
-        flavours: Vec::new(),
+        flavours: flavours(options),
         no_www: true,
     })?;
     tools::npm_packages(&project::e2e())?;
@@ -160,6 +161,23 @@ pub fn bench(options: &Options) -> Result<()> {
         run(&format!("Drawing {}", project::shown(&chart)), &mut plot)?;
     }
     Ok(())
+}
+
+/// The flavours to be measured: every instruction set with one thread, with several, or both, as asked.
+fn flavours(options: &Options) -> Vec<Flavour> {
+    let wanted = |flavour: &Flavour| {
+        let kind = if flavour.relaxed {
+            "relaxed"
+        } else {
+            "simd128"
+        };
+        options.flavours.iter().any(|name| name == kind)
+            && options
+                .threads
+                .iter()
+                .any(|&threads| (threads > 1) == flavour.threads)
+    };
+    FLAVOURS.into_iter().filter(wanted).collect()
 }
 
 /// The demo model in `format`, from the cache or made now.

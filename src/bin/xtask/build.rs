@@ -1,6 +1,6 @@
 //! `cargo xtask build`: JavaScript of pkg/, each wasm flavour into pkg/dist/wasm/, then the app in www/.
 
-use crate::fingerprint::{Fingerprint, unless_done};
+use crate::fingerprint::{Fingerprint, files, unless_done};
 use crate::flavours::{FLAVOURS, Flavour};
 use crate::process::{announce, run};
 use crate::{project, tools, wasm_file};
@@ -134,7 +134,12 @@ pub fn rust_sources(step: &str) -> Result<Fingerprint> {
     for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
         fingerprint = fingerprint.tree(&root.join(file), &[])?;
     }
-    fingerprint.tree(&root.join("src"), &["bin", "js"])
+    for file in files(&root.join("src"), &["bin", "js"])? {
+        if file.extension().is_some_and(|extension| extension == "rs") {
+            fingerprint = fingerprint.tree(&file, &[])?;
+        }
+    }
+    Ok(fingerprint)
 }
 
 fn build_package() -> Result<bool> {

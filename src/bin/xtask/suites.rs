@@ -76,6 +76,9 @@ const SUITES: [Suite; 9] = [
     },
 ];
 
+/// The Rust test target that runs in browsers.
+const WASM_TEST: &str = "kernels";
+
 pub fn test(options: &Options) -> Result<()> {
     if options.list {
         for suite in SUITES {
@@ -159,7 +162,7 @@ fn clippy(_: &Options) -> Result<()> {
             "--quiet",
             "--lib",
             "--test",
-            "wasm",
+            WASM_TEST,
             "--target",
             "wasm32-unknown-unknown",
         ]);
@@ -223,7 +226,7 @@ fn wasm(options: &Options) -> Result<()> {
                 "wasm",
                 "--no-default-features",
                 "--test",
-                "kernels",
+                WASM_TEST,
             ])
             .args(flavour.cargo_arguments());
         build::flavoured(&mut tests, &flavour);
@@ -239,15 +242,17 @@ fn types(_: &Options) -> Result<()> {
         flavours: vec![FLAVOURS[0]],
         no_www: true,
     })?;
-    for folder in [project::pkg(), project::www()] {
-        tools::npm_packages(&folder)?;
-        let tsc = folder.join("node_modules/typescript/bin/tsc");
-        let step = format!("tsc in {}", project::shown(&folder));
-        run(
-            &step,
-            tools::node()?.current_dir(&folder).arg(tsc).arg("--noEmit"),
-        )?;
-    }
+    let (pkg, www) = (project::pkg(), project::www());
+    run(
+        "Types of pkg and its tests",
+        tools::npm(&pkg).args(["run", "--silent", "check"]),
+    )?;
+    tools::npm_packages(&www)?;
+    let tsc = www.join("node_modules/typescript/bin/tsc");
+    run(
+        "Types of www",
+        tools::node()?.current_dir(&www).arg(tsc).arg("--noEmit"),
+    )?;
     Ok(())
 }
 
