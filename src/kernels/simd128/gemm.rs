@@ -45,7 +45,7 @@ pub(super) fn group<S: Simd, P: Quads, C: Loads>(
 ) {
     const {
         assert!(
-            SPAN * BLOCK % C::COLS == 0 && panel_bytes::<S>(groups::<C>(), C::MINS) <= MAX_PANEL
+            (SPAN * BLOCK).is_multiple_of(C::COLS) && panel_bytes::<S>(groups::<C>(), C::MINS) <= MAX_PANEL
         )
     };
     let mut panel = core::mem::MaybeUninit::<[u8; SPAN * MAX_PANEL]>::uninit();
@@ -188,6 +188,7 @@ unsafe fn spans<S: Simd, const MINS: bool, const GROUPS: usize>(
 /// # Safety
 /// Everything `x` points to is readable for `len` blocks of TOKENS inputs; `out` is writable for TOKENS × 8 values.
 #[inline(never)]
+#[allow(clippy::needless_range_loop)] // rows and tokens index several arrays at once
 unsafe fn span_dot<S: Simd, const MINS: bool, const GROUPS: usize, const TOKENS: usize>(
     x: &Span,
     out: *mut f32,
