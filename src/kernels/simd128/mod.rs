@@ -14,9 +14,9 @@ use core::arch::wasm32::*;
 use core::ops::Range;
 
 use super::activations::{Activations, BLOCK, Quants};
-use super::packed::{self, Planes, Quantised, Scales, quantised};
+use super::packed::{self, Quantised, quantised};
 use super::pool::Rows;
-use super::{Form, Isa};
+use super::Form;
 use crate::quant::{self, Format, Integers};
 pub use planes::Quads;
 pub(super) use quantise::{i8_value, i16_value, quantise_i8, quantise_i16};
@@ -251,7 +251,7 @@ pub(super) fn multiply_quants<S: Simd>(
 
 /// What the codes of a format stand for, as kernels read them.
 pub(super) struct Codes {
-    /// The unsigned byte of each 4-bit code.
+    /// The unsigned byte of each 4-bit code; for codes of a byte, what turns stored bytes into unsigned ones by xor.
     table: v128,
     /// What must be added to the unsigned bytes.
     offset: f32,
@@ -264,7 +264,7 @@ impl Codes {
         let codes = &integers.codes;
         let offset = if packed::is_wide(codes) { S::wide_offset() } else { packed::offset(codes) };
         let bytes = match codes {
-            quant::Codes::Offset(_) => [0; 16],
+            quant::Codes::Offset(_) => [packed::byte_bias() ^ offset; 16],
             quant::Codes::Table(table) => table.map(|q| (q as u8).wrapping_add(offset)),
         };
         // SAFETY: sixteen bytes are read.

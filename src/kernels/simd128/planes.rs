@@ -2,7 +2,7 @@
 
 use core::arch::wasm32::*;
 
-use super::super::packed::{Bytes, FiveBits, Nibbles, OneBit, Planes, SixBits, Table, ThreeBits, TwoBits, byte_bias};
+use super::super::packed::{Bytes, FiveBits, Nibbles, OneBit, Planes, SixBits, Table, ThreeBits, TwoBits};
 use super::{Form, Simd, load};
 
 /// How kernels take codes out of planes.
@@ -10,8 +10,8 @@ pub trait Quads: Planes {
     /// Whether the codes are nibbles and nothing else.
     const NIBBLES: bool = false;
 
-    /// Columns 8 · `step`… of rows 4 · `r`…: the first four and the last four, one byte a code. Bytes come as the
-    /// relaxed dot reads them (`S` may undo that), those of a table from `table`.
+    /// Columns 8 · `step`… of rows 4 · `r`…: the first four and the last four, one unsigned byte a code. `table` is
+    /// that of `Codes`.
     ///
     /// # Safety
     /// `w` is readable for BYTES; step < 4, r < 2.
@@ -76,12 +76,11 @@ impl Quads for Table {
 
 impl Quads for Bytes {
     #[inline(always)]
-    unsafe fn quads<S: Simd>(w: *const u8, _: v128, step: usize, r: usize) -> [v128; 2] {
+    unsafe fn quads<S: Simd>(w: *const u8, change: v128, step: usize, r: usize) -> [v128; 2] {
         // SAFETY: the caller's 256 bytes, step < 4, r < 2.
         let quads = unsafe { [load(w.add(64 * step + 16 * r)), load(w.add(64 * step + 32 + 16 * r))] };
-        // Elsewhere the two are the same.
+        // Elsewhere bytes are stored as they are read.
         if cfg!(target_feature = "relaxed-simd") && matches!(S::FORM, Form::I16) {
-            let change = u8x16_splat(byte_bias() ^ S::wide_offset());
             return quads.map(|quad| v128_xor(quad, change));
         }
         quads
