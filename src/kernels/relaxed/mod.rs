@@ -97,18 +97,15 @@ impl Simd for Relaxed {
     }
 
     #[inline(always)]
-    unsafe fn dot<P: Quads>(w: *const u8, table: v128, steps: Range<usize>, x: *const u8) -> [v128; 2] {
-        let mut sums = [i32x4_splat(0); 2];
-        for step in steps {
-            // SAFETY: step < 4 stays within the bytes the caller promised.
-            unsafe {
-                let (first, last) = (splat4(x.add(8 * step)), splat4(x.add(8 * step + 4)));
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    let [a, b] = P::quads::<Relaxed>(w, table, step, r);
-                    *sum = i32x4_relaxed_dot_i8x16_i7x16_add(first, a, *sum);
-                    *sum = i32x4_relaxed_dot_i8x16_i7x16_add(last, b, *sum);
-                }
-            }
+    unsafe fn step<P: Quads, const STEP: usize>(w: *const u8, table: v128, x: *const u8, sums: [v128; 2]) -> [v128; 2] {
+        // SAFETY: STEP < 4 stays within the bytes the caller promised.
+        let (first, last) = unsafe { (splat4(x.add(8 * STEP)), splat4(x.add(8 * STEP + 4))) };
+        let mut sums = sums;
+        for (r, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            let [a, b] = unsafe { P::quads::<Relaxed, STEP>(w, table, r) };
+            *sum = i32x4_relaxed_dot_i8x16_i7x16_add(first, a, *sum);
+            *sum = i32x4_relaxed_dot_i8x16_i7x16_add(last, b, *sum);
         }
         sums
     }

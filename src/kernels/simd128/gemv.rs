@@ -28,14 +28,16 @@ pub(super) unsafe fn gemv<S: Simd, P: Quads, C: Loads>(
             for block in 0..C::COLS / BLOCK {
                 let d_splat = v128_load32_splat(d.cast());
                 if C::GROUP >= BLOCK {
-                    let dots = S::dot::<P>(quants, table, 0..4, q);
+                    let dots = S::dot::<P>(quants, table, q);
                     let s = v128_load32_splat(s.cast());
                     sums = add::<S, C>(sums, dots, d_splat, s, offset, w, head, block * BLOCK / C::GROUP);
                 } else {
-                    let dots = S::dot::<P>(quants, table, 0..2, q);
+                    let dots = S::step::<P, 0>(quants, table, q, [i32x4_splat(0); 2]);
+                    let dots = S::step::<P, 1>(quants, table, q, dots);
                     let s = v128_load32_splat(s16.cast());
                     sums = add::<S, C>(sums, dots, d_splat, s, offset, w, head, 2 * block);
-                    let dots = S::dot::<P>(quants, table, 2..4, q);
+                    let dots = S::step::<P, 2>(quants, table, q, [i32x4_splat(0); 2]);
+                    let dots = S::step::<P, 3>(quants, table, q, dots);
                     let s = v128_load32_splat(s16.add(1).cast());
                     sums = add::<S, C>(sums, dots, d_splat, s, offset, w, head, 2 * block + 1);
                 }

@@ -44,11 +44,26 @@ pub trait Simd: Copy {
     /// What [`packed::offset`] is here, for formats that are wide.
     fn wide_offset() -> u8;
 
-    /// Steps `steps` (8 columns each) of the quants `w` · the same columns of `x`, which begins with the first step.
+    /// `sums` + the quants `w` · `x`, in columns 8 · STEP…
     ///
     /// # Safety
-    /// `w` is readable for P::BYTES, `x` for 32 columns.
-    unsafe fn dot<P: Quads>(w: *const u8, table: v128, steps: Range<usize>, x: *const u8) -> [v128; 2];
+    /// `w` is readable for P::BYTES, `x` for X_BYTES.
+    unsafe fn step<P: Quads, const STEP: usize>(w: *const u8, table: v128, x: *const u8, sums: [v128; 2]) -> [v128; 2];
+
+    /// All the quants `w` · `x`.
+    ///
+    /// # Safety
+    /// As for [`Simd::step`].
+    #[inline(always)]
+    unsafe fn dot<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sums = Self::step::<P, 0>(w, table, x, [i32x4_splat(0); 2]);
+            let sums = Self::step::<P, 1>(w, table, x, sums);
+            let sums = Self::step::<P, 2>(w, table, x, sums);
+            Self::step::<P, 3>(w, table, x, sums)
+        }
+    }
 
     /// The bytes of 8 columns of four rows → their two places in a panel, at `panel`.
     ///
@@ -132,28 +147,36 @@ impl Simd for Plain {
     }
 
     #[inline(always)]
-    unsafe fn dot<P: Quads>(w: *const u8, table: v128, steps: Range<usize>, x: *const u8) -> [v128; 2] {
-        if P::NIBBLES {
+    unsafe fn step<P: Quads, const STEP: usize>(w: *const u8, table: v128, x: *const u8, sums: [v128; 2]) -> [v128; 2] {
+        // SAFETY: STEP < 4 stays within the bytes the caller promised.
+        let x = unsafe {
+            let x = x.add(16 * STEP);
+            [[splat4(x), splat4(x.add(8))], [splat4(x.add(4)), splat4(x.add(12))]]
+        };
+        let mut sums = sums;
+        for (r, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
-            return unsafe { nibbles(w, steps, x) };
-        }
-        let mut sums = [i32x4_splat(0); 2];
-        let low_byte = i16x8_splat(0x00ff);
-        for step in steps {
-            // SAFETY: step < 4 stays within the bytes the caller promised.
-            unsafe {
-                let x = x.add(16 * step);
-                let x = [[splat4(x), splat4(x.add(8))], [splat4(x.add(4)), splat4(x.add(12))]];
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    let quads = P::quads::<Plain>(w, table, step, r);
-                    for (quad, [even, odd]) in quads.into_iter().zip(x) {
-                        *sum = i32x4_add(*sum, i32x4_dot_i16x8(v128_and(quad, low_byte), even));
-                        *sum = i32x4_add(*sum, i32x4_dot_i16x8(u16x8_shr(quad, 8), odd));
-                    }
-                }
+            let quads = unsafe { P::quads::<Plain, STEP>(w, table, r) };
+            for (quad, [even, odd]) in quads.into_iter().zip(x) {
+                *sum = i32x4_add(*sum, i32x4_dot_i16x8(v128_and(quad, i16x8_splat(0x00ff)), even));
+                *sum = i32x4_add(*sum, i32x4_dot_i16x8(u16x8_shr(quad, 8), odd));
             }
         }
         sums
+    }
+
+    #[inline(always)]
+    unsafe fn dot<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if P::NIBBLES {
+                return nibbles(w, x);
+            }
+            let sums = Self::step::<P, 0>(w, table, x, [i32x4_splat(0); 2]);
+            let sums = Self::step::<P, 1>(w, table, x, sums);
+            let sums = Self::step::<P, 2>(w, table, x, sums);
+            Self::step::<P, 3>(w, table, x, sums)
+        }
     }
 
     #[inline(always)]
@@ -195,12 +218,12 @@ impl Simd for Plain {
 /// # Safety
 /// As for [`Simd::dot`].
 #[inline(always)]
-unsafe fn nibbles(w: *const u8, steps: Range<usize>, x: *const u8) -> [v128; 2] {
+unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2] {
     let zero = i32x4_splat(0);
     // Products of the nibbles at bits 0 and 12, at bits 4 (×16) and at bits 8 (×256) of each 16-bit lane.
     let (mut a, mut b, mut c) = ([zero; 2], [zero; 2], [zero; 2]);
     let (low, mid, high) = (i16x8_splat(0x000f), i16x8_splat(0x00f0), i16x8_splat(0x0f00));
-    for step in steps {
+    for step in 0..4 {
         // SAFETY: step < 4 stays within the 128 and 64 bytes the caller promised.
         unsafe {
             let x = x.add(16 * step);
