@@ -18,7 +18,11 @@ fn thrown(error: Error) -> JsValue {
 
 fn parse<T: DeserializeOwned>(name: &str, json: &str) -> Result<T, JsValue> {
     serde_json::from_str(json).map_err(|e| {
-        thrown(Error::BadArgument { name: name.into(), found: e.to_string(), expected: "what the interface says".into() })
+        thrown(Error::BadArgument {
+            name: name.into(),
+            found: e.to_string(),
+            expected: "what the interface says".into(),
+        })
     })
 }
 
@@ -42,6 +46,11 @@ impl Loader {
     #[wasm_bindgen(constructor)]
     pub fn new(options: &str) -> Result<Loader, JsValue> {
         Ok(Loader(session::Loader::new(parse("options", options)?)))
+    }
+
+    /// The bytes that follow are those of another file of the model, called `name`.
+    pub fn file(&mut self, name: &str) -> Result<(), JsValue> {
+        self.0.file(name).map_err(thrown)
     }
 
     /// The next bytes of the file.
@@ -85,7 +94,11 @@ impl Engine {
 
     /// Text → ids.
     pub fn tokenize(&self, text: &str, parse_special: bool) -> Result<Vec<u32>, JsValue> {
-        let special = if parse_special { Special::Parse } else { Special::Text };
+        let special = if parse_special {
+            Special::Parse
+        } else {
+            Special::Text
+        };
         self.0.tokenizer().encode(text, special).map_err(thrown)
     }
 
@@ -98,12 +111,17 @@ impl Engine {
     #[wasm_bindgen(js_name = applyTemplate)]
     pub fn apply_template(&self, request: &str) -> Result<String, JsValue> {
         let r: TemplateRequest = parse("request", request)?;
-        self.0.apply_template(&r.messages, r.add_generation_prompt).map_err(thrown)
+        self.0
+            .apply_template(&r.messages, r.add_generation_prompt)
+            .map_err(thrown)
     }
 
     /// JSON of `Request` → JSON of `Begun`.
     pub fn begin(&mut self, request: &str) -> Result<String, JsValue> {
-        self.0.begin(&parse("request", request)?).map(|b| json(&b)).map_err(thrown)
+        self.0
+            .begin(&parse("request", request)?)
+            .map(|b| json(&b))
+            .map_err(thrown)
     }
 
     /// One slice of the prompt; true when all of it is evaluated.
@@ -129,7 +147,24 @@ impl Engine {
 
     /// ln p(ids[i + 1] | ids[..= i]) for every i, from an empty cache, and the most likely id at every position.
     pub fn score(&mut self, ids: &[u32]) -> Result<Vec<f32>, JsValue> {
-        self.0.score(ids).map(|s| s.into_iter().flat_map(|(p, top)| [p, top as f32]).collect()).map_err(thrown)
+        self.0
+            .score(ids)
+            .map(|s| s.into_iter().flat_map(|(p, top)| [p, top as f32]).collect())
+            .map_err(thrown)
+    }
+
+    /// How far the distributions over `ids` are from another computation's, see `session::Engine::compare` → JSON of
+    /// `Fidelity`.
+    pub fn compare(
+        &mut self,
+        ids: &[u32],
+        from: usize,
+        reference: &[u8],
+    ) -> Result<String, JsValue> {
+        self.0
+            .compare(ids, from, reference)
+            .map(|f| json(&f))
+            .map_err(thrown)
     }
 }
 

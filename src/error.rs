@@ -10,7 +10,9 @@ pub type Result<T> = core::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// The bytes do not start as a GGUF file does.
-    #[error("this is not a GGUF file: it starts with {found:02x?}, expected \"GGUF\"; check that the address leads to the file itself and not to a web page")]
+    #[error(
+        "this is not a GGUF file: it starts with {found:02x?}, expected \"GGUF\"; check that the address leads to the file itself and not to a web page"
+    )]
     NotGguf {
         /// The first bytes found.
         found: Vec<u8>,
@@ -22,7 +24,9 @@ pub enum Error {
         version: u32,
     },
     /// The file ends before its contents do.
-    #[error("the file is truncated: {what} needs {expected} bytes, {found} are there; download it again")]
+    #[error(
+        "the file is truncated: {what} needs {expected} bytes, {found} are there; download it again"
+    )]
     Truncated {
         /// What was being read.
         what: String,
@@ -86,7 +90,9 @@ pub enum Error {
         expected: Vec<u64>,
     },
     /// The caller asks for a longer context than the model was made for.
-    #[error("a context of {requested} tokens is longer than the model's {max}; ask for at most {max}")]
+    #[error(
+        "a context of {requested} tokens is longer than the model's {max}; ask for at most {max}"
+    )]
     ContextTooLong {
         /// Tokens asked for.
         requested: usize,
@@ -94,7 +100,9 @@ pub enum Error {
         max: usize,
     },
     /// Prompt and reply do not fit the context.
-    #[error("the prompt has {prompt} tokens, and the context holds {context}; shorten it, start a new conversation, or load the model with a longer context")]
+    #[error(
+        "the prompt has {prompt} tokens, and the context holds {context}; shorten it, start a new conversation, or load the model with a longer context"
+    )]
     ContextFull {
         /// Tokens in the prompt.
         prompt: usize,
@@ -102,7 +110,9 @@ pub enum Error {
         context: usize,
     },
     /// The model needs more memory than there is.
-    #[error("the model needs {needed} bytes of memory, and at most {available} can be had; choose a smaller file or a shorter context")]
+    #[error(
+        "the model needs {needed} bytes of memory, and at most {available} can be had; choose a smaller file or a shorter context"
+    )]
     OutOfMemory {
         /// Bytes the plan needs.
         needed: u64,

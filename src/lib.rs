@@ -11,18 +11,18 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod error;
-pub mod quant;
-pub mod kernels;
-pub mod tensor;
-pub mod format;
-pub mod ops;
-pub mod transformer;
-pub mod models;
-pub mod tokenizer;
 pub mod chat;
+pub mod error;
+pub mod format;
+pub mod kernels;
+pub mod models;
+pub mod ops;
+pub mod quant;
 pub mod sampler;
 pub mod session;
+pub mod tensor;
+pub mod tokenizer;
+pub mod transformer;
 
 #[cfg(target_arch = "wasm32")]
 mod bindings;

@@ -277,6 +277,7 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
     flavour: options.flavour ?? "auto",
     storage: options.storage ?? "auto",
     cache: options.cache ?? true,
+    makeRoom: options.makeRoom ?? false,
     ...(base === undefined
       ? {}
       : {
@@ -288,7 +289,7 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
   };
 }
 
-function toWireSource(source: ModelSource): WireSource {
+export function toWireSource(source: ModelSource): WireSource {
   if (typeof source === "string" || source instanceof URL) {
     return { kind: "url", url: absolute(source) };
   }

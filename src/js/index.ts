@@ -26,6 +26,7 @@ export type {
   RequestOptions,
 } from "./openai-types.ts";
 export type {
+  DeletableModel,
   EngineInfo,
   FinishReason,
   Flavour,

@@ -1,31 +1,30 @@
 // Bytes of a model → the engine, from storage, the network or a local file, stored in the same pass. Keeps no copy of its own.
 
-import { Download, refuseNonModel } from "./download.ts";
-import { isAbort, SmidgenError, toWire } from "./errors.ts";
-import { StreamHash } from "./hash.ts";
-import { freeBytes } from "./storage/index.ts";
-import { readFile } from "./storage/reader.ts";
+import { Download, fetchSpan } from "./download.ts";
+import { refuseNonModel } from "./download-request.ts";
+import { isAbort, SmidgenError } from "./errors.ts";
+import { Feed } from "./load-feed.ts";
+import { Keeper } from "./load-keeper.ts";
+import { readChunk, readFile, type Source } from "./storage/reader.ts";
 import {
-  storedBytes,
+  missingChunks,
   type FileRecord,
   type StorageBackEnd,
 } from "./storage/types.ts";
-import { FileWriter, newRecord } from "./storage/writer.ts";
+import { newRecord } from "./storage/writer.ts";
 import { withTabLock } from "./tab-lock.ts";
-import { turn } from "./turn.ts";
 import type { WireSource } from "./protocol.ts";
 import type { LoadProgress, Warning } from "./types.ts";
 import type { Engine, Loader } from "./wasm-interface.ts";
 
-/** The most the engine takes at a time; every piece is copied into its memory. */
-const PUSH_BYTES = 1024 * 1024;
-/** Progress is told about this often. */
-const PROGRESS_MS = 100;
+/** A file that changes again and again while it is downloaded is its server's trouble. */
+const MAX_RESTARTS = 2;
 
 export interface LoadContext {
   source: WireSource;
   /** Undefined where nothing is to be, or can be, kept. */
   storage: StorageBackEnd | undefined;
+  makeRoom: boolean;
   /** Resolves once the engine has been started, which goes on while the first bytes are fetched. */
   newLoader(): Promise<Loader>;
   signal: AbortSignal;
@@ -43,12 +42,13 @@ export interface Loaded {
 export async function loadModel(context: LoadContext): Promise<Loaded> {
   const { source, storage, signal } = context;
   const id = source.kind === "url" ? source.url : source.id;
-  const stored = await fromStorage(context, id);
+  const refused = new Set<string>();
+  const stored = await fromStorage(context, id, refused);
   if (stored) return stored;
   if (source.kind === "stored") {
     throw new SmidgenError(
       "model_not_stored",
-      `the model ${id} is not on this device: load it from its address or file first`,
+      `the model ${id} is not on this device: it was deleted, or the browser has removed this site's data (some do when a site is not used for a week, or the device is full): load it from its address or file`,
       { details: { id } },
     );
   }
@@ -56,7 +56,7 @@ export async function loadModel(context: LoadContext): Promise<Loaded> {
     source.kind === "url"
       ? fromNetwork(context, source.url, source.sha256)
       : fromBlob(context, source.blob, id, source.name);
-  if (storage?.kind !== "indexeddb") return get(context);
+  if (!storage?.shared) return get(context);
 
   const onWaiting = (progress: Omit<LoadProgress, "phase">) =>
     context.progress({ phase: "download", ...progress });
@@ -74,116 +74,82 @@ export async function loadModel(context: LoadContext): Promise<Loaded> {
       context.progress(progress);
     };
     // The tab that was waited for has stored it, or failed.
-    return (await fromStorage(context, id)) ?? get({ ...context, progress });
+    const stored = await fromStorage(context, id, refused);
+    return stored ?? get({ ...context, progress });
   });
 }
 
-/** One loader, fed and counted; freed where it is not finished. */
-class Feed {
-  readonly #context: LoadContext;
-  readonly #phase: LoadProgress["phase"];
-  #loader: Loader | undefined;
-  #hash: StreamHash | undefined;
-  #toldAt = 0;
-  loadedBytes = 0;
-  totalBytes: number | undefined;
-
-  constructor(
-    context: LoadContext,
-    phase: LoadProgress["phase"],
-    hashed: boolean,
-  ) {
-    this.#context = context;
-    this.#phase = phase;
-    this.#hash = hashed ? new StreamHash() : undefined;
-  }
-
-  async push(bytes: Uint8Array): Promise<void> {
-    this.#loader ??= await this.#context.newLoader();
-    for (let at = 0; at < bytes.length; at += PUSH_BYTES) {
-      this.#context.signal.throwIfAborted();
-      const piece = bytes.subarray(at, at + PUSH_BYTES);
-      this.#loader.push(piece);
-      this.#hash?.update(piece);
-      this.loadedBytes += piece.length;
-      this.#tell();
-      if (at + PUSH_BYTES < bytes.length) await turn();
-    }
-  }
-
-  /** Refuses a file whose SHA-256 is not `sha256`, where one was wanted. */
-  async finish(sha256?: string): Promise<Engine> {
-    const found = this.#hash?.digest();
-    if (sha256 !== undefined && found !== undefined && found !== sha256) {
-      throw new SmidgenError(
-        "sha256_mismatch",
-        `the file's SHA-256 is ${found}, expected ${sha256}: it is not the file that was asked for`,
-        { details: { found, expected: sha256 } },
-      );
-    }
-    this.#toldAt = 0;
-    this.#tell();
-    const loader = this.#loader ?? (await this.#context.newLoader());
-    // finish() consumes the loader, whether it succeeds or not.
-    this.#loader = undefined;
-    return loader.finish();
-  }
-
-  free(): void {
-    const loader = this.#loader;
-    this.#loader = undefined;
-    try {
-      loader?.free();
-    } catch {
-      // After a trap; the error that led here says more.
-    }
-  }
-
-  #tell(): void {
-    const now = performance.now();
-    if (now - this.#toldAt < PROGRESS_MS) return;
-    this.#toldAt = now;
-    this.#context.progress({
-      phase: this.#phase,
-      loadedBytes: this.loadedBytes,
-      totalBytes: this.totalBytes,
-    });
-  }
+/** A reader of stored chunks that mends what it can from where the file came from. */
+function mending(context: LoadContext, record: FileRecord): Source {
+  const { source, signal } = context;
+  const refetch =
+    source.kind === "url"
+      ? (start: number, length: number) =>
+          fetchSpan(source.url, { signal }, start, length)
+      : source.kind === "blob"
+        ? (start: number, length: number) =>
+            read(source.blob.slice(start, start + length))
+        : undefined;
+  return {
+    storage: context.storage!,
+    record,
+    ...(refetch ? { refetch } : {}),
+    onRepair: (problem) =>
+      context.warn({
+        code: problem.code,
+        message: `${problem.message}; this chunk was fetched again and is right now`,
+      }),
+  };
 }
 
 async function fromStorage(
   context: LoadContext,
   id: string,
+  /** Generations that turned out not to be what is wanted. */
+  refused = new Set<string>(),
 ): Promise<Loaded | undefined> {
   const { storage, source } = context;
   // A store that cannot be asked is a store without the model.
   const record = await storage?.complete(id).catch(() => undefined);
-  if (!storage || !record) return undefined;
+  if (!storage || !record || refused.has(record.generation)) return undefined;
   const sha256 = source.kind === "url" ? source.sha256 : undefined;
   if (record.sha256 && sha256 && record.sha256 !== sha256) return undefined;
 
-  const feed = new Feed(
-    context,
-    "cache",
-    sha256 !== undefined && !record.sha256,
-  );
-  feed.totalBytes = record.totalBytes;
+  let mended = false;
+  const feed = new Feed({
+    ...context,
+    phase: "cache",
+    totalBytes: record.totalBytes,
+    hashed: sha256 !== undefined && !record.sha256,
+  });
   try {
-    for await (const chunk of readFile(storage, record)) await feed.push(chunk);
+    const chunks = mending(context, record);
+    const onRepair = (problem: SmidgenError) => {
+      mended = true;
+      chunks.onRepair?.(problem);
+    };
+    for await (const chunk of readFile({ ...chunks, onRepair })) {
+      await feed.push(chunk);
+    }
     const engine = await feed.finish(sha256);
     // Not worth waiting for, nor failing for.
-    storage.touch(id, Date.now()).catch(() => {});
-    return { engine, id, fromCache: true, cached: true };
+    storage.update(id, { lastUsedAt: Date.now() }).catch(() => {});
+    return { engine, id, fromCache: !mended, cached: true };
   } catch (error) {
-    const damaged =
-      error instanceof SmidgenError &&
-      (error.code === "storage_corrupt" || error.code === "sha256_mismatch");
-    if (!damaged || source.kind === "stored") throw error;
-    context.warn({
-      code: error.code,
-      message: `${error.message}; getting it anew`,
-    });
-    await storage.delete(id).catch(() => {});
+    const { code, message, details } = error as SmidgenError;
+    const damaged = code === "storage_corrupt";
+    if (source.kind === "stored" || !(damaged || code === "sha256_mismatch")) {
+      throw error;
+    }
+    context.warn({ code, message: `${message}; getting it anew` });
+    refused.add(record.generation);
+    // Only what is bad goes. Another file than was asked for stays until the right one is here.
+    if (damaged) {
+      const chunks = record.chunks.map((chunk, index) =>
+        index === details["chunk"] ? null : chunk,
+      );
+      await storage.reopen({ ...record, chunks }).catch(() => {});
+    }
     return undefined;
   } finally {
     feed.free();
@@ -195,53 +161,140 @@ async function fromNetwork(
   url: string,
   sha256: string | undefined,
 ): Promise<Loaded> {
+  for (let restarts = 0; ; restarts++) {
+    try {
+      return await fromNetworkOnce(context, url, sha256);
+    } catch (error) {
+      const { code, message } = error as SmidgenError;
+      // What was stored is of the older file, or damaged, and gone by now.
+      const stale = code === "download_changed" || code === "storage_corrupt";
+      if (!stale || restarts >= MAX_RESTARTS) throw error;
+      context.warn({
+        code,
+        message: `${message.replace(/: load again$/, "")}; starting over`,
+      });
+    }
+  }
+}
+
+async function fromNetworkOnce(
+  context: LoadContext,
+  url: string,
+  wanted: string | undefined,
+): Promise<Loaded> {
   const { storage, signal } = context;
+  const twin = wanted && (await adoptTwin(context, url, wanted));
+  if (twin) return twin;
   const older = await storage?.partial(url).catch(() => undefined);
-  const offset = older ? storedBytes(older) : 0;
+  const missing = older && missingChunks(older);
+  // A load that ended between its last chunk and its commit.
+  if (older && missing?.length === 0 && older.chunks.length > 0) {
+    return complete(context, older, undefined, wanted);
+  }
   const download = await Download.open(url, {
     signal,
-    ...(older && offset > 0 ? { resume: { offset, validators: older } } : {}),
+    ...(older && missing && older.chunks.some((chunk) => chunk)
+      ? {
+          resume: {
+            validators: older,
+            chunkBytes: older.chunkBytes,
+            missing,
+          },
+        }
+      : {}),
   });
-  const resumed = download.startOffset > 0 ? older : undefined;
-  const keeper = await Keeper.open(
-    context,
-    resumed ??
-      newRecord({ id: url, name: nameOf(url), url, ...download.validators }),
-    resumed !== undefined,
-  );
-  const feed = new Feed(context, "download", sha256 !== undefined);
-  feed.totalBytes = download.validators.totalBytes;
   try {
-    if (storage && resumed) {
-      for await (const chunk of readFile(storage, resumed)) {
-        await feed.push(chunk);
+    const sha256 = wanted ?? download.sha256;
+    const twin =
+      wanted === undefined && sha256
+        ? await adoptTwin(context, url, sha256)
+        : undefined;
+    if (twin) return twin;
+    return await complete(
+      context,
+      download.resumed ? older : undefined,
+      download,
+      sha256,
+    );
+  } finally {
+    await download.cancel();
+  }
+}
+
+/** Another file on this device is the very same one: its chunks become this one's too. */
+async function adoptTwin(
+  context: LoadContext,
+  url: string,
+  sha256: string,
+): Promise<Loaded | undefined> {
+  const { storage } = context;
+  const twin = (await storage?.listComplete().catch(() => []))?.find(
+    (record) => record.sha256 === sha256 && record.id !== url,
+  );
+  if (!storage || !twin) return undefined;
+  const { totalBytes, chunkBytes, chunks } = twin;
+  const record = {
+    ...newRecord({ id: url, name: nameOf(url), url, totalBytes }),
+    sha256,
+    chunkBytes,
+    chunks,
+  };
+  const adopted = await storage.adopt(record).catch(() => false);
+  return adopted ? fromStorage(context, url) : undefined;
+}
+
+/** Feeds the engine a file's chunks in order, from storage where they are durable and else from `download`, which are stored on the way. */
+async function complete(
+  context: LoadContext,
+  older: FileRecord | undefined,
+  download: Download | undefined,
+  sha256: string | undefined,
+): Promise<Loaded> {
+  const url = download?.url ?? older!.id;
+  const record =
+    older ??
+    newRecord({ id: url, name: nameOf(url), url, ...download!.validators });
+  const keeper = await Keeper.open(context, record, older !== undefined);
+  const have = (index: number) => Boolean(record.chunks[index]);
+  download?.start({
+    chunkBytes: record.chunkBytes,
+    have,
+    store: (index, bytes) => keeper.write(index, bytes),
+  });
+  const feed = new Feed({
+    ...context,
+    phase: "download",
+    totalBytes: record.totalBytes,
+    hashed: sha256 !== undefined,
+  });
+  let arrived = false;
+  try {
+    const count = () => download?.chunkCount ?? record.chunks.length;
+    for (let index = 0; index < (count() || Infinity); index++) {
+      if (have(index)) {
+        await feed.push(await readChunk(mending(context, record), index));
+        continue;
       }
+      let came = false;
+      for await (const bytes of download!.chunk(index)) {
+        if (feed.loadedBytes === 0) refuseNonModel(bytes, url);
+        came = true;
+        await feed.push(bytes);
+      }
+      if (!came) break;
     }
-    for (let bytes; (bytes = await download.read());) {
-      if (feed.loadedBytes === 0) refuseNonModel(bytes, url);
-      await feed.push(bytes);
-      await keeper.write(bytes);
-    }
+    arrived = true;
     const engine = await feed.finish(sha256);
     const cached = await keeper.commit(feed.loadedBytes, sha256);
     return { engine, id: url, fromCache: false, cached };
   } catch (error) {
-    if (resumed && (error as SmidgenError).code === "storage_corrupt") {
-      context.warn({
-        code: "storage_corrupt",
-        message: `${(error as Error).message}; starting over`,
-      });
-      await download.cancel();
-      await keeper.drop();
-      feed.free();
-      return fromNetwork(context, url, sha256);
-    }
-    // What arrived is worth keeping only where the line broke, not where the file is wrong.
-    if (isAbort(error) || isLineFault(error)) await keeper.settle();
-    else await keeper.drop();
+    await download?.cancel();
+    // What arrived is worth keeping, unless the file itself is wrong: also one that came whole and is cut short.
+    const short = arrived && (error as SmidgenError).code === "truncated";
+    if (short || isFileFault(error)) await keeper.drop();
+    else await keeper.settle();
     throw error;
   } finally {
-    await download.cancel();
     feed.free();
   }
 }
@@ -252,18 +305,22 @@ async function fromBlob(
   id: string,
   name: string,
 ): Promise<Loaded> {
-  const keeper = await Keeper.open(
-    context,
-    newRecord({ id, name, totalBytes: blob.size }),
-    false,
-  );
-  const feed = new Feed(context, "load", false);
-  feed.totalBytes = blob.size;
+  const record = newRecord({ id, name, totalBytes: blob.size });
+  const keeper = await Keeper.open(context, record, false);
+  const feed = new Feed({
+    ...context,
+    phase: "load",
+    totalBytes: blob.size,
+    hashed: false,
+  });
   try {
-    for (let at = 0; at < blob.size; at += PUSH_BYTES) {
-      const piece = await read(blob.slice(at, at + PUSH_BYTES));
-      await feed.push(piece);
-      await keeper.write(piece);
+    const { chunkBytes } = record;
+    for (let index = 0; index * chunkBytes < blob.size; index++) {
+      const start = index * chunkBytes;
+      const chunk = await read(blob.slice(start, start + chunkBytes));
+      const stored = keeper.write(index, chunk);
+      await feed.push(chunk);
+      await stored;
     }
     const engine = await feed.finish();
     const cached = await keeper.commit(blob.size);
@@ -276,7 +333,7 @@ async function fromBlob(
   }
 }
 
-async function read(blob: Blob): Promise<Uint8Array> {
+export async function read(blob: Blob): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return new Uint8Array(await blob.arrayBuffer());
   } catch (error) {
@@ -288,109 +345,27 @@ async function read(blob: Blob): Promise<Uint8Array> {
   }
 }
 
-/** The storing side of a load: whatever goes wrong in it is a warning, and the load goes on in memory. */
-class Keeper {
-  readonly #context: LoadContext;
-  readonly #id: string;
-  #writer: FileWriter | undefined;
+/** Not of the file: the line, the device, the caller. */
+const OUTER_FAULTS: ReadonlySet<string> = new Set([
+  "download_network",
+  "download_interrupted",
+  "download_http",
+  "download_range",
+  "truncated",
+  "out_of_memory",
+  "context_too_long",
+  "bad_argument",
+  "engine_download",
+  "engine_compile",
+  "flavour_unavailable",
+  "no_simd",
+]);
 
-  static async open(
-    context: LoadContext,
-    record: FileRecord,
-    begun: boolean,
-  ): Promise<Keeper> {
-    const { storage } = context;
-    if (!storage) return new Keeper(context, record.id, undefined);
-    const keeper = new Keeper(
-      context,
-      record.id,
-      new FileWriter(storage, record),
-    );
-    const needed = (record.totalBytes ?? 0) - storedBytes(record);
-    const free = storage.kind === "memory" ? undefined : await freeBytes();
-    try {
-      if (free !== undefined && free < needed) {
-        throw new DOMException(
-          `${needed} bytes are needed and ${free} are free`,
-          "QuotaExceededError",
-        );
-      }
-      if (!begun) await storage.begin(record);
-    } catch (error) {
-      await keeper.#giveUp(error);
-    }
-    return keeper;
-  }
-
-  private constructor(
-    context: LoadContext,
-    id: string,
-    writer: FileWriter | undefined,
-  ) {
-    this.#context = context;
-    this.#id = id;
-    this.#writer = writer;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    await this.#writer?.write(bytes);
-    await this.#checkFailure();
-  }
-
-  /** True when the file is now complete in storage. */
-  async commit(totalBytes: number, sha256?: string): Promise<boolean> {
-    if (!this.#writer) return false;
-    try {
-      await this.#writer.commit({ totalBytes, sha256 });
-      return true;
-    } catch (error) {
-      await this.#giveUp(error);
-      return false;
-    }
-  }
-
-  /** Leaves the durable chunks for a later load to go on from. */
-  async settle(): Promise<void> {
-    await this.#writer?.settle();
-  }
-
-  /** Removes what was stored of this attempt. */
-  async drop(): Promise<void> {
-    if (!this.#writer) return;
-    await this.#writer.settle();
-    this.#writer = undefined;
-    await this.#context.storage?.dropPartial(this.#id).catch(() => {});
-  }
-
-  async #checkFailure(): Promise<void> {
-    const failure = this.#writer?.failure;
-    if (failure !== undefined) await this.#giveUp(failure);
-  }
-
-  async #giveUp(error: unknown): Promise<void> {
-    await this.drop();
-    const full = (error as Error)?.name === "QuotaExceededError";
-    this.#context.warn(
-      full
-        ? {
-            code: "storage_quota",
-            message: `the model does not fit this device's storage for this site (${(error as Error).message}); it works now, but will be downloaded again next time: delete other models or free some space`,
-          }
-        : {
-            code: "storage_failed",
-            message: `the model could not be stored (${toWire(error, "").message}); it works now, but will be downloaded again next time`,
-          },
-    );
-  }
-}
-
-function isLineFault(error: unknown): boolean {
-  return (
-    error instanceof SmidgenError &&
-    ["download_network", "download_interrupted", "truncated"].includes(
-      error.code,
-    )
-  );
+function isFileFault(error: unknown): boolean {
+  if (isAbort(error)) return false;
+  const { code } = error as { code?: unknown };
+  // An error without a code is a trap: nothing says that the file is right.
+  return typeof code !== "string" || !OUTER_FAULTS.has(code);
 }
 
 /** The last part of the address: what a person would call the file. */

@@ -1,9 +1,10 @@
 // The models on this device: list, delete, sizes, and the browser's promise to keep them. Each call uses a worker of its own.
 
 import { Connection } from "./connection.ts";
+import { toWireSource } from "./engine.ts";
 import { SmidgenError } from "./errors.ts";
-import type { CallName, Calls } from "./protocol.ts";
-import type { StorageEstimate, StoredModel } from "./types.ts";
+import type { CallName, Calls, WireSource } from "./protocol.ts";
+import type { ModelSource, StorageEstimate, StoredModel } from "./types.ts";
 
 const DONE = new SmidgenError("unloaded", "the storage call has ended");
 
@@ -28,8 +29,43 @@ export const models = {
   delete(id: string): Promise<boolean> {
     return once("deleteModel", { storage: "auto", id });
   },
-  estimate(): Promise<StorageEstimate> {
-    return once("estimate", { storage: "auto" });
+  /** Keeps `makeRoom` from deleting the model, or lets it again. False when there is no such complete model. */
+  pin(id: string, pinned = true): Promise<boolean> {
+    return once("pinModel", { storage: "auto", id, pinned });
+  },
+  /** How much room there is. With a source also whether it fits; asks its server for the size where that is not known. */
+  estimate(source?: ModelSource): Promise<StorageEstimate> {
+    return once("estimate", {
+      storage: "auto",
+      ...(source === undefined ? {} : { source: toWireSource(source) }),
+    });
+  },
+  /** The stored model as a file to save or share, every chunk checked. */
+  export(id: string): Promise<File> {
+    return once("exportModel", { storage: "auto", id });
+  },
+  /**
+   * Stores a file without loading it and resolves with its `id`. `as`: the address that later loads name, so that they
+   * find this copy; with a `sha256` a file that differs is refused.
+   */
+  import(
+    file: Blob,
+    as?: string | URL | { url: string | URL; sha256?: string },
+  ): Promise<string> {
+    const own = toWireSource(file) as Extract<WireSource, { kind: "blob" }>;
+    const address = as === undefined ? undefined : toWireSource(as);
+    const { blob, id, name } = own;
+    if (address?.kind !== "url") {
+      return once("importModel", { storage: "auto", blob, id, name });
+    }
+    const { kind: _, ...named } = address;
+    return once("importModel", {
+      storage: "auto",
+      blob,
+      name,
+      id: named.url,
+      ...named,
+    });
   },
   /** Asks the browser not to evict this origin's data. Some browsers ask the user; call it on a user's action. */
   async persist(): Promise<boolean> {

@@ -27,6 +27,7 @@ export interface LoadRequest {
   flavour: Flavour | "auto";
   storage: StorageChoice;
   cache: boolean;
+  makeRoom: boolean;
   /** Absolute, ends with a slash. */
   wasmBase?: string;
 }
@@ -74,8 +75,30 @@ export interface Calls {
     event: never;
     out: boolean;
   };
+  pinModel: {
+    in: { storage: StorageChoice; id: string; pinned: boolean };
+    event: never;
+    out: boolean;
+  };
+  exportModel: {
+    in: { storage: StorageChoice; id: string };
+    event: never;
+    out: File;
+  };
+  importModel: {
+    in: {
+      storage: StorageChoice;
+      blob: Blob;
+      id: string;
+      name: string;
+      url?: string;
+      sha256?: string;
+    };
+    event: never;
+    out: string;
+  };
   estimate: {
-    in: { storage: StorageChoice };
+    in: { storage: StorageChoice; source?: WireSource };
     event: never;
     out: StorageEstimate;
   };

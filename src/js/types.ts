@@ -43,6 +43,8 @@ export interface LoadOptions {
   /** Default `"auto"`: the fastest flavour that this browser validates. */
   flavour?: Flavour | "auto";
   storage?: StorageChoice;
+  /** Where the model does not fit this device's storage: delete others that are not pinned, least recently used first. Default false. */
+  makeRoom?: boolean;
   /** Keep the model on this device and use it when it is there. Default true. */
   cache?: boolean;
   /** The folder that holds `<flavour>/smidgen.js` and `<flavour>/smidgen_bg.wasm`. Default: beside the package's worker. */
@@ -98,9 +100,19 @@ export interface StoredModel {
   totalBytes?: number;
   /** False for a download that stopped on its way; loading it again goes on from there. */
   complete: boolean;
+  /** Never deleted by `makeRoom`. */
+  pinned: boolean;
   sha256?: string;
   /** Milliseconds since 1970. */
   createdAt: number;
+  lastUsedAt: number;
+}
+
+export interface DeletableModel {
+  id: string;
+  name: string;
+  /** What deleting this model alone would free: chunks that two models share stay. */
+  bytes: number;
   lastUsedAt: number;
 }
 
@@ -110,6 +122,14 @@ export interface StorageEstimate {
   quotaBytes: number | undefined;
   /** Bytes of all stored models, as this package counts them. */
   modelBytes: number;
+  /** Undefined where the browser gives no figures. */
+  freeBytes: number | undefined;
+  /** What could be deleted to make room, least recently used first; nothing pinned. */
+  deletable: DeletableModel[];
+  /** Of the model that was asked about: what of it is not on this device yet. Undefined where its server does not say. */
+  neededBytes?: number;
+  /** Of the model that was asked about: whether it fits as things are. Undefined where that cannot be told. */
+  fits?: boolean;
   /** True when the browser has promised not to evict this origin. */
   persisted: boolean;
 }

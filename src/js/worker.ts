@@ -1,6 +1,7 @@
 // The engine's worker: holds the wasm and everything in it, does one call at a time, and reports every error with a code.
 
-import { isAbort, toWire } from "./errors.ts";
+import { sizeOf } from "./download-request.ts";
+import { isAbort, SmidgenError, toWire } from "./errors.ts";
 import { start, type Started } from "./instantiate.ts";
 import { JobQueue } from "./job-queue.ts";
 import { loadModel } from "./load-model.ts";
@@ -12,8 +13,11 @@ import type {
   LoadResult,
   ToPage,
   ToWorker,
+  WireSource,
 } from "./protocol.ts";
-import { estimate, listModels, openStorage } from "./storage/index.ts";
+import { explain, openStorage } from "./storage/index.ts";
+import { estimate, listModels } from "./storage/room.ts";
+import { exportModel, importModel } from "./storage/transfer.ts";
 import type { StorageBackEnd } from "./storage/types.ts";
 import { turn } from "./turn.ts";
 import type { EngineInfo, GenerateRequest, StorageChoice } from "./types.ts";
@@ -57,11 +61,38 @@ const work: Work = {
     const opened = await openStorage(storage);
     return opened.storage ? opened.storage.delete(id) : false;
   },
-  estimate: async ({ storage }) => {
+  pinModel: async ({ storage, id, pinned }) => {
     const opened = await openStorage(storage);
-    return estimate(opened.storage);
+    return opened.storage?.update(id, { pinned }) ?? false;
+  },
+  exportModel: async ({ storage, id }) =>
+    exportModel(await openedStorage(storage), id),
+  importModel: async ({ storage, ...file }) =>
+    (await importModel(await openedStorage(storage), file)).id,
+  estimate: async ({ storage, source }, { signal }) => {
+    const opened = await openStorage(storage);
+    if (!source) return estimate(opened.storage);
+    const totalBytes = await sourceBytes(source, signal);
+    const id = source.kind === "url" ? source.url : source.id;
+    return estimate(opened.storage, { id, totalBytes });
   },
 };
+
+async function openedStorage(choice: StorageChoice): Promise<StorageBackEnd> {
+  const { storage, reason } = await openStorage(choice);
+  if (storage) return storage;
+  throw new SmidgenError("storage_failed", explain(reason));
+}
+
+/** Undefined where the server does not say, or cannot be asked. */
+async function sourceBytes(
+  source: WireSource,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  if (source.kind === "blob") return source.blob.size;
+  if (source.kind === "stored") return undefined;
+  return sizeOf(source.url, { signal }).catch(() => undefined);
+}
 
 function loaded(): Engine {
   // The page sends `load` first and nothing else before its reply.
@@ -93,6 +124,7 @@ async function load(
   const model = await loadModel({
     source: request.source,
     storage,
+    makeRoom: request.makeRoom,
     newLoader: async () => new (await starting).glue.Loader(options),
     signal,
     progress: (progress) => event({ type: "progress", progress }),
@@ -118,7 +150,7 @@ async function storageFor(
   if (!storage) {
     warn({
       code: "storage_failed",
-      message: `this browser lets the page store nothing (${toWire(reason, "").message}): the model will be downloaded again next time. Private windows and blocked site data are the usual reasons`,
+      message: explain(reason),
     });
   }
   return storage;
@@ -172,6 +204,9 @@ console.error = (...values: unknown[]) => {
 const STORAGE_CALLS: ReadonlySet<CallName> = new Set([
   "listModels",
   "deleteModel",
+  "pinModel",
+  "exportModel",
+  "importModel",
   "estimate",
 ]);
 

@@ -7,9 +7,12 @@ pub const BLOCK: usize = 32;
 
 /// One quantised form of an input.
 #[derive(Default)]
-#[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), allow(dead_code))]
+#[cfg_attr(
+    not(all(target_arch = "wasm32", target_feature = "simd128")),
+    allow(dead_code)
+)]
 pub(super) struct Quants {
-    /// [tokens, blocks, 32 (I8) or 64 (I16) bytes].
+    /// [tokens, blocks, 64 bytes].
     pub(super) q: Vec<u8>,
     /// [tokens, blocks]: value = d · quant.
     pub(super) d: Vec<f32>,
@@ -22,20 +25,28 @@ pub(super) struct Quants {
 impl Quants {
     fn new(blocks: usize, bytes: usize) -> Quants {
         let floats = |n: usize| vec![0.0; blocks * n];
-        Quants { q: vec![0; blocks * bytes], d: floats(1), s: floats(1), s16: floats(2) }
+        Quants {
+            q: vec![0; blocks * bytes],
+            d: floats(1),
+            s: floats(1),
+            s16: floats(2),
+        }
     }
 }
 
 /// The inputs of a matrix product: `tokens` vectors of `cols` values.
 ///
 /// Buffers are planned once for the largest input; `fill` never allocates.
-#[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), allow(dead_code))]
+#[cfg_attr(
+    not(all(target_arch = "wasm32", target_feature = "simd128")),
+    allow(dead_code)
+)]
 pub struct Activations {
     tokens: usize,
     blocks: usize,
     /// [tokens, blocks, 32], the last block padded with zeros.
     pub(super) x: Vec<f32>,
-    pub(super) i8: Quants,
+    pub(super) planes: Quants,
     pub(super) i16: Quants,
 }
 
@@ -48,14 +59,22 @@ impl Activations {
             tokens: 0,
             blocks: 0,
             x: vec![0.0; blocks * BLOCK],
-            i8: if quantised { Quants::new(blocks, 32) } else { Quants::default() },
-            i16: if quantised { Quants::new(blocks, 64) } else { Quants::default() },
+            planes: if quantised {
+                Quants::new(blocks, 64)
+            } else {
+                Quants::default()
+            },
+            i16: if quantised {
+                Quants::new(blocks, 64)
+            } else {
+                Quants::default()
+            },
         }
     }
 
     /// Bytes that [`Activations::new`] takes.
     pub fn bytes(tokens: usize, max_cols: usize) -> usize {
-        tokens * max_cols.div_ceil(BLOCK) * (4 * BLOCK + 32 + 64 + 2 * 16)
+        tokens * max_cols.div_ceil(BLOCK) * (4 * BLOCK + 2 * (64 + 16))
     }
 
     /// Vectors held.
@@ -77,7 +96,7 @@ impl Activations {
             held[..cols].copy_from_slice(x);
             held[cols..].fill(0.0);
         }
-        for form in [Form::I8, Form::I16] {
+        for form in [Form::Planes, Form::I16] {
             if readers.iter().any(|w| isa.form(w.format) == form) {
                 self.quantise(form);
             }
@@ -90,8 +109,14 @@ impl Activations {
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         return match form {
             Form::Float => self.x[block * BLOCK + i % BLOCK],
-            Form::I8 => super::simd128::i8_value(&self.i8.q[32 * block..], self.i8.d[block], i % BLOCK),
-            Form::I16 => super::simd128::i16_value(&self.i16.q[64 * block..], self.i16.d[block], i % BLOCK),
+            Form::Planes => super::simd128::planes_value(
+                &self.planes.q[64 * block..],
+                self.planes.d[block],
+                i % BLOCK,
+            ),
+            Form::I16 => {
+                super::simd128::i16_value(&self.i16.q[64 * block..], self.i16.d[block], i % BLOCK)
+            }
         };
         #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
         {
@@ -106,7 +131,7 @@ impl Activations {
         let x = &self.x[..n * BLOCK];
         match form {
             Form::Float => {}
-            Form::I8 => super::simd128::quantise_i8(x, &mut self.i8),
+            Form::Planes => super::simd128::quantise_planes(x, &mut self.planes),
             Form::I16 => super::simd128::quantise_i16(x, &mut self.i16),
         }
     }

@@ -27,7 +27,10 @@ pub struct Softmax {
 
 impl Softmax {
     /// Before the first position.
-    pub const EMPTY: Softmax = Softmax { max: [f32::NEG_INFINITY; MAX_GROUP], sum: [0.0; MAX_GROUP] };
+    pub const EMPTY: Softmax = Softmax {
+        max: [f32::NEG_INFINITY; MAX_GROUP],
+        sum: [0.0; MAX_GROUP],
+    };
 }
 
 /// The part of one head's cache that one call reads: positions of one chunk.
@@ -60,7 +63,14 @@ pub fn store_value(values: &mut [u16], v: &[f32], position: usize) {
 
 /// One chunk of attention: `q` [group, head_dim] (already scaled) against `chunk`; `out` [group, head_dim] becomes
 /// Σ exp(score − max) · value of this chunk alone, and the returned state its softmax. `soft_cap` > 0 bounds scores.
-pub fn attend(isa: Isa, q: &[f32], head_dim: usize, chunk: &Chunk<'_>, soft_cap: f32, out: &mut [f32]) -> Softmax {
+pub fn attend(
+    isa: Isa,
+    q: &[f32],
+    head_dim: usize,
+    chunk: &Chunk<'_>,
+    soft_cap: f32,
+    out: &mut [f32],
+) -> Softmax {
     let group = q.len() / head_dim;
     let mut scores = [[f32::NEG_INFINITY; CHUNK]; MAX_GROUP];
     score(isa, q, head_dim, chunk, &mut scores);
@@ -68,7 +78,9 @@ pub fn attend(isa: Isa, q: &[f32], head_dim: usize, chunk: &Chunk<'_>, soft_cap:
     for (h, scores) in scores.iter_mut().take(group).enumerate() {
         let scores = &mut scores[chunk.begin..chunk.end];
         if soft_cap > 0.0 {
-            scores.iter_mut().for_each(|s| *s = soft_cap * (*s / soft_cap).tanh());
+            scores
+                .iter_mut()
+                .for_each(|s| *s = soft_cap * (*s / soft_cap).tanh());
         }
         state.max[h] = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         state.sum[h] = super::vector::exp_sum(isa, scores, state.max[h]);
@@ -79,7 +91,11 @@ pub fn attend(isa: Isa, q: &[f32], head_dim: usize, chunk: &Chunk<'_>, soft_cap:
 
 /// Merges the state and sum of a later chunk (`next`, `added`) into `state` and `out` ([group, head_dim]).
 pub fn merge(state: &mut Softmax, out: &mut [f32], next: &Softmax, added: &[f32], head_dim: usize) {
-    for (h, (out, added)) in out.chunks_exact_mut(head_dim).zip(added.chunks_exact(head_dim)).enumerate() {
+    for (h, (out, added)) in out
+        .chunks_exact_mut(head_dim)
+        .zip(added.chunks_exact(head_dim))
+        .enumerate()
+    {
         let max = state.max[h].max(next.max[h]);
         let (a, b) = ((state.max[h] - max).exp(), (next.max[h] - max).exp());
         for (out, added) in out.iter_mut().zip(added) {
@@ -91,7 +107,13 @@ pub fn merge(state: &mut Softmax, out: &mut [f32], next: &Softmax, added: &[f32]
 }
 
 /// scores[h][p] = q[h] · key[p] for the chunk's positions, whole key blocks at a time.
-fn score(isa: Isa, q: &[f32], head_dim: usize, chunk: &Chunk<'_>, scores: &mut [[f32; CHUNK]; MAX_GROUP]) {
+fn score(
+    isa: Isa,
+    q: &[f32],
+    head_dim: usize,
+    chunk: &Chunk<'_>,
+    scores: &mut [[f32; CHUNK]; MAX_GROUP],
+) {
     match isa {
         Isa::Scalar => {
             for (q, scores) in q.chunks_exact(head_dim).zip(scores) {
@@ -104,14 +126,24 @@ fn score(isa: Isa, q: &[f32], head_dim: usize, chunk: &Chunk<'_>, scores: &mut [
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => super::simd128::attention::score::<super::simd128::Plain>(q, head_dim, chunk, scores),
+        Isa::Simd128 => {
+            super::simd128::attention::score::<super::simd128::Plain>(q, head_dim, chunk, scores)
+        }
         #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => super::simd128::attention::score::<super::relaxed::Relaxed>(q, head_dim, chunk, scores),
+        Isa::Relaxed => {
+            super::simd128::attention::score::<super::relaxed::Relaxed>(q, head_dim, chunk, scores)
+        }
     }
 }
 
 /// out[h] = Σ scores[h][p] · value[p] over the chunk's positions.
-fn mix(isa: Isa, scores: &[[f32; CHUNK]; MAX_GROUP], head_dim: usize, chunk: &Chunk<'_>, out: &mut [f32]) {
+fn mix(
+    isa: Isa,
+    scores: &[[f32; CHUNK]; MAX_GROUP],
+    head_dim: usize,
+    chunk: &Chunk<'_>,
+    out: &mut [f32],
+) {
     match isa {
         Isa::Scalar => {
             out.fill(0.0);
@@ -124,8 +156,12 @@ fn mix(isa: Isa, scores: &[[f32; CHUNK]; MAX_GROUP], head_dim: usize, chunk: &Ch
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => super::simd128::attention::mix::<super::simd128::Plain>(scores, head_dim, chunk, out),
+        Isa::Simd128 => {
+            super::simd128::attention::mix::<super::simd128::Plain>(scores, head_dim, chunk, out)
+        }
         #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => super::simd128::attention::mix::<super::relaxed::Relaxed>(scores, head_dim, chunk, out),
+        Isa::Relaxed => {
+            super::simd128::attention::mix::<super::relaxed::Relaxed>(scores, head_dim, chunk, out)
+        }
     }
 }

@@ -39,8 +39,8 @@ pub enum Isa {
 pub enum Form {
     /// f32, unrounded.
     Float,
-    /// 8-bit quants in order.
-    I8,
+    /// 15-bit quants in two planes of bytes, as the relaxed dot takes them.
+    Planes,
     /// 16-bit quants, in pairs as `i32x4.dot_i16x8` takes them.
     I16,
 }
@@ -137,7 +137,11 @@ pub fn matmul(isa: Isa, pool: &Pool, x: &Activations, products: &mut [Product<'_
         assert_eq!(weights.cols.div_ceil(BLOCK), x.blocks());
         let n = weights.rows.div_ceil(TILE_ROWS);
         groups += n;
-        *slot = Some(Shared { weights, groups: n, out: pool::Rows::new(product.out) });
+        *slot = Some(Shared {
+            weights,
+            groups: n,
+            out: pool::Rows::new(product.out),
+        });
     }
     pool.run(groups.div_ceil(CHUNK_GROUPS), &|chunk| {
         let (mut from, mut to) = (chunk * CHUNK_GROUPS, (chunk + 1) * CHUNK_GROUPS);

@@ -54,12 +54,15 @@ impl Pool {
 
     /// Threads that the next job uses: what is wanted, as far as workers have started.
     pub fn threads(&self) -> usize {
-        self.wanted.load(Ordering::Relaxed).min(1 + self.workers.load(Ordering::Acquire))
+        self.wanted
+            .load(Ordering::Relaxed)
+            .min(1 + self.workers.load(Ordering::Acquire))
     }
 
     /// Asks for `n` threads from the next job on; more than have started are not used.
     pub fn set_threads(&self, n: usize) {
-        self.wanted.store(n.clamp(1, MAX_THREADS), Ordering::Relaxed);
+        self.wanted
+            .store(n.clamp(1, MAX_THREADS), Ordering::Relaxed);
     }
 
     /// Calls `job` with every number below `chunks`, on all threads, and returns when all are done.
@@ -75,7 +78,10 @@ impl Pool {
         self.next.store(0, Ordering::Relaxed);
         self.running.store(threads as u32 - 1, Ordering::Relaxed);
         let number = self.epoch.load(Ordering::Relaxed) / EPOCH;
-        self.epoch.store(number.wrapping_add(1).wrapping_mul(EPOCH) | threads as u32, Ordering::Release);
+        self.epoch.store(
+            number.wrapping_add(1).wrapping_mul(EPOCH) | threads as u32,
+            Ordering::Release,
+        );
         notify(&self.epoch);
         self.take(job, chunks);
         let mut rounds = 0;
@@ -141,7 +147,10 @@ impl Pool {
     pub fn close(&self) {
         self.closed.store(1, Ordering::Release);
         let number = self.epoch.load(Ordering::Relaxed) / EPOCH;
-        self.epoch.store(number.wrapping_add(1).wrapping_mul(EPOCH), Ordering::Release);
+        self.epoch.store(
+            number.wrapping_add(1).wrapping_mul(EPOCH),
+            Ordering::Release,
+        );
         notify(&self.epoch);
     }
 }
@@ -187,7 +196,10 @@ unsafe impl Sync for Rows {}
 impl Rows {
     /// The address of `buffer`, which must stay borrowed until the job is done.
     pub fn new(buffer: &mut [f32]) -> Rows {
-        Rows { at: buffer.as_mut_ptr(), len: buffer.len() }
+        Rows {
+            at: buffer.as_mut_ptr(),
+            len: buffer.len(),
+        }
     }
 
     /// Values `from..from + len`.

@@ -9,11 +9,21 @@ use super::pool::Rows;
 use crate::quant::Format;
 
 /// Rows `rows` of a product: `groups` are their packed bytes, `out` [tokens, stride].
-pub fn multiply(format: Format, groups: &[u8], rows: Range<usize>, x: &Activations, out: Rows, stride: usize) {
+pub fn multiply(
+    format: Format,
+    groups: &[u8],
+    rows: Range<usize>,
+    x: &Activations,
+    out: Rows,
+    stride: usize,
+) {
     let (blocks, tokens) = (x.blocks(), x.tokens());
     let (bytes, tile_blocks) = (tile_bytes(format), tile_cols(format) / BLOCK);
     let mut values = [0.0f32; BLOCK];
-    for (g, group) in groups.chunks_exact(blocks / tile_blocks * bytes).enumerate() {
+    for (g, group) in groups
+        .chunks_exact(blocks / tile_blocks * bytes)
+        .enumerate()
+    {
         let first = rows.start + g * TILE_ROWS;
         let n = TILE_ROWS.min(rows.end - first);
         for t in 0..tokens {

@@ -1,9 +1,9 @@
 //! Causal attention of a slice of tokens over one layer's cache, split over the pool.
 #![allow(unsafe_code)]
 
+use crate::kernels::Isa;
 use crate::kernels::attention::{CHUNK, Chunk, MAX_GROUP, Softmax, attend, merge};
 use crate::kernels::pool::{Pool, Rows};
-use crate::kernels::Isa;
 
 /// The most dimensions a head may have.
 pub const MAX_HEAD_DIM: usize = 256;
@@ -27,7 +27,10 @@ impl Shape {
     /// Query heads of one KV head in parts that the kernel takes: (parts, heads a part).
     fn parts(&self) -> (usize, usize) {
         let group = self.n_heads / self.n_kv_heads;
-        let heads = (1..=MAX_GROUP).rev().find(|n| group.is_multiple_of(*n)).unwrap_or(1);
+        let heads = (1..=MAX_GROUP)
+            .rev()
+            .find(|n| group.is_multiple_of(*n))
+            .unwrap_or(1);
         (group / heads, heads)
     }
 }
@@ -84,19 +87,36 @@ pub fn attention(
     let (hd, width) = (shape.head_dim, shape.n_heads * shape.head_dim);
     let tokens = q.len() / width;
     let tasks = shape.n_kv_heads * parts;
-    let task = Task { isa, shape, cache, heads };
+    let task = Task {
+        isa,
+        shape,
+        cache,
+        heads,
+    };
     let chunks = task.chunks(first).len();
     let out = Rows::new(out);
     if tokens == 1 && pool.threads() > 1 && chunks > 1 {
         let from = task.chunks(first).start;
-        let (sums, states) = (Rows::new(&mut partials.sums), Rows::new(&mut partials.states));
+        let (sums, states) = (
+            Rows::new(&mut partials.sums),
+            Rows::new(&mut partials.states),
+        );
         pool.run(tasks * chunks, &|i| {
             let (part, chunk) = (i / chunks, i % chunks);
             // SAFETY: each (part, chunk) writes its own stretch.
             let (sum, state) = unsafe {
-                (sums.part(i * heads * hd, heads * hd), states.part(i * 2 * MAX_GROUP, 2 * MAX_GROUP))
+                (
+                    sums.part(i * heads * hd, heads * hd),
+                    states.part(i * 2 * MAX_GROUP, 2 * MAX_GROUP),
+                )
             };
-            let s = task.one(&q[part * heads * hd..][..heads * hd], part / parts, first, from + chunk, sum);
+            let s = task.one(
+                &q[part * heads * hd..][..heads * hd],
+                part / parts,
+                first,
+                from + chunk,
+                sum,
+            );
             state[..MAX_GROUP].copy_from_slice(&s.max);
             state[MAX_GROUP..].copy_from_slice(&s.sum);
         });
@@ -107,9 +127,18 @@ pub fn attention(
             let mut state = Softmax::EMPTY;
             for i in part * chunks..(part + 1) * chunks {
                 let mut next = Softmax::EMPTY;
-                next.max.copy_from_slice(&partials.states[i * 2 * MAX_GROUP..][..MAX_GROUP]);
-                next.sum.copy_from_slice(&partials.states[i * 2 * MAX_GROUP + MAX_GROUP..][..MAX_GROUP]);
-                merge(&mut state, out, &next, &partials.sums[i * heads * hd..][..heads * hd], hd);
+                next.max
+                    .copy_from_slice(&partials.states[i * 2 * MAX_GROUP..][..MAX_GROUP]);
+                next.sum.copy_from_slice(
+                    &partials.states[i * 2 * MAX_GROUP + MAX_GROUP..][..MAX_GROUP],
+                );
+                merge(
+                    &mut state,
+                    out,
+                    &next,
+                    &partials.sums[i * heads * hd..][..heads * hd],
+                    hd,
+                );
             }
             divide(&state, out, hd);
         }
@@ -124,7 +153,13 @@ pub fn attention(
         let mut sum = [0.0f32; MAX_GROUP * MAX_HEAD_DIM];
         let mut state = Softmax::EMPTY;
         for chunk in task.chunks(first + t) {
-            let next = task.one(&q[at..at + heads * hd], part / parts, first + t, chunk, &mut sum[..heads * hd]);
+            let next = task.one(
+                &q[at..at + heads * hd],
+                part / parts,
+                first + t,
+                chunk,
+                &mut sum[..heads * hd],
+            );
             merge(&mut state, out, &next, &sum[..heads * hd], hd);
         }
         divide(&state, out, hd);
@@ -146,7 +181,9 @@ struct Task<'a> {
 impl Task<'_> {
     /// First position that `position` sees.
     fn begin(&self, position: usize) -> usize {
-        self.shape.window.map_or(0, |w| (position + 1).saturating_sub(w))
+        self.shape
+            .window
+            .map_or(0, |w| (position + 1).saturating_sub(w))
     }
 
     fn chunks(&self, position: usize) -> core::ops::Range<usize> {
@@ -154,7 +191,14 @@ impl Task<'_> {
     }
 
     /// Chunk `chunk` of the query heads `q` of KV head `head` at `position`.
-    fn one(&self, q: &[f32], head: usize, position: usize, chunk: usize, sum: &mut [f32]) -> Softmax {
+    fn one(
+        &self,
+        q: &[f32],
+        head: usize,
+        position: usize,
+        chunk: usize,
+        sum: &mut [f32],
+    ) -> Softmax {
         let (hd, from) = (self.shape.head_dim, chunk * CHUNK);
         let at = (head * self.cache.capacity + from) * hd;
         let part = Chunk {

@@ -28,7 +28,10 @@ impl Rotation {
                 f / f64::from(factors.get(i).copied().unwrap_or(1.0))
             })
             .collect();
-        Rotation { frequencies, turns: vec![0.0; tokens * dims] }
+        Rotation {
+            frequencies,
+            turns: vec![0.0; tokens * dims],
+        }
     }
 
     /// Bytes that [`Rotation::new`] takes.
@@ -39,7 +42,12 @@ impl Rotation {
     /// Computes the angles of positions `first..first + tokens`.
     pub fn set(&mut self, first: usize, tokens: usize) {
         let pairs = self.frequencies.len();
-        for (t, turns) in self.turns.chunks_exact_mut(2 * pairs.max(1)).take(tokens).enumerate() {
+        for (t, turns) in self
+            .turns
+            .chunks_exact_mut(2 * pairs.max(1))
+            .take(tokens)
+            .enumerate()
+        {
             for (turn, f) in turns.chunks_exact_mut(2).zip(&self.frequencies) {
                 let (sin, cos) = ((first + t) as f64 * f).sin_cos();
                 turn.copy_from_slice(&[cos as f32, sin as f32]);
@@ -50,11 +58,17 @@ impl Rotation {
     /// Turns the heads of `x` ([tokens, heads, head_dim]) in place; dimensions past the rotated ones stay.
     pub fn apply(&self, pairing: Pairing, x: &mut [f32], heads: usize, head_dim: usize) {
         let pairs = self.frequencies.len();
-        for (x, turns) in x.chunks_exact_mut(heads * head_dim).zip(self.turns.chunks_exact(2 * pairs)) {
+        for (x, turns) in x
+            .chunks_exact_mut(heads * head_dim)
+            .zip(self.turns.chunks_exact(2 * pairs))
+        {
             for head in x.chunks_exact_mut(head_dim) {
                 match pairing {
                     Pairing::Interleaved => {
-                        for (pair, turn) in head[..2 * pairs].chunks_exact_mut(2).zip(turns.chunks_exact(2)) {
+                        for (pair, turn) in head[..2 * pairs]
+                            .chunks_exact_mut(2)
+                            .zip(turns.chunks_exact(2))
+                        {
                             let (a, b) = (pair[0], pair[1]);
                             pair[0] = a * turn[0] - b * turn[1];
                             pair[1] = a * turn[1] + b * turn[0];

@@ -43,10 +43,13 @@ pub(super) const IQ1_CODES: [i8; 16] = [-7, 1, 9, 17, -9, -1, 7, 15, 0, 0, 0, 0,
 pub(super) const IQ2_CODES: [i8; 16] = [8, 25, 43, 0, -8, -25, -43, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// What the codes of [`codes_iq3`] stand for in iq3_xxs.
-pub(super) const IQ3_XXS_CODES: [i8; 16] = [4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62];
+pub(super) const IQ3_XXS_CODES: [i8; 16] = [
+    4, 12, 20, 28, 36, 44, 52, 62, -4, -12, -20, -28, -36, -44, -52, -62,
+];
 
 /// What the codes of [`codes_iq3`] stand for in iq3_s.
-pub(super) const IQ3_S_CODES: [i8; 16] = [1, 3, 5, 7, 9, 11, 13, 15, -1, -3, -5, -7, -9, -11, -13, -15];
+pub(super) const IQ3_S_CODES: [i8; 16] =
+    [1, 3, 5, 7, 9, 11, 13, 15, -1, -3, -5, -7, -9, -11, -13, -15];
 
 /// A row of the iq1 grid → `codes` (8), bit 2 where ⅛ is negative.
 pub(super) fn codes_iq1(row: u16, negative: bool, codes: &mut [u8]) {

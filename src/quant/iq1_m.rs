@@ -38,7 +38,9 @@ fn split(block: &[u8], parts: &mut Parts) {
 
 /// Bits of the f16 `d`.
 fn d_bits(block: &[u8]) -> u16 {
-    (0..4).fold(0, |bits, i| bits | read_u16(block, 48 + 2 * i) >> 12 << (4 * i))
+    (0..4).fold(0, |bits, i| {
+        bits | read_u16(block, 48 + 2 * i) >> 12 << (4 * i)
+    })
 }
 
 /// Row `l` (0..32) of `block`: its grid row, 2 scale + 1, and whether ⅛ is negative.

@@ -40,5 +40,9 @@ fn split(block: &[u8], parts: &mut Parts) {
 fn row(block: &[u8], l: usize) -> (u16, u8, u8) {
     let scale = block[66 + l / 4] >> (4 * (l / 2 % 2)) & 15;
     let q = read_u16(block, 2 + 2 * l);
-    (grid::IQ2_XS[usize::from(q & 511)], scale, signs::even(u32::from(q >> 9)))
+    (
+        grid::IQ2_XS[usize::from(q & 511)],
+        scale,
+        signs::even(u32::from(q >> 9)),
+    )
 }

@@ -40,5 +40,9 @@ fn split(block: &[u8], parts: &mut Parts) {
 fn row(block: &[u8], l: usize) -> (u16, u8, u8) {
     let word = read_u32(block, 66 + l / 8 * 4);
     let signs = signs::even(word >> (7 * (l / 2 % 4))) >> (4 * (l % 2));
-    (grid::IQ3_XXS[usize::from(block[2 + l])], (word >> 28) as u8, signs)
+    (
+        grid::IQ3_XXS[usize::from(block[2 + l])],
+        (word >> 28) as u8,
+        signs,
+    )
 }

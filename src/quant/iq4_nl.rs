@@ -3,7 +3,9 @@
 //! Bytes: d 0..2, qs 2..18. Byte j holds values j (low) and j + 16 (high).
 
 use super::search::ZERO_GROUP;
-use super::{BlockFormat, Codes, Integers, Parts, Quantise, parts, read_f16, read_u16, signed_max, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, parts, read_f16, read_u16, signed_max, write_f16,
+};
 
 /// The format's marker.
 pub struct Iq4Nl;

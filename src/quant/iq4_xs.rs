@@ -4,7 +4,10 @@
 //! high), qs 8..136 (16 bytes a group, as iq4_nl).
 
 use super::search::nearest;
-use super::{BlockFormat, Codes, Integers, Parts, Quantise, iq4_nl, parts, read_f16, read_u16, signed_max, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, iq4_nl, parts, read_f16, read_u16, signed_max,
+    write_f16,
+};
 
 /// The format's marker.
 pub struct Iq4Xs;
@@ -22,7 +25,11 @@ impl BlockFormat for Iq4Xs {
     fn dequantise(block: &[u8], out: &mut [f32]) {
         let d = read_f16(block, 0);
         for (j, out) in out.chunks_exact_mut(32).enumerate() {
-            iq4_nl::read(&block[8 + 16 * j..24 + 16 * j], d * f32::from(scale(block, j)), out);
+            iq4_nl::read(
+                &block[8 + 16 * j..24 + 16 * j],
+                d * f32::from(scale(block, j)),
+                out,
+            );
         }
     }
 }

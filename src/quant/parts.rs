@@ -17,7 +17,13 @@ pub struct Parts {
 
 impl Parts {
     /// What `split` writes over: a format touches only the parts that it has.
-    pub const ZERO: Parts = Parts { codes: [0; 256], d: [0; 4], m: 0, scales: [0; 16], mins: [0; 16] };
+    pub const ZERO: Parts = Parts {
+        codes: [0; 256],
+        d: [0; 4],
+        m: 0,
+        scales: [0; 16],
+        mins: [0; 16],
+    };
 }
 
 /// What a code stands for.

@@ -4,7 +4,9 @@
 //! Byte l of each half's 32 `qs` holds values l, l + 32, l + 64 and l + 96 of that half of 128, low bits first.
 
 use super::search::{Affine, affine, nearest};
-use super::{BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, two_bits, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, two_bits, write_f16,
+};
 
 /// The format's marker.
 pub struct Q2K;

@@ -5,7 +5,10 @@
 //! its upper two bits at bit 2 (j / 4) of byte 8 + j % 4.
 
 use super::search::{nearest, symmetric_by_turns};
-use super::{BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, signed_max, two_bits, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, signed_max, two_bits,
+    write_f16,
+};
 
 /// The format's marker.
 pub struct Q3K;
@@ -38,7 +41,9 @@ fn split(block: &[u8], parts: &mut Parts) {
 
 /// Calls `value(i, q)` for each of the 256 quants of `block`.
 fn quants(block: &[u8], mut value: impl FnMut(usize, u8)) {
-    two_bits::read(&block[32..96], |i, q| value(i, q | (block[i % 32] >> (i / 32) & 1) << 2));
+    two_bits::read(&block[32..96], |i, q| {
+        value(i, q | (block[i % 32] >> (i / 32) & 1) << 2)
+    });
 }
 
 /// Scale `j` of the 12 bytes, without its offset of 32.

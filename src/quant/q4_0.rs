@@ -1,6 +1,8 @@
 //! q4_0: 32 values, f16 scale `d`, 4-bit `qs`; value = d · (q − 8). Byte j holds values j (low) and j + 16 (high).
 
-use super::{BlockFormat, Codes, Integers, Parts, parts, read_f16, read_u16, signed_max, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, parts, read_f16, read_u16, signed_max, write_f16,
+};
 
 /// The format's marker.
 pub struct Q4_0;

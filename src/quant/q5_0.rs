@@ -2,7 +2,10 @@
 //!
 //! Bytes: d 0..2, qh 2..6, qs 6..22. Byte j of `qs` holds values j (low) and j + 16 (high), bit j of `qh` value j.
 
-use super::{BlockFormat, Codes, Integers, Parts, Quantise, fifth_bits, read_f16, read_u16, signed_max, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, fifth_bits, read_f16, read_u16, signed_max,
+    write_f16,
+};
 
 /// The format's marker.
 pub struct Q5_0;

@@ -3,7 +3,9 @@
 //! Bytes: d 0..2, m 2..4, qh 4..8, qs 8..24. Byte j of `qs` holds values j (low) and j + 16 (high), bit j of `qh`
 //! value j.
 
-use super::{BlockFormat, Codes, Integers, Parts, Quantise, fifth_bits, range, read_f16, read_u16, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, fifth_bits, range, read_f16, read_u16, write_f16,
+};
 
 /// The format's marker.
 pub struct Q5_1;

@@ -40,7 +40,10 @@ fn digits(block: &[u8], mut value: impl FnMut(usize, u8)) {
         for l in 0..bytes {
             for n in 0..values {
                 let digits = block[first_byte + l].wrapping_mul(3u8.pow(n));
-                value(first + n as usize * bytes + l, ((u16::from(digits) * 3) >> 8) as u8);
+                value(
+                    first + n as usize * bytes + l,
+                    ((u16::from(digits) * 3) >> 8) as u8,
+                );
             }
         }
     }

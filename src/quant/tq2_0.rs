@@ -3,7 +3,10 @@
 //! Bytes: qs 0..64 (see `two_bits.rs`), d 64..66.
 
 use super::tq1_0::ternary;
-use super::{BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, signed_max, two_bits, write_f16};
+use super::{
+    BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, signed_max, two_bits,
+    write_f16,
+};
 
 /// The format's marker.
 pub struct Tq2_0;

@@ -1,17 +1,22 @@
 //! A loaded model with one conversation's state.
 
+use super::MemoryPlan;
+use super::fidelity::{self, Fidelity};
 use super::request::{Begun, Finish, Info, Request, Step};
 use super::stop::StopTexts;
-use super::MemoryPlan;
 use crate::chat::{Message, RenderOptions, Template};
 use crate::error::{Error, Result};
 use crate::kernels::pool::Pool;
 use crate::sampler::Sampler;
+use crate::tensor::zeroed;
 use crate::tokenizer::{Special, StreamDecoder, Tokenizer};
-use crate::transformer::{Cache, Model, SLICE, Scratch};
+use crate::transformer::{Cache, Importance, Model, SLICE, Scratch};
 
 /// The threads of this process. One engine computes at a time in each.
 pub static POOL: Pool = Pool::new();
+
+/// Positions whose logits [`Engine::evaluate`] holds at once.
+const AT_ONCE: usize = 16;
 
 /// A model that answers.
 pub struct Engine {
@@ -71,12 +76,24 @@ impl Engine {
             template_warning: template.warning().map(str::to_owned),
         };
         let held = Vec::with_capacity(cache.context());
-        Ok(Engine { model, tokenizer, template, cache, scratch, held, generation: None, info })
+        Ok(Engine {
+            model,
+            tokenizer,
+            template,
+            cache,
+            scratch,
+            held,
+            generation: None,
+            info,
+        })
     }
 
     /// What is loaded.
     pub fn info(&self) -> Info {
-        Info { threads: POOL.threads(), ..self.info.clone() }
+        Info {
+            threads: POOL.threads(),
+            ..self.info.clone()
+        }
     }
 
     /// The tokenizer.
@@ -90,9 +107,19 @@ impl Engine {
     }
 
     /// Messages → prompt text.
-    pub fn apply_template(&self, messages: &[Message], add_generation_prompt: bool) -> Result<String> {
-        let options = RenderOptions { add_generation_prompt, ..RenderOptions::default() };
-        Ok(self.template.render(&self.tokenizer, messages, &options)?.text)
+    pub fn apply_template(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String> {
+        let options = RenderOptions {
+            add_generation_prompt,
+            ..RenderOptions::default()
+        };
+        Ok(self
+            .template
+            .render(&self.tokenizer, messages, &options)?
+            .text)
     }
 
     fn prompt_ids(&self, request: &Request) -> Result<Vec<u32>> {
@@ -103,7 +130,10 @@ impl Engine {
                 variables: request.template_variables.clone(),
                 ..RenderOptions::default()
             };
-            return Ok(self.template.render(&self.tokenizer, messages, &options)?.ids);
+            return Ok(self
+                .template
+                .render(&self.tokenizer, messages, &options)?
+                .ids);
         }
         let mut ids = match &request.prompt {
             Some(text) => {
@@ -118,17 +148,25 @@ impl Engine {
             }
             None => request.ids.clone().unwrap_or_default(),
         };
-        if let Some(id) = ids.iter().find(|id| **id as usize >= self.model.config.vocab_size) {
-            return Err(Error::BadArgument {
-                name: "ids".into(),
-                found: id.to_string(),
-                expected: format!("below {}", self.model.config.vocab_size),
-            });
-        }
+        self.check_ids(&ids)?;
         if ids.is_empty() {
             ids.extend(self.tokenizer.bos().or(self.tokenizer.eos()));
         }
         Ok(ids)
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        match ids
+            .iter()
+            .find(|id| **id as usize >= self.model.config.vocab_size)
+        {
+            Some(id) => Err(Error::BadArgument {
+                name: "ids".into(),
+                found: id.to_string(),
+                expected: format!("below {}", self.model.config.vocab_size),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Begins a reply. What the prompt shares with the cache is kept; nothing changes if this fails.
@@ -137,14 +175,25 @@ impl Engine {
         let ids = self.prompt_ids(request)?;
         let context = self.cache.context();
         if ids.is_empty() || ids.len() >= context {
-            return Err(Error::ContextFull { prompt: ids.len(), context });
+            return Err(Error::ContextFull {
+                prompt: ids.len(),
+                context,
+            });
         }
         let sampler = Sampler::new(request.params(), self.model.config.vocab_size)?;
         // The last token is always evaluated: its logits are wanted.
-        let shared = self.held.iter().zip(&ids[..ids.len() - 1]).take_while(|(a, b)| a == b).count();
+        let shared = self
+            .held
+            .iter()
+            .zip(&ids[..ids.len() - 1])
+            .take_while(|(a, b)| a == b)
+            .count();
         self.cache.truncate(shared);
         self.held.truncate(shared);
-        let begun = Begun { prompt_tokens: ids.len(), cached_tokens: shared };
+        let begun = Begun {
+            prompt_tokens: ids.len(),
+            cached_tokens: shared,
+        };
         let room = context - ids.len();
         self.generation = Some(Generation {
             sampler,
@@ -164,7 +213,8 @@ impl Engine {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
         let slice = &g.pending[g.evaluated..(g.evaluated + SLICE).min(g.pending.len())];
         if !slice.is_empty() {
-            self.model.forward(&POOL, &mut self.cache, &mut self.scratch, slice);
+            self.model
+                .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
             self.held.extend_from_slice(slice);
             g.evaluated += slice.len();
             if g.evaluated == g.pending.len() {
@@ -179,16 +229,23 @@ impl Engine {
     pub fn decode(&mut self) -> Result<Step> {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
         if g.evaluated < g.pending.len() {
-            return Err(Error::WrongState { what: "decode was called before the prompt was evaluated".into() });
+            return Err(Error::WrongState {
+                what: "decode was called before the prompt was evaluated".into(),
+            });
         }
         if let Some(id) = g.last.take() {
-            self.model.forward(&POOL, &mut self.cache, &mut self.scratch, &[id]);
+            self.model
+                .forward(&POOL, &mut self.cache, &mut self.scratch, &[id]);
             self.model.logits(&POOL, &mut self.scratch, 0);
             self.held.push(id);
         }
         let id = g.sampler.sample(self.scratch.logits_mut(), &self.held);
         g.left -= 1;
-        let mut step = Step { id, text: String::new(), finish: None };
+        let mut step = Step {
+            id,
+            text: String::new(),
+            finish: None,
+        };
         if !g.ignore_eos && self.tokenizer.stop_tokens().contains(&id) {
             step.text = g.stop.push(&g.decoder.finish()).0 + &g.stop.rest();
             step.finish = Some(Finish::Stop);
@@ -200,7 +257,11 @@ impl Engine {
             } else if g.left == 0 {
                 let (text, stopped) = g.stop.push(&g.decoder.finish());
                 step.text += &text;
-                step.finish = Some(if stopped { Finish::Stop } else { Finish::Length });
+                step.finish = Some(if stopped {
+                    Finish::Stop
+                } else {
+                    Finish::Length
+                });
                 if !stopped {
                     step.text += &g.stop.rest();
                 }
@@ -220,27 +281,77 @@ impl Engine {
         self.held.clear();
     }
 
-    /// Evaluates `ids` from an empty cache and calls `each(i, logits)` with the logits after every one of them.
-    pub fn evaluate(&mut self, ids: &[u32], mut each: impl FnMut(usize, &[f32])) -> Result<()> {
-        if ids.len() > self.cache.context() {
-            return Err(Error::ContextFull { prompt: ids.len(), context: self.cache.context() });
+    /// Evaluates `ids` from an empty cache and calls `each(i, logits)` with the logits after every one from `from` on.
+    pub fn evaluate(
+        &mut self,
+        ids: &[u32],
+        from: usize,
+        mut each: impl FnMut(usize, &[f32]),
+    ) -> Result<()> {
+        let (context, vocab_size) = (self.cache.context(), self.model.config.vocab_size);
+        if ids.len() > context {
+            return Err(Error::ContextFull {
+                prompt: ids.len(),
+                context,
+            });
         }
+        self.check_ids(ids)?;
         self.reset();
+        // Several positions at once, so that the head's weights are read once for all of them.
+        let mut logits = zeroed(AT_ONCE.min(ids.len()) * vocab_size)?;
         for (n, slice) in ids.chunks(SLICE).enumerate() {
-            self.model.forward(&POOL, &mut self.cache, &mut self.scratch, slice);
-            for i in 0..slice.len() {
-                self.model.logits(&POOL, &mut self.scratch, i);
-                each(n * SLICE + i, self.scratch.logits_mut());
+            self.model
+                .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
+            let mut start = from.saturating_sub(n * SLICE);
+            while start < slice.len() {
+                let range = start..(start + AT_ONCE).min(slice.len());
+                let logits = &mut logits[..range.len() * vocab_size];
+                self.model
+                    .logits_of(&POOL, &mut self.scratch, range.clone(), logits);
+                for (i, logits) in range.clone().zip(logits.chunks_exact(vocab_size)) {
+                    each(n * SLICE + i, logits);
+                }
+                start = range.end;
             }
         }
         self.held.extend_from_slice(ids);
         Ok(())
     }
 
+    /// Adds up the squares of every matrix's input from now on; what was added up until now.
+    pub fn listen(&mut self, importance: Option<Box<Importance>>) -> Option<Box<Importance>> {
+        self.scratch.listen(importance)
+    }
+
+    /// Compares this engine's distributions with another's over `ids`, from position `from` on. `reference`: for each
+    /// of those positions but the last, what [`fidelity::pack`] made of the other's logits (little-endian).
+    pub fn compare(&mut self, ids: &[u32], from: usize, reference: &[u8]) -> Result<Fidelity> {
+        let row = 2 * self.model.config.vocab_size;
+        let rows = ids.len().saturating_sub(from + 1);
+        if reference.len() != rows * row {
+            return Err(Error::BadArgument {
+                name: "reference".into(),
+                found: format!("{} bytes", reference.len()),
+                expected: format!("{rows} positions of {row} bytes"),
+            });
+        }
+        let mut fidelity = Fidelity::default();
+        self.evaluate(ids, from, |i, logits| {
+            if let Some(next) = ids.get(i + 1) {
+                fidelity.add(
+                    logits,
+                    fidelity::unpack(&reference[(i - from) * row..][..row]),
+                    *next,
+                );
+            }
+        })?;
+        Ok(fidelity)
+    }
+
     /// ln p(ids[i + 1] | ids[..= i]) for every i, and after it the most likely id; the last has no next and is 0.
     pub fn score(&mut self, ids: &[u32]) -> Result<Vec<(f32, u32)>> {
         let mut scores = Vec::with_capacity(ids.len());
-        self.evaluate(ids, |i, logits| {
+        self.evaluate(ids, 0, |i, logits| {
             let mut top = 0;
             for (id, logit) in logits.iter().enumerate() {
                 if *logit > logits[top] {
@@ -249,7 +360,9 @@ impl Engine {
             }
             let max = f64::from(logits[top]);
             let sum: f64 = logits.iter().map(|l| (f64::from(*l) - max).exp()).sum();
-            let p = ids.get(i + 1).map_or(0.0, |id| f64::from(logits[*id as usize]) - max - sum.ln());
+            let p = ids
+                .get(i + 1)
+                .map_or(0.0, |id| f64::from(logits[*id as usize]) - max - sum.ln());
             scores.push((p as f32, top as u32));
         })?;
         Ok(scores)
@@ -257,5 +370,7 @@ impl Engine {
 }
 
 fn no_generation() -> Error {
-    Error::WrongState { what: "no reply is being made: call begin first".into() }
+    Error::WrongState {
+        what: "no reply is being made: call begin first".into(),
+    }
 }

@@ -9,7 +9,10 @@ pub(super) struct StopTexts {
 impl StopTexts {
     pub(super) fn new(texts: &[String]) -> StopTexts {
         let texts = texts.iter().filter(|t| !t.is_empty()).cloned().collect();
-        StopTexts { texts, held: String::new() }
+        StopTexts {
+            texts,
+            held: String::new(),
+        }
     }
 
     /// Takes `text`; returns what may be shown, and whether a stop text was met (then nothing may follow).

@@ -20,7 +20,10 @@ pub struct Cache {
 }
 
 fn elements(config: &Config, capacity: usize) -> Vec<usize> {
-    config.attentions().map(|a| a.shape.n_kv_heads * a.shape.head_dim * capacity).collect()
+    config
+        .attentions()
+        .map(|a| a.shape.n_kv_heads * a.shape.head_dim * capacity)
+        .collect()
 }
 
 impl Cache {
@@ -32,12 +35,21 @@ impl Cache {
             starts.push(starts[starts.len() - 1] + n);
         }
         let total = starts[starts.len() - 1];
-        Ok(Cache { keys: zeroed(total)?, values: zeroed(total)?, starts, capacity, context, len: 0 })
+        Ok(Cache {
+            keys: zeroed(total)?,
+            values: zeroed(total)?,
+            starts,
+            capacity,
+            context,
+            len: 0,
+        })
     }
 
     /// Bytes that [`Cache::new`] takes.
     pub fn bytes(config: &Config, context: usize) -> usize {
-        4 * elements(config, context.next_multiple_of(CHUNK)).iter().sum::<usize>()
+        4 * elements(config, context.next_multiple_of(CHUNK))
+            .iter()
+            .sum::<usize>()
     }
 
     /// Positions held.
@@ -69,14 +81,29 @@ impl Cache {
     /// One layer, to attend over.
     pub(super) fn layer(&self, layer: usize) -> KeyValues<'_> {
         let part = self.starts[layer]..self.starts[layer + 1];
-        KeyValues { keys: &self.keys[part.clone()], values: &self.values[part], capacity: self.capacity }
+        KeyValues {
+            keys: &self.keys[part.clone()],
+            values: &self.values[part],
+            capacity: self.capacity,
+        }
     }
 
     /// Stores `k` and `v` ([tokens, heads, head_dim]) at the positions after the held ones.
-    pub(super) fn store(&mut self, layer: usize, k: &[f32], v: &[f32], heads: usize, head_dim: usize) {
+    pub(super) fn store(
+        &mut self,
+        layer: usize,
+        k: &[f32],
+        v: &[f32],
+        heads: usize,
+        head_dim: usize,
+    ) {
         let part = self.starts[layer]..self.starts[layer + 1];
         let size = self.capacity * head_dim;
-        for (t, (k, v)) in k.chunks_exact(heads * head_dim).zip(v.chunks_exact(heads * head_dim)).enumerate() {
+        for (t, (k, v)) in k
+            .chunks_exact(heads * head_dim)
+            .zip(v.chunks_exact(heads * head_dim))
+            .enumerate()
+        {
             let position = self.len + t;
             for h in 0..heads {
                 let keys = &mut self.keys[part.clone()][h * size..(h + 1) * size];

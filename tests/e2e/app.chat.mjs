@@ -111,6 +111,28 @@ test("stop, write again, edit", LIMIT, async (t) => {
   assert.match(await app.articles.first().innerText(), /Say hello\./);
 });
 
+test("another conversation opened meanwhile stays clean", LIMIT, async (t) => {
+  const { app } = await stage(t, {
+    browser: { viewport: { width: 1280, height: 800 } },
+  });
+  await app.load();
+  await app.settings({ Temperature: 0, "Longest reply (tokens)": 60 });
+  await app.message.fill("Write a story about a fox.");
+  await app.send.click();
+  await app.fresh.click();
+  await app.message.fill("Not yet sent");
+  await app.stop.waitFor();
+  await app.stop.waitFor({ state: "hidden", ...SLOW });
+  assert.equal(await app.articles.count(), 0);
+  assert.equal(await app.message.inputValue(), "Not yet sent");
+  await app.page
+    .getByRole("button", { name: "Write a story about a fox.", exact: true })
+    .click();
+  await app.finished();
+  assert.equal(await app.articles.count(), 2);
+  assert.match(await app.reply(), /\w+ \w+ \w+/);
+});
+
 test("while a reply streams the page stays free", LIMIT, async (t) => {
   const { app, browser } = await stage(t);
   await app.load();

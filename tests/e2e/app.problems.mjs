@@ -117,3 +117,29 @@ test("a cancelled download goes on where it stopped", LIMIT, async (t) => {
   assert.ok(again < sent * 2, `${again} bytes were sent again`);
   assert.ok(server.log.some((line) => /bytes=[1-9]/.test(line)));
 });
+
+test("a damaged copy is said to be so, and comes anew", LIMIT, async (t) => {
+  const { app } = await stage(t);
+  await app.load();
+  await app.page.evaluate(async () => {
+    for (const { name } of await indexedDB.databases()) {
+      const database = await new Promise((resolve) => {
+        indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result);
+      });
+      if (!database.objectStoreNames.contains("chunks")) continue;
+      await new Promise((resolve) => {
+        const transaction = database.transaction("chunks", "readwrite");
+        const cursor = transaction.objectStore("chunks").openCursor();
+        cursor.onsuccess = () => cursor.result.delete();
+        transaction.oncomplete = resolve;
+      });
+      database.close();
+    }
+  });
+  await app.page.reload();
+  await app.page.getByText("Code: storage_corrupt").waitFor(SLOW);
+  await app.page.getByRole("button", { name: "Try again" }).click();
+  await app.ready();
+  await app.page.reload();
+  await app.ready();
+});

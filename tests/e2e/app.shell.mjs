@@ -12,7 +12,17 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { LIMIT, SLOW, stage, visit, violations, WWW } from "./app/stage.mjs";
+import {
+  browse,
+  LIMIT,
+  profileFolder,
+  serve,
+  SLOW,
+  stage,
+  visit,
+  violations,
+  WWW,
+} from "./app/stage.mjs";
 
 test("a plain host: the service worker isolates the page", LIMIT, async (t) => {
   const { server, browser, app, requests } = await stage(t, {
@@ -143,7 +153,6 @@ test("installable, and only from its own host", LIMIT, async (t) => {
 
 for (const [width, height, colorScheme] of [
   [320, 568, "light"],
-  [320, 568, "dark"],
   [412, 892, "dark"],
   [1280, 800, "light"],
 ])
@@ -225,3 +234,23 @@ test("by keyboard alone", LIMIT, async (t) => {
     await app.model.evaluate((node) => node === document.activeElement),
   );
 });
+
+test(
+  "over plain http from another machine it still chats",
+  LIMIT,
+  async (t) => {
+    const server = await serve(t);
+    const { browser } = await browse(t, await profileFolder(t), {
+      args: ["--host-resolver-rules=MAP phone.example 127.0.0.1"],
+    });
+    const origin = server.origin.replace("127.0.0.1", "phone.example");
+    const app = await visit(browser, { origin });
+    assert.equal(await app.page.evaluate(() => isSecureContext), false);
+    await app.load();
+    await app.settings({ Temperature: 0, "Longest reply (tokens)": 8 });
+    assert.notEqual(await app.ask("Say hello."), "");
+    await app.page.reload();
+    await app.ready();
+    assert.equal(await app.articles.count(), 2);
+  },
+);

@@ -8,6 +8,7 @@ import {
   browse,
   DIST,
   LIMIT,
+  MODEL_BYTES,
   MODEL_PATH,
   serve,
   stage,
@@ -80,7 +81,7 @@ describe("the worker", LIMIT, () => {
     assert.equal(found.waiting, found.before);
     assert.equal(found.after, found.before);
     // The new worker had the model from storage.
-    assert.equal(server.count(MODEL_PATH), 1);
+    assert.equal(server.sent.get(MODEL_PATH), MODEL_BYTES);
   });
 
   test("a strict Content-Security-Policy without eval, blob: or other origins is enough", async (context) => {

@@ -185,12 +185,12 @@ fn refuses_contradictions() {
         assert_eq!(error.code(), "malformed_header");
         assert!(error.to_string().contains(expected), "{error}");
     }
-    let unknown = sample().tensor("odd", &[32], 20, 4096);
+    let unknown = sample().tensor("odd", &[32], 28, 4096);
     assert_eq!(
         error(unknown),
         Error::UnsupportedFormat {
             tensor: "odd".into(),
-            format: "iq4_nl (ggml type 20)".into()
+            format: "f64 (ggml type 28)".into()
         }
     );
     let alignment = sample().key("general.alignment", Value::U32(24));

@@ -21,13 +21,24 @@ fn teacher_forced_log_probabilities_agree_with_fp32() {
     let mut engine = loader.finish().unwrap();
     for case in oracle["cases"].as_array().unwrap() {
         let name = case["id"].as_str().unwrap();
-        let ids: Vec<u32> =
-            case["prompt_ids"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect();
-        let expected: Vec<f64> =
-            case["fp32"]["logprobs"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        let ids: Vec<u32> = case["prompt_ids"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_u64().unwrap() as u32)
+            .collect();
+        let expected: Vec<f64> = case["fp32"]["logprobs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_f64().unwrap())
+            .collect();
         let scores = engine.score(&ids).unwrap();
-        let differences: Vec<f64> =
-            expected.iter().zip(&scores).map(|(e, (p, _))| (f64::from(*p) - e).abs()).collect();
+        let differences: Vec<f64> = expected
+            .iter()
+            .zip(&scores)
+            .map(|(e, (p, _))| (f64::from(*p) - e).abs())
+            .collect();
         let mean = differences.iter().sum::<f64>() / differences.len() as f64;
         let max = differences.iter().copied().fold(0.0, f64::max);
         println!("{name}: mean {mean:.4}, max {max:.4}");

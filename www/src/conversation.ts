@@ -80,9 +80,15 @@ export function titleFrom(text: string): string {
   return cut.replace(/\s+\S*$/, "") + "…";
 }
 
+/** 128 random bits. `crypto.randomUUID` is missing where a page comes over plain http from another machine. */
+const newId = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+
 export function newConversation(now = Date.now()): Conversation {
   return {
-    id: crypto.randomUUID(),
+    id: newId(),
     title: "",
     renamed: false,
     pinned: false,
@@ -103,7 +109,7 @@ export function newMessage(
   content: string,
 ): Message {
   lastAt = Math.max(Date.now(), lastAt + 1);
-  return { id: crypto.randomUUID(), conversationId, role, content, at: lastAt };
+  return { id: newId(), conversationId, role, content, at: lastAt };
 }
 
 /** The history a model gets: a system message where there is one, and every message that says something. */

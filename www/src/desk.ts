@@ -17,10 +17,11 @@ export const messages = signal<Message[]>([]);
 const blank = signal<Conversation>(newConversation());
 export const openId = signal(blank.value.id);
 
-export const open = computed<Conversation>(
-  () =>
-    conversations.value.find(({ id }) => id === openId.value) ?? blank.value,
-);
+/** The conversation of this id; the new one where it is not in the list. */
+export const conversation = (wanted: string): Conversation =>
+  conversations.value.find(({ id }) => id === wanted) ?? blank.value;
+
+export const open = computed(() => conversation(openId.value));
 
 const LAST_OPEN = "smidgen:conversation";
 const BLANK = "smidgen:blank";
@@ -34,11 +35,17 @@ const changed = (conversationId: string) =>
   channel?.postMessage(conversationId);
 
 async function follow(conversationId: string): Promise<void> {
-  const draft = open.peek().draft;
+  const mine = open.peek();
   const list = await library.allConversations();
-  conversations.value = list.map((each) =>
-    each.id === openId.peek() ? { ...each, draft } : each,
+  const kept = list.map((each) =>
+    each.id === mine.id ? { ...each, draft: mine.draft } : each,
   );
+  // The one just begun here may not be in storage yet.
+  const begun =
+    conversationId !== mine.id &&
+    conversations.value.includes(mine) &&
+    !list.some(({ id }) => id === mine.id);
+  conversations.value = begun ? [mine, ...kept] : kept;
   if (conversationId !== openId.peek()) return;
   if (!list.some(({ id }) => id === conversationId)) startConversation();
   else await readMessages(conversationId);
@@ -78,6 +85,7 @@ export const replyLock = (messageId: string) => `smidgen:reply:${messageId}`;
 export async function startDesk(): Promise<void> {
   restoreBlank();
   const untouched = openId.value;
+  const blankDraft = blank.value.draft;
   let kept: Conversation[] = [];
   try {
     kept = await library.allConversations();
@@ -89,7 +97,9 @@ export async function startDesk(): Promise<void> {
   );
   conversations.value = [...begun, ...kept];
   const last = read(LAST_OPEN);
-  if (openId.value !== untouched || messages.value.length > 0) return;
+  const begunHere =
+    messages.value.length > 0 || open.value.draft !== blankDraft;
+  if (openId.value !== untouched || begunHere) return;
   if (kept.some(({ id }) => id === last)) await openConversation(last!);
 }
 
@@ -152,6 +162,7 @@ export async function say(
   ) {
     conversations.value = [blank.value, ...conversations.value];
     write(BLANK, undefined);
+    write(LAST_OPEN, conversationId);
   }
   const known = conversations.value.find(({ id }) => id === conversationId);
   const first = added.find(({ role }) => role === "user");

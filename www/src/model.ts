@@ -13,7 +13,7 @@ export type Llm = Awaited<ReturnType<typeof Smidgen.load>>;
 export type Source =
   | { kind: "url"; url: string; name: string }
   | { kind: "file"; file: File; name: string }
-  | { kind: "stored"; id: string; name: string };
+  | { kind: "stored"; id: string; name: string; url?: string };
 
 export type ModelState =
   | { phase: "checking" }
@@ -132,7 +132,15 @@ export const fromStored = (entry: StoredModel): Source => ({
   kind: "stored",
   id: entry.id,
   name: entry.name,
+  ...(entry.url === undefined ? {} : { url: entry.url }),
 });
+
+/** A copy that is gone or damaged is of no use: what is tried next is its address. */
+function again(source: Source, { code }: Problem): Source {
+  if (source.kind !== "stored" || source.url === undefined) return source;
+  const lost = ["storage_corrupt", "sha256_mismatch", "model_not_stored"];
+  return (lost.includes(code) && fromUrl(source.url)) || source;
+}
 
 /** A download that stopped on its way, to be continued; undefined where its address is not known. */
 export const resumed = (entry: StoredModel): Source | undefined =>
@@ -196,9 +204,12 @@ export async function load(source: Source): Promise<void> {
     if (ready.info.cached) write(LAST_MODEL, ready.info.id);
   } catch (error) {
     if (!current()) return;
-    model.value = control.signal.aborted
-      ? { phase: "offered", source }
-      : { phase: "failed", source, problem: problemFrom(error) };
+    if (control.signal.aborted) {
+      model.value = { phase: "offered", source };
+      return;
+    }
+    const problem = problemFrom(error);
+    model.value = { phase: "failed", source: again(source, problem), problem };
   } finally {
     if (current()) loading = undefined;
   }

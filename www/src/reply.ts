@@ -2,7 +2,6 @@
 import { signal } from "@preact/signals";
 import { announce, announceText } from "./announcer";
 import {
-  type Conversation,
   type Message,
   newMessage,
   promptMessages,
@@ -34,22 +33,21 @@ export const stop = () => abort?.abort();
 export async function send(text: string): Promise<void> {
   if (replying.value || text.trim() === "") return;
   const { id } = desk.open.value;
-  await desk.say(id, newMessage(id, "user", text));
-  await reply();
+  await reply(id, desk.messages.value, newMessage(id, "user", text));
 }
 
 /** Writes the last reply again. */
 export async function regenerate(message: Message): Promise<void> {
   if (replying.value) return;
-  await desk.cutFrom(message.id);
-  await reply();
+  const cut = desk.cutFrom(message.id);
+  await Promise.all([cut, reply(desk.open.value.id, desk.messages.value)]);
 }
 
 /** Asks something else at an earlier point; what followed is gone. */
 export async function edit(message: Message, text: string): Promise<void> {
   if (replying.value || text.trim() === "") return;
-  await desk.cutFrom(message.id);
-  await send(text);
+  const cut = desk.cutFrom(message.id);
+  await Promise.all([cut, send(text)]);
 }
 
 /** Only what a person set: the rest is the engine's default. */
@@ -72,11 +70,15 @@ const holding = (messageId: string, work: () => Promise<void>) =>
     ? navigator.locks.request(desk.replyLock(messageId), work)
     : work();
 
-async function reply(): Promise<void> {
-  const conversation = desk.open.value;
-  const history = desk.messages.value;
+/** The conversation is named once: the reader may open another one while this is written. */
+async function reply(
+  conversationId: string,
+  before: readonly Message[],
+  asked?: Message,
+): Promise<void> {
+  const history = asked ? [...before, asked] : before;
   let message: Message = {
-    ...newMessage(conversation.id, "assistant", ""),
+    ...newMessage(conversationId, "assistant", ""),
     outcome: "writing",
   };
   abort = new AbortController();
@@ -84,10 +86,10 @@ async function reply(): Promise<void> {
   written.value = "";
   replying.value = { message, stage: "waiting" };
   await holding(message.id, async () => {
-    await desk.say(conversation.id, message);
+    await desk.say(conversationId, ...(asked ? [asked] : []), message);
     announce(t("live.thinking"));
     try {
-      message = await write(message, conversation, history, stopped);
+      message = await write(message, history, stopped);
       announce(t(stopped.aborted ? "live.stopped" : "live.done"));
     } catch (error) {
       message = { ...message, content: written.value };
@@ -109,11 +111,11 @@ async function reply(): Promise<void> {
 
 async function write(
   start: Message,
-  conversation: Conversation,
   history: readonly Message[],
   stopped: AbortSignal,
 ): Promise<Message> {
   let message = start;
+  const conversation = desk.conversation(start.conversationId);
   const llm = await whenReady(stopped);
   replying.value = { message, stage: "reading" };
   const stream = await llm.chat.completions.create(

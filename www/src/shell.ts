@@ -7,6 +7,34 @@ export const update = signal<(() => void) | undefined>(undefined);
 /** True once the service worker serves this page: what it needs is on this device. */
 export const shellKept = signal(false);
 
+/** Offers to install the page, where the browser has such an offer and it was not taken yet. */
+export const install = signal<(() => void) | undefined>(undefined);
+
+/** Not in the DOM library: Chromium only. */
+type InstallOffer = Event & { prompt(): Promise<unknown> };
+
+addEventListener("beforeinstallprompt", (event) => {
+  event.preventDefault();
+  install.value = () => {
+    install.value = undefined;
+    void (event as InstallOffer).prompt();
+  };
+});
+addEventListener("appinstalled", () => (install.value = undefined));
+
+/** A page that stays open for days looks for a new version when it is looked at again. */
+const UPDATE_EVERY_MS = 60 * 60 * 1000;
+
+function lookForUpdates(registration: ServiceWorkerRegistration): void {
+  let last = Date.now();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden || Date.now() - last < UPDATE_EVERY_MS) return;
+    last = Date.now();
+    // Without a connection there is nothing new.
+    registration.update().catch(() => undefined);
+  });
+}
+
 const RELOADED = "smidgen:isolated";
 const CONTROL_WAIT_MS = 4000;
 
@@ -51,6 +79,9 @@ export function startShell(): void {
   });
   const takeOver = registerSW({
     immediate: true,
+    onRegisteredSW: (_url, registration) => {
+      if (registration) lookForUpdates(registration);
+    },
     onNeedRefresh: () => {
       update.value = () => {
         reloadOnceServed = true;

@@ -31,7 +31,9 @@ impl Bench {
     pub fn run(self) -> Result<()> {
         let mut engine = model::load(&self.model, LoadOptions::default())?;
         let info = engine.info();
-        let ids = (0..self.prompt_tokens as u32).map(|i| i * 37 % info.vocab_size as u32).collect();
+        let ids = (0..self.prompt_tokens as u32)
+            .map(|i| i * 37 % info.vocab_size as u32)
+            .collect();
         let request = Request {
             ids: Some(ids),
             max_tokens: Some(self.max_tokens.max(2)),
@@ -60,7 +62,10 @@ impl Bench {
             });
             println!("{object}");
         } else {
-            println!("{} {} {}: prefill {p}, decode {d} tok/s", info.name, info.format, info.flavour);
+            println!(
+                "{} {} {}: prefill {p}, decode {d} tok/s",
+                info.name, info.format, info.flavour
+            );
         }
         Ok(())
     }

@@ -22,12 +22,19 @@ pub struct Inspect {
 impl Inspect {
     /// See the module.
     pub fn run(self) -> Result<()> {
-        let options = LoadOptions { context_length: self.context, ..LoadOptions::default() };
+        let options = LoadOptions {
+            context_length: self.context,
+            ..LoadOptions::default()
+        };
         let loader = model::open(&self.model, options)?;
         let (Some(gguf), Some(plan)) = (loader.header(), loader.plan()) else {
             unreachable!("open returns a loader that has read the header");
         };
-        println!("GGUF version {}, {} tensors", gguf.version, gguf.tensors.len());
+        println!(
+            "GGUF version {}, {} tensors",
+            gguf.version,
+            gguf.tensors.len()
+        );
         println!("\nmetadata");
         for key in gguf.metadata.keys() {
             println!("  {key} = {}", gguf.metadata.describe(key));

@@ -12,7 +12,7 @@ use std::time::Instant;
 /// Answers a prompt.
 #[derive(Args)]
 pub struct Run {
-    /// A GGUF file.
+    /// A GGUF file (of several, the first), or a Hugging Face folder.
     model: PathBuf,
     /// What the user says.
     #[arg(short, long)]
@@ -35,12 +35,19 @@ pub struct Run {
     /// Positions of the KV cache.
     #[arg(long)]
     context: Option<usize>,
+    /// Round the weights to this format while they are read, as in q4_k_m.
+    #[arg(long)]
+    quantise: Option<String>,
 }
 
 impl Run {
     /// See the module.
     pub fn run(self) -> Result<()> {
-        let options = LoadOptions { context_length: self.context, ..LoadOptions::default() };
+        let options = LoadOptions {
+            context_length: self.context,
+            quantise: self.quantise,
+            ..LoadOptions::default()
+        };
         let mut engine = model::load(&self.model, options)?;
         let mut request = Request {
             max_tokens: Some(self.max_tokens),
@@ -52,7 +59,12 @@ impl Run {
             request.prompt = Some(self.prompt);
         } else {
             let system = self.system.map(|s| Message::new("system", &s));
-            request.messages = Some(system.into_iter().chain([Message::new("user", &self.prompt)]).collect());
+            request.messages = Some(
+                system
+                    .into_iter()
+                    .chain([Message::new("user", &self.prompt)])
+                    .collect(),
+            );
         }
         let start = Instant::now();
         let begun = engine.begin(&request)?;
@@ -69,7 +81,10 @@ impl Run {
             }
         };
         println!();
-        let (prefill, decode) = ((prefilled - start).as_secs_f64(), prefilled.elapsed().as_secs_f64());
+        let (prefill, decode) = (
+            (prefilled - start).as_secs_f64(),
+            prefilled.elapsed().as_secs_f64(),
+        );
         eprintln!(
             "prompt {} tokens, {:.1} tok/s; generated {tokens} tokens, {:.1} tok/s; {finish:?}",
             begun.prompt_tokens,

@@ -1,6 +1,6 @@
 //! `cargo xtask build`: JavaScript of pkg/, each wasm flavour into pkg/dist/wasm/, then the app in www/.
 
-use crate::fingerprint::{Fingerprint, unless_done};
+use crate::fingerprint::{Fingerprint, files, unless_done};
 use crate::flavours::{FLAVOURS, Flavour};
 use crate::process::{announce, run};
 use crate::{project, tools, wasm_file};
@@ -81,17 +81,27 @@ pub fn compile(flavour: &Flavour) -> Result<PathBuf> {
     cargo.args(flavour.cargo_arguments());
     flavoured(&mut cargo, flavour);
     run(&format!("Compiling {flavour}"), &mut cargo)?;
-    // All flavours compile to the same place, so that they share build scripts and macros; each is put aside.
-    let module = target_directory().join("wasm32-unknown-unknown/wasm/smidgen.wasm");
+    // Another flavour compiles to the same place, so that they share build scripts and macros.
+    let module = flavour_target(flavour).join("wasm32-unknown-unknown/wasm/smidgen.wasm");
     let aside = module.with_file_name(format!("smidgen-{flavour}.wasm"));
     std::fs::copy(&module, &aside).with_context(|| format!("cannot copy {}", module.display()))?;
     Ok(aside)
+}
+
+/// RUSTC_BOOTSTRAP counts as another compiler: flavours with it and without it would rebuild each other's macros.
+fn flavour_target(flavour: &Flavour) -> PathBuf {
+    target_directory().join(if flavour.threads {
+        "wasm-threads"
+    } else {
+        "wasm"
+    })
 }
 
 /// Sets the environment that makes cargo compile for this flavour.
 pub fn flavoured(cargo: &mut Command, flavour: &Flavour) {
     cargo
         .env("CARGO_ENCODED_RUSTFLAGS", flavour.rustflags())
+        .env("CARGO_TARGET_DIR", flavour_target(flavour))
         .env_remove("RUSTFLAGS");
     if flavour.threads {
         // -Z build-std on the pinned stable toolchain.
@@ -124,7 +134,12 @@ pub fn rust_sources(step: &str) -> Result<Fingerprint> {
     for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
         fingerprint = fingerprint.tree(&root.join(file), &[])?;
     }
-    fingerprint.tree(&root.join("src"), &["bin", "js"])
+    for file in files(&root.join("src"), &["bin", "js"])? {
+        if file.extension().is_some_and(|extension| extension == "rs") {
+            fingerprint = fingerprint.tree(&file, &[])?;
+        }
+    }
+    Ok(fingerprint)
 }
 
 fn build_package() -> Result<bool> {

@@ -1,6 +1,7 @@
 //! The project's own commands: build, demo, serve, test, size. Everything a fresh clone needs is installed from here.
 #![allow(missing_docs)]
 
+mod bench;
 mod browsers;
 mod build;
 mod demo;
@@ -43,6 +44,8 @@ enum Command {
     Test(suites::Options),
     /// Print what a page downloads: raw, gzip and brotli bytes, and the crates they come from
     Size(size::Options),
+    /// Measure speed and memory in Chromium, beside other engines with --vs
+    Bench(bench::Options),
     /// Fetch the demo model into .cache/models and check its hash
     FetchModel,
 }
@@ -64,6 +67,7 @@ fn run(command: Command) -> Result<()> {
         Command::Serve(options) => demo::serve(&options),
         Command::Test(options) => suites::test(&options),
         Command::Size(options) => size::size(&options),
+        Command::Bench(options) => bench::bench(&options),
         Command::FetchModel => model::fetch().map(|path| println!("{}", path.display())),
     }
 }

@@ -129,9 +129,8 @@ fn file_response(request: &Request, path: &Path) -> std::io::Result<Response<Bod
         Range::Part(first, last) => (206, first, last - first + 1),
         Range::Unsatisfiable => {
             let total = format!("bytes */{length}");
-            return Ok(
-                with_headers(empty(416, 0), validators).with_header(header("Content-Range", &total))
-            );
+            return Ok(with_headers(empty(416, 0), validators)
+                .with_header(header("Content-Range", &total)));
         }
     };
     file.seek(SeekFrom::Start(first))?;
@@ -154,7 +153,11 @@ fn answer_with(status: u16, body: Body, length: Option<usize>) -> Response<Body>
 }
 
 fn empty(status: u16, length: u64) -> Response<Body> {
-    answer_with(status, Box::new(std::io::empty()), usize::try_from(length).ok())
+    answer_with(
+        status,
+        Box::new(std::io::empty()),
+        usize::try_from(length).ok(),
+    )
 }
 
 fn text(status: u16, message: &str) -> Response<Body> {

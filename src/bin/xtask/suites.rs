@@ -6,7 +6,7 @@ use crate::process::{announce, run, tee};
 use crate::{build, demo, fingerprint, model, project, tools};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ struct Suite {
     run: fn(&Options) -> Result<()>,
 }
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     Suite {
         name: "fmt",
         about: "rustfmt and prettier would change nothing",
@@ -69,7 +69,15 @@ const SUITES: [Suite; 8] = [
         about: "the package and the app in Chromium, on- and offline",
         run: e2e,
     },
+    Suite {
+        name: "cache-faults",
+        about: "the weight cache while servers, tabs and workers fail at random",
+        run: cache_faults,
+    },
 ];
+
+/// The Rust test target that runs in browsers.
+const WASM_TEST: &str = "kernels";
 
 pub fn test(options: &Options) -> Result<()> {
     if options.list {
@@ -154,7 +162,7 @@ fn clippy(_: &Options) -> Result<()> {
             "--quiet",
             "--lib",
             "--test",
-            "wasm",
+            WASM_TEST,
             "--target",
             "wasm32-unknown-unknown",
         ]);
@@ -212,7 +220,14 @@ fn wasm(options: &Options) -> Result<()> {
         tests.args(["test", "--headless", "--chrome", "--mode", "no-install"]);
         // The profile that ships, so that the very code that ships is tested; and no native test (see Cargo.toml).
         tests
-            .args(["--", "--profile", "wasm", "--no-default-features", "--test", "kernels"])
+            .args([
+                "--",
+                "--profile",
+                "wasm",
+                "--no-default-features",
+                "--test",
+                WASM_TEST,
+            ])
             .args(flavour.cargo_arguments());
         build::flavoured(&mut tests, &flavour);
         full(&mut tests, options);
@@ -227,15 +242,17 @@ fn types(_: &Options) -> Result<()> {
         flavours: vec![FLAVOURS[0]],
         no_www: true,
     })?;
-    for folder in [project::pkg(), project::www()] {
-        tools::npm_packages(&folder)?;
-        let tsc = folder.join("node_modules/typescript/bin/tsc");
-        let step = format!("tsc in {}", project::shown(&folder));
-        run(
-            &step,
-            tools::node()?.current_dir(&folder).arg(tsc).arg("--noEmit"),
-        )?;
-    }
+    let (pkg, www) = (project::pkg(), project::www());
+    run(
+        "Types of pkg and its tests",
+        tools::npm(&pkg).args(["run", "--silent", "check"]),
+    )?;
+    tools::npm_packages(&www)?;
+    let tsc = www.join("node_modules/typescript/bin/tsc");
+    run(
+        "Types of www",
+        tools::node()?.current_dir(&www).arg(tsc).arg("--noEmit"),
+    )?;
     Ok(())
 }
 
@@ -249,10 +266,30 @@ fn js(options: &Options) -> Result<()> {
 
 fn e2e(options: &Options) -> Result<()> {
     build::build(&build::Options::default())?;
+    let mut tests = end_to_end_tests()?;
+    tests.retain(|path| !is_cache_faults(path));
+    browser_tests("End-to-end tests", tests, options)
+}
+
+fn cache_faults(options: &Options) -> Result<()> {
+    build::build(&build::Options {
+        no_www: true,
+        ..Default::default()
+    })?;
+    let mut tests = end_to_end_tests()?;
+    tests.retain(|path| is_cache_faults(path));
+    browser_tests("Faults of the weight cache", tests, options)
+}
+
+fn is_cache_faults(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("cache-faults."))
+}
+
+fn browser_tests(step: &str, mut tests: Vec<PathBuf>, options: &Options) -> Result<()> {
     tools::npm_packages(&project::e2e())?;
     let model = model::fetch()?;
     let browser = demo::driven(Browser::Chromium)?;
-    let mut tests = end_to_end_tests()?;
     let browsers = match options.full {
         true => serde_json::json!([
             browser,
@@ -276,7 +313,7 @@ fn e2e(options: &Options) -> Result<()> {
         std::env::current_exe().context("cannot tell the path of this program")?,
     );
     full(&mut node, options);
-    run("End-to-end tests", &mut node)
+    run(step, &mut node)
 }
 
 /// The files directly in tests/e2e; what lies deeper is what they import.

@@ -1,9 +1,9 @@
 // The storage back ends, one row each, chosen by trying them.
 
-import type { StorageChoice, StorageEstimate, StoredModel } from "../types.ts";
+import type { StorageChoice } from "../types.ts";
 import { IndexedDbStorage } from "./indexeddb.ts";
 import { MemoryStorage } from "./memory.ts";
-import { storedBytes, type FileRecord, type StorageBackEnd } from "./types.ts";
+import type { StorageBackEnd } from "./types.ts";
 
 interface Row {
   open(): Promise<StorageBackEnd>;
@@ -35,64 +35,18 @@ export async function openStorage(
   return { storage: undefined, reason };
 }
 
-export async function listModels(
-  storage: StorageBackEnd,
-): Promise<StoredModel[]> {
-  const complete = await storage.listComplete();
-  const have = new Set(complete.map((record) => record.id));
-  // A partial copy of a complete model is a replacement under way.
-  const partial = (await storage.listPartial()).filter(
-    (record) => !have.has(record.id),
-  );
-  return [
-    ...complete.map((record) => describe(record, true)),
-    ...partial.map((record) => describe(record, false)),
-  ].sort((a, b) => b.lastUsedAt - a.lastUsedAt);
-}
-
-function describe(record: FileRecord, complete: boolean): StoredModel {
-  const { id, name, url, totalBytes, sha256, createdAt, lastUsedAt } = record;
-  return {
-    id,
-    name,
-    ...(url === undefined ? {} : { url }),
-    storedBytes: storedBytes(record),
-    ...(totalBytes === undefined ? {} : { totalBytes }),
-    complete,
-    ...(sha256 === undefined ? {} : { sha256 }),
-    createdAt,
-    lastUsedAt,
-  };
-}
-
-export async function estimate(
-  storage: StorageBackEnd | undefined,
-): Promise<StorageEstimate> {
-  const records = storage
-    ? [...(await storage.listComplete()), ...(await storage.listPartial())]
-    : [];
-  const { usage, quota } = await browserEstimate();
-  return {
-    usageBytes: usage,
-    quotaBytes: quota,
-    modelBytes: records.reduce((sum, record) => sum + storedBytes(record), 0),
-    persisted: (await globalThis.navigator?.storage?.persisted?.()) ?? false,
-  };
-}
-
-/** Bytes that the browser says are left for this origin; undefined where it does not say. */
-export async function freeBytes(): Promise<number | undefined> {
-  const { usage, quota } = await browserEstimate();
-  if (usage === undefined || quota === undefined) return undefined;
-  return Math.max(0, quota - usage);
-}
-
-async function browserEstimate(): Promise<{
-  usage: number | undefined;
-  quota: number | undefined;
-}> {
-  const given = await globalThis.navigator?.storage
-    ?.estimate?.()
-    .catch(() => undefined);
-  return { usage: given?.usage, quota: given?.quota };
+/** Why nothing can be kept, and what to do: for a person to read. */
+export function explain(reason: unknown): string {
+  const { name, message } = (reason ?? {}) as Partial<Error>;
+  const what =
+    name === "SecurityError" || name === "NotAllowedError"
+      ? "this browser is set not to let this site store data: allow cookies and site data for it"
+      : name === "VersionError"
+        ? "a newer version of this app has been here: reload the page to get it"
+        : name === "InvalidStateError" || typeof indexedDB === "undefined"
+          ? "this window stores nothing, as private windows do: open the page in an ordinary one"
+          : name === "QuotaExceededError"
+            ? "this device has no space left for this site: free some"
+            : `the browser's storage does not work (${message ?? String(reason)}): close other tabs of this site, or restart the browser`;
+  return `${what}. The model works now, and will be downloaded again next time`;
 }

@@ -1,16 +1,20 @@
 // Models in IndexedDB: the one store that every browser engine has, private windows and embedded views included.
 
 import { lost } from "./memory.ts";
-import type { FileRecord, StorageBackEnd } from "./types.ts";
+import { CHUNKS, COMPLETE, PARTIAL, upgrade, VERSION } from "./schema.ts";
+import {
+  hashesOf,
+  withChunk,
+  type ChunkRecord,
+  type FileRecord,
+  type StorageBackEnd,
+} from "./types.ts";
 
-const VERSION = 1;
 const OPEN_MS = 5000;
-const COMPLETE = "complete";
-const PARTIAL = "partial";
-const CHUNKS = "chunks";
 
 export class IndexedDbStorage implements StorageBackEnd {
   readonly kind = "indexeddb";
+  readonly shared = true;
   readonly #database: IDBDatabase;
   /** Asked only by those who write: a visit that finds its model should not wait for it. */
   #blobs: Promise<boolean> | undefined;
@@ -24,28 +28,31 @@ export class IndexedDbStorage implements StorageBackEnd {
   /** Rejects where IndexedDB is missing or refuses to work. */
   static async open(name = "smidgen"): Promise<IndexedDbStorage> {
     const request = indexedDB.open(name, VERSION);
-    request.onupgradeneeded = () => {
-      const database = request.result;
-      database.createObjectStore(COMPLETE, { keyPath: "id" });
-      database.createObjectStore(PARTIAL, { keyPath: "id" });
-      // Keys: [generation, index].
-      database.createObjectStore(CHUNKS);
-    };
+    let upgrading = false;
     const database = await new Promise<IDBDatabase>((resolve, reject) => {
       // Some releases of one engine never answer; a load must not wait for ever for a place to keep its model.
-      const timer = setTimeout(
-        () => reject(new Error("IndexedDB does not answer")),
-        OPEN_MS,
-      );
+      const timer = setTimeout(() => {
+        // Moving every chunk of an older store may well take longer.
+        if (!upgrading) reject(new Error("IndexedDB does not answer"));
+      }, OPEN_MS);
+      request.onupgradeneeded = ({ oldVersion }) => {
+        upgrading = true;
+        upgrade(request.result, request.transaction!, oldVersion);
+      };
       request.onsuccess = () => {
         clearTimeout(timer);
         resolve(request.result);
       };
-      request.onerror = () => reject(request.error);
-      request.onblocked = () =>
+      request.onerror = () => {
+        clearTimeout(timer);
+        reject(request.error);
+      };
+      request.onblocked = () => {
+        clearTimeout(timer);
         reject(
           new Error("another tab holds an older version of the database open"),
         );
+      };
     });
     return new IndexedDbStorage(database);
   }
@@ -71,36 +78,35 @@ export class IndexedDbStorage implements StorageBackEnd {
   }
 
   begin(record: FileRecord): Promise<void> {
-    return this.#write([PARTIAL, CHUNKS], (transaction) => {
+    return this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
       const partial = transaction.objectStore(PARTIAL);
       const older = partial.get(record.id);
       older.onsuccess = () => {
-        dropChunks(transaction, older.result as FileRecord | undefined);
         partial.put(record);
+        sweep(transaction, [older.result as FileRecord | undefined]);
       };
     });
   }
 
   async append(
     record: FileRecord,
+    index: number,
+    chunk: ChunkRecord,
     bytes: Uint8Array<ArrayBuffer>,
   ): Promise<void> {
-    this.#blobs ??= storesBlobs(this.#database);
-    const index = record.chunks.length - 1;
-    const exact =
-      bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
-    const value = (await this.#blobs) ? new Blob([exact]) : exact.buffer;
+    const value = await this.#value(bytes);
     return this.#write([PARTIAL, CHUNKS], (transaction, fail) => {
       const partial = transaction.objectStore(PARTIAL);
       const held = partial.get(record.id);
       held.onsuccess = () => {
-        const { generation } = (held.result ?? {}) as Partial<FileRecord>;
-        if (generation !== record.generation) {
+        const found = held.result as FileRecord | undefined;
+        if (found?.generation !== record.generation) {
           fail(lost(record.id));
           return;
         }
-        transaction.objectStore(CHUNKS).put(value, [record.generation, index]);
-        partial.put(record);
+        // Also where the hash is known already: what stands under it may be damaged.
+        transaction.objectStore(CHUNKS).put(value, chunk.sha256);
+        partial.put(withChunk(found, index, chunk));
       };
     });
   }
@@ -109,49 +115,94 @@ export class IndexedDbStorage implements StorageBackEnd {
     return this.#write(
       [COMPLETE, PARTIAL, CHUNKS],
       (transaction, fail) => {
-        const complete = transaction.objectStore(COMPLETE);
-        const partial = transaction.objectStore(PARTIAL);
-        const held = partial.get(record.id);
+        const held = transaction.objectStore(PARTIAL).get(record.id);
         held.onsuccess = () => {
           const { generation } = (held.result ?? {}) as Partial<FileRecord>;
-          if (generation !== record.generation) {
-            fail(lost(record.id));
-            return;
-          }
-          const older = complete.get(record.id);
-          older.onsuccess = () => {
-            dropChunks(transaction, older.result as FileRecord | undefined);
-            partial.delete(record.id);
-            complete.put(record);
-          };
+          if (generation !== record.generation) fail(lost(record.id));
+          else finish(transaction, record);
         };
       },
       "strict",
     );
   }
 
-  async readChunk(
-    record: FileRecord,
-    index: number,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const value = await this.#read<Blob | ArrayBuffer | undefined>(
-      CHUNKS,
-      (store) => store.get([record.generation, index]),
+  reopen(record: FileRecord): Promise<void> {
+    return this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
+      const complete = transaction.objectStore(COMPLETE);
+      const older = complete.get(record.id);
+      older.onsuccess = () => {
+        if (!older.result) return;
+        complete.delete(record.id);
+        transaction.objectStore(PARTIAL).put(record);
+        sweep(transaction, [older.result as FileRecord]);
+      };
+    });
+  }
+
+  async adopt(record: FileRecord): Promise<boolean> {
+    let missing = false;
+    await this.#write(
+      [COMPLETE, PARTIAL, CHUNKS],
+      (transaction) => {
+        const chunks = transaction.objectStore(CHUNKS);
+        const hashes = [...hashesOf([record])];
+        const next = () => {
+          const sha256 = hashes.pop();
+          if (sha256 === undefined) {
+            finish(transaction, record);
+            return;
+          }
+          const key = chunks.getKey(sha256);
+          key.onsuccess = () => {
+            if (key.result === undefined) missing = true;
+            else next();
+          };
+        };
+        next();
+      },
+      "strict",
     );
-    if (value === undefined) return undefined;
-    return new Uint8Array(
-      value instanceof Blob ? await value.arrayBuffer() : value,
+    return !missing;
+  }
+
+  readChunk({
+    sha256,
+  }: ChunkRecord): Promise<Blob | Uint8Array<ArrayBuffer> | undefined> {
+    return this.#read<Blob | ArrayBuffer | undefined>(CHUNKS, (store) =>
+      store.get(sha256),
+    ).then((value) =>
+      value instanceof ArrayBuffer ? new Uint8Array(value) : value,
     );
   }
 
-  touch(id: string, lastUsedAt: number): Promise<void> {
-    return this.#write([COMPLETE], (transaction) => {
+  async repairChunk(
+    { sha256 }: ChunkRecord,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Promise<void> {
+    const value = await this.#value(bytes);
+    await this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
+      withRecords(transaction, (records) => {
+        if (!hashesOf(records).has(sha256)) return;
+        transaction.objectStore(CHUNKS).put(value, sha256);
+      });
+    });
+  }
+
+  async update(
+    id: string,
+    change: { lastUsedAt?: number; pinned?: boolean },
+  ): Promise<boolean> {
+    let found = false;
+    await this.#write([COMPLETE], (transaction) => {
       const store = transaction.objectStore(COMPLETE);
       const held = store.get(id);
       held.onsuccess = () => {
-        if (held.result) store.put({ ...held.result, lastUsedAt });
+        if (!held.result) return;
+        found = true;
+        store.put({ ...(held.result as FileRecord), ...change });
       };
     });
+    return found;
   }
 
   async dropPartial(id: string): Promise<void> {
@@ -164,19 +215,27 @@ export class IndexedDbStorage implements StorageBackEnd {
 
   async #deleteFrom(names: string[], id: string): Promise<boolean> {
     let found = false;
-    await this.#write([...names, CHUNKS], (transaction) => {
+    await this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
       for (const name of names) {
         const store = transaction.objectStore(name);
         const held = store.get(id);
         held.onsuccess = () => {
           if (!held.result) return;
           found = true;
-          dropChunks(transaction, held.result as FileRecord);
           store.delete(id);
+          sweep(transaction, [held.result as FileRecord]);
         };
       }
     });
     return found;
+  }
+
+  async #value(bytes: Uint8Array<ArrayBuffer>): Promise<Blob | ArrayBuffer> {
+    this.#blobs ??= storesBlobs(this.#database);
+    if (await this.#blobs) return new Blob([bytes]);
+    return bytes.byteLength === bytes.buffer.byteLength
+      ? bytes.buffer
+      : bytes.slice().buffer;
   }
 
   #read<T>(
@@ -220,35 +279,77 @@ export class IndexedDbStorage implements StorageBackEnd {
   }
 }
 
-function dropChunks(
-  transaction: IDBTransaction,
-  record: FileRecord | undefined,
-): void {
-  if (!record) return;
-  const { generation } = record;
-  // An array sorts after every number, so this bounds all of the generation's keys.
-  transaction
-    .objectStore(CHUNKS)
-    .delete(IDBKeyRange.bound([generation], [generation, []]));
+/** Puts `record` in place of whatever stood under its id. */
+function finish(transaction: IDBTransaction, record: FileRecord): void {
+  const complete = transaction.objectStore(COMPLETE);
+  const partial = transaction.objectStore(PARTIAL);
+  const older = complete.get(record.id);
+  const stopped = partial.get(record.id);
+  stopped.onsuccess = () => {
+    partial.delete(record.id);
+    complete.put(record);
+    sweep(transaction, [
+      older.result as FileRecord | undefined,
+      stopped.result as FileRecord | undefined,
+    ]);
+  };
 }
 
-/** Blobs are written to files instead of through the database's log, but not every engine stores them everywhere. */
+/** Deletes the chunks of replaced or deleted records that no record lists any more. */
+function sweep(
+  transaction: IDBTransaction,
+  gone: (FileRecord | undefined)[],
+): void {
+  const hashes = hashesOf(gone.filter((record) => record !== undefined));
+  if (hashes.size === 0) return;
+  withRecords(transaction, (records) => {
+    const listed = hashesOf(records);
+    const chunks = transaction.objectStore(CHUNKS);
+    for (const sha256 of hashes) {
+      if (!listed.has(sha256)) chunks.delete(sha256);
+    }
+  });
+}
+
+function withRecords(
+  transaction: IDBTransaction,
+  use: (records: FileRecord[]) => void,
+): void {
+  const complete = transaction.objectStore(COMPLETE).getAll();
+  const partial = transaction.objectStore(PARTIAL).getAll();
+  // Requests of one transaction are answered in their order.
+  partial.onsuccess = () =>
+    use([
+      ...(complete.result as FileRecord[]),
+      ...(partial.result as FileRecord[]),
+    ]);
+}
+
+/**
+ * Blobs are written to files instead of through the database's log, but not every engine stores them everywhere.
+ * The probe is deleted in a transaction of its own: WebKit gives the file name of a Blob that was put and deleted
+ * within one transaction to the next Blob as well, and after a restart the first chunk would be the probe.
+ */
 async function storesBlobs(database: IDBDatabase): Promise<boolean> {
-  const key = ["probe", 0];
-  try {
-    return await new Promise<boolean>((resolve) => {
+  const key = "probe";
+  const transact = (work: (store: IDBObjectStore) => void) =>
+    new Promise<boolean>((resolve) => {
       const transaction = database.transaction(CHUNKS, "readwrite");
-      const store = transaction.objectStore(CHUNKS);
-      store.put(new Blob([new Uint8Array(1)]), key);
-      const back = store.get(key);
-      let same = false;
-      back.onsuccess = () => {
-        same = back.result instanceof Blob && back.result.size === 1;
-        store.delete(key);
-      };
-      transaction.oncomplete = () => resolve(same);
+      work(transaction.objectStore(CHUNKS));
+      transaction.oncomplete = () => resolve(true);
       transaction.onabort = () => resolve(false);
     });
+  try {
+    let same = false;
+    const stored = await transact((store) => {
+      store.put(new Blob([new Uint8Array(1)]), key);
+      const back = store.get(key);
+      back.onsuccess = () => {
+        same = back.result instanceof Blob && back.result.size === 1;
+      };
+    });
+    const removed = stored && (await transact((store) => store.delete(key)));
+    return same && removed;
   } catch {
     return false;
   }

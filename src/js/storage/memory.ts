@@ -1,14 +1,21 @@
 // A storage back end that lasts as long as the worker: the reference the others are tested against, and a choice for those who want nothing kept.
 
 import { SmidgenError } from "../errors.ts";
-import type { FileRecord, StorageBackEnd } from "./types.ts";
+import {
+  hashesOf,
+  withChunk,
+  type ChunkRecord,
+  type FileRecord,
+  type StorageBackEnd,
+} from "./types.ts";
 
 export class MemoryStorage implements StorageBackEnd {
   readonly kind = "memory";
+  readonly shared = false;
   readonly #complete = new Map<string, FileRecord>();
   readonly #partial = new Map<string, FileRecord>();
-  /** By generation. */
-  readonly #chunks = new Map<string, Uint8Array<ArrayBuffer>[]>();
+  /** By SHA-256. */
+  readonly #chunks = new Map<string, Uint8Array<ArrayBuffer>>();
 
   async listComplete(): Promise<FileRecord[]> {
     return [...this.#complete.values()].map(copy);
@@ -27,60 +34,93 @@ export class MemoryStorage implements StorageBackEnd {
   }
 
   async begin(record: FileRecord): Promise<void> {
-    const older = this.#partial.get(record.id);
-    if (older) this.#chunks.delete(older.generation);
     this.#partial.set(record.id, copy(record));
-    this.#chunks.set(record.generation, []);
+    this.#sweep();
   }
 
   async append(
     record: FileRecord,
+    index: number,
+    chunk: ChunkRecord,
     bytes: Uint8Array<ArrayBuffer>,
   ): Promise<void> {
-    const held = this.#partial.get(record.id);
-    if (held?.generation !== record.generation) throw lost(record.id);
-    this.#chunks.get(record.generation)!.push(bytes.slice());
-    this.#partial.set(record.id, copy(record));
+    const held = this.#attempt(record);
+    this.#chunks.set(chunk.sha256, bytes.slice());
+    this.#partial.set(record.id, withChunk(held, index, chunk));
   }
 
   async commit(record: FileRecord): Promise<void> {
-    const held = this.#partial.get(record.id);
-    if (held?.generation !== record.generation) throw lost(record.id);
-    const older = this.#complete.get(record.id);
-    if (older) this.#chunks.delete(older.generation);
+    this.#attempt(record);
     this.#partial.delete(record.id);
     this.#complete.set(record.id, copy(record));
+    this.#sweep();
   }
 
-  async readChunk(
-    record: FileRecord,
-    index: number,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.#chunks.get(record.generation)?.[index]?.slice();
+  async reopen(record: FileRecord): Promise<void> {
+    if (!this.#complete.delete(record.id)) return;
+    this.#partial.set(record.id, copy(record));
+    this.#sweep();
   }
 
-  async touch(id: string, lastUsedAt: number): Promise<void> {
+  async adopt(record: FileRecord): Promise<boolean> {
+    for (const sha256 of hashesOf([record])) {
+      if (!this.#chunks.has(sha256)) return false;
+    }
+    this.#partial.delete(record.id);
+    this.#complete.set(record.id, copy(record));
+    this.#sweep();
+    return true;
+  }
+
+  async readChunk({
+    sha256,
+  }: ChunkRecord): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#chunks.get(sha256)?.slice();
+  }
+
+  async repairChunk(
+    { sha256 }: ChunkRecord,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Promise<void> {
+    if (this.#listed().has(sha256)) this.#chunks.set(sha256, bytes.slice());
+  }
+
+  async update(
+    id: string,
+    change: { lastUsedAt?: number; pinned?: boolean },
+  ): Promise<boolean> {
     const record = this.#complete.get(id);
-    if (record) record.lastUsedAt = lastUsedAt;
+    if (record) Object.assign(record, change);
+    return record !== undefined;
   }
 
   async dropPartial(id: string): Promise<void> {
-    const record = this.#partial.get(id);
-    if (!record) return;
     this.#partial.delete(id);
-    this.#chunks.delete(record.generation);
+    this.#sweep();
   }
 
   async delete(id: string): Promise<boolean> {
-    let found = false;
-    for (const records of [this.#complete, this.#partial]) {
-      const record = records.get(id);
-      if (!record) continue;
-      found = true;
-      records.delete(id);
-      this.#chunks.delete(record.generation);
+    const complete = this.#complete.delete(id);
+    const partial = this.#partial.delete(id);
+    this.#sweep();
+    return complete || partial;
+  }
+
+  #attempt(record: FileRecord): FileRecord {
+    const held = this.#partial.get(record.id);
+    if (held?.generation !== record.generation) throw lost(record.id);
+    return held;
+  }
+
+  #listed(): Set<string> {
+    return hashesOf([...this.#complete.values(), ...this.#partial.values()]);
+  }
+
+  #sweep(): void {
+    const listed = this.#listed();
+    for (const sha256 of this.#chunks.keys()) {
+      if (!listed.has(sha256)) this.#chunks.delete(sha256);
     }
-    return found;
   }
 }
 

@@ -1,17 +1,25 @@
-// Reads a stored file chunk by chunk, each checked against its SHA-256, the next fetched while the caller uses the last.
+// Reads stored chunks, each checked against its SHA-256, the next fetched while the caller uses the last. A bad one is fetched again alone where it can be.
 
 import { SmidgenError } from "../errors.ts";
 import { sha256Of } from "../hash.ts";
-import type { FileRecord, StorageBackEnd } from "./types.ts";
+import type { ChunkRecord, FileRecord, StorageBackEnd } from "./types.ts";
 
-/** Two chunks in memory at most. Throws `storage_corrupt` where a chunk is gone or differs. */
+export interface Source {
+  storage: StorageBackEnd;
+  record: FileRecord;
+  /** The chunk's bytes from where the file came from. What does not hash to the chunk's SHA-256 is not used. */
+  refetch?: (start: number, length: number) => Promise<Uint8Array<ArrayBuffer>>;
+  /** A chunk was bad and is right again. */
+  onRepair?: (problem: SmidgenError) => void;
+}
+
+/** Two chunks in memory at most. Throws `storage_corrupt` where a chunk is gone or differs and stays so. */
 export async function* readFile(
-  storage: StorageBackEnd,
-  record: FileRecord,
+  source: Source,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
-  const count = record.chunks.length;
+  const count = source.record.chunks.length;
   const read = (index: number) => {
-    const chunk = readChecked(storage, record, index);
+    const chunk = readChunk(source, index);
     // It may fail before anyone waits for it.
     chunk.catch(() => {});
     return chunk;
@@ -24,35 +32,49 @@ export async function* readFile(
   }
 }
 
-async function readChecked(
-  storage: StorageBackEnd,
-  record: FileRecord,
+/** One durable chunk of the record. */
+export async function readChunk(
+  source: Source,
   index: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const expected = record.chunks[index]!;
-  let unreadable: unknown;
-  const chunk = await storage
-    .readChunk(record, index)
-    .catch((error: unknown) => {
-      unreadable = error;
-      return undefined;
-    });
-  const problem =
-    chunk === undefined
-      ? unreadable === undefined
-        ? "is gone"
-        : `cannot be read (${String(unreadable)})`
-      : chunk.length !== expected.bytes
-        ? `has ${chunk.length} bytes instead of ${expected.bytes}`
-        : (await sha256Of(chunk)) !== expected.sha256
-          ? "has another SHA-256 than when it was stored"
-          : undefined;
-  if (problem !== undefined) {
-    throw new SmidgenError(
-      "storage_corrupt",
-      `the stored copy of ${record.name} is damaged: chunk ${index + 1} of ${record.chunks.length} ${problem}`,
-      { details: { id: record.id, chunk: index } },
-    );
+  const { storage, record, refetch, onRepair } = source;
+  const chunk = record.chunks[index]!;
+  const held = await readChecked(storage, chunk);
+  if (typeof held !== "string") return held;
+  const problem = new SmidgenError(
+    "storage_corrupt",
+    `the stored copy of ${record.name} is damaged: chunk ${index + 1} of ${record.chunks.length} ${held}`,
+    { details: { id: record.id, chunk: index } },
+  );
+  const fresh = await refetch?.(index * record.chunkBytes, chunk.bytes).catch(
+    () => undefined,
+  );
+  if (!fresh || (await sha256Of(fresh)) !== chunk.sha256) throw problem;
+  // A store that cannot be put right is met again at the next load.
+  await storage.repairChunk(chunk, fresh).catch(() => {});
+  onRepair?.(problem);
+  return fresh;
+}
+
+/** The bytes, or what is wrong with them. */
+async function readChecked(
+  storage: StorageBackEnd,
+  expected: ChunkRecord,
+): Promise<Uint8Array<ArrayBuffer> | string> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    const held = await storage.readChunk(expected);
+    if (held === undefined) return "is gone";
+    bytes =
+      held instanceof Blob ? new Uint8Array(await held.arrayBuffer()) : held;
+  } catch (error) {
+    return `cannot be read (${String(error)})`;
   }
-  return chunk!;
+  if (bytes.length !== expected.bytes) {
+    return `has ${bytes.length} bytes instead of ${expected.bytes}`;
+  }
+  if ((await sha256Of(bytes)) !== expected.sha256) {
+    return "has another SHA-256 than when it was stored";
+  }
+  return bytes;
 }

@@ -1,9 +1,22 @@
-// What a storage back end keeps and does. A file is chunks of one size and one record, and counts only once committed.
+// What a storage back end keeps and does. Chunks are kept under their SHA-256; a file is a record that lists its chunks, and counts only once committed.
 
 import type { StorageKind } from "../types.ts";
 
-/** Large enough that a model is a few dozen transactions, small enough that three in flight fit a phone. */
-export const CHUNK_BYTES = 16 * 1024 * 1024;
+/** Several are in memory at a time, which a phone must bear. */
+const MAX_CHUNK_BYTES = 8 * 1024 * 1024;
+/** Each costs a transaction and a hash. */
+const MIN_CHUNK_BYTES = 256 * 1024;
+
+/**
+ * A power of two, so that revisions of nearly one size have equal chunks; about a 32nd of the file, which is what a
+ * tab that dies loses of each connection.
+ */
+export function chunkBytesFor(totalBytes: number | undefined): number {
+  if (totalBytes === undefined) return MAX_CHUNK_BYTES / 2;
+  let bytes = MIN_CHUNK_BYTES;
+  while (bytes < MAX_CHUNK_BYTES && bytes * 32 < totalBytes) bytes *= 2;
+  return bytes;
+}
 
 export interface ChunkRecord {
   bytes: number;
@@ -12,27 +25,31 @@ export interface ChunkRecord {
 }
 
 export interface FileRecord {
-  version: 1;
+  version: 2;
   /** What the file is asked for by: its address, or a name made of a local file's properties. */
   id: string;
-  /** This attempt at storing the file; its chunks are kept under it, so that two attempts never mix. */
+  /** This attempt at storing the file: two attempts never mix. */
   generation: string;
   name: string;
   url?: string;
   etag?: string;
   lastModified?: string;
   totalBytes?: number;
-  /** Of the whole file, where the caller named it and it was checked. */
+  /** Of the whole file, where someone named it and it was checked. */
   sha256?: string;
   chunkBytes: number;
-  /** The durable chunks, in order. */
-  chunks: ChunkRecord[];
+  /** By place in the file. Null, or behind the end: not durable yet. */
+  chunks: (ChunkRecord | null)[];
   createdAt: number;
   lastUsedAt: number;
+  /** Never deleted to make room. */
+  pinned?: boolean;
 }
 
 export interface StorageBackEnd {
   readonly kind: StorageKind;
+  /** Whether other tabs see the same files. */
+  readonly shared: boolean;
   /** Every file that was committed. */
   listComplete(): Promise<FileRecord[]>;
   /** Every file whose download stopped on its way. */
@@ -42,25 +59,75 @@ export interface StorageBackEnd {
   /** Drops any other partial attempt at the same id. */
   begin(record: FileRecord): Promise<void>;
   /**
-   * Stores chunk `record.chunks.length - 1` and the record that counts it: both or neither.
+   * Stores a chunk and its entry in the partial record: both or neither.
    * Rejects with `storage_lost` when the attempt was deleted meanwhile.
    */
-  append(record: FileRecord, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Makes a file complete, and drops an older complete one of the same id. */
-  commit(record: FileRecord): Promise<void>;
-  /** Undefined where the chunk is gone. */
-  readChunk(
+  append(
     record: FileRecord,
     index: number,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined>;
-  /** Notes that a complete file was used. */
-  touch(id: string, lastUsedAt: number): Promise<void>;
+    chunk: ChunkRecord,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Promise<void>;
+  /**
+   * Makes `record`, which lists every chunk, complete in place of its partial attempt, and drops an older complete one
+   * of the same id. Rejects with `storage_lost` as `append` does.
+   */
+  commit(record: FileRecord): Promise<void>;
+  /** Makes a complete file partial again: `record` is it without its damaged chunks. */
+  reopen(record: FileRecord): Promise<void>;
+  /** Makes a record complete all of whose chunks are here already, for another file; false where one is not. */
+  adopt(record: FileRecord): Promise<boolean>;
+  /** Undefined where the chunk is gone. A Blob where the back end holds one: it costs no memory until it is read. */
+  readChunk(
+    chunk: ChunkRecord,
+  ): Promise<Blob | Uint8Array<ArrayBuffer> | undefined>;
+  /** Puts a damaged chunk right, if a record still lists it. */
+  repairChunk(
+    chunk: ChunkRecord,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Promise<void>;
+  /** Changes a complete file's record; false when there is none. */
+  update(
+    id: string,
+    change: { lastUsedAt?: number; pinned?: boolean },
+  ): Promise<boolean>;
   /** Forgets a stopped download; a complete file of the same id stays. */
   dropPartial(id: string): Promise<void>;
-  /** Complete and partial; false when there was neither. */
+  /** Complete and partial; false when there was neither. Chunks that another file lists stay. */
   delete(id: string): Promise<boolean>;
 }
 
 export function storedBytes(record: FileRecord): number {
-  return record.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
+  return record.chunks.reduce((sum, chunk) => sum + (chunk?.bytes ?? 0), 0);
+}
+
+/** Indices of the chunks that are not durable; undefined while the file's size is not known. */
+export function missingChunks(record: FileRecord): number[] | undefined {
+  if (record.totalBytes === undefined) return undefined;
+  const count = Math.ceil(record.totalBytes / record.chunkBytes);
+  return Array.from({ length: count }, (_, index) => index).filter(
+    (index) => !record.chunks[index],
+  );
+}
+
+/** The record with one more durable chunk. */
+export function withChunk(
+  record: FileRecord,
+  index: number,
+  chunk: ChunkRecord,
+): FileRecord {
+  const length = Math.max(record.chunks.length, index + 1);
+  const chunks = Array.from({ length }, (_, at) =>
+    at === index ? chunk : (record.chunks[at] ?? null),
+  );
+  return { ...record, chunks };
+}
+
+/** The hashes that these records list. */
+export function hashesOf(records: FileRecord[]): Set<string> {
+  return new Set(
+    records.flatMap((record) =>
+      record.chunks.flatMap((chunk) => (chunk ? [chunk.sha256] : [])),
+    ),
+  );
 }

@@ -1,25 +1,46 @@
-// Cuts a stream of bytes into chunks and stores them behind the stream's back, never more than two chunks late.
+// Stores the chunks of one file behind the stream's back, in the order they come, and commits the file last.
 
+import { SmidgenError } from "../errors.ts";
 import { sha256Of } from "../hash.ts";
-import { CHUNK_BYTES, type FileRecord, type StorageBackEnd } from "./types.ts";
+import {
+  chunkBytesFor,
+  missingChunks,
+  withChunk,
+  type FileRecord,
+  type StorageBackEnd,
+} from "./types.ts";
 
-/** Chunks on their way to storage while the next one fills: three times CHUNK_BYTES at most. */
+/** Chunks on their way to storage before those who bring them have to wait. */
 const MAX_PENDING = 2;
+
+/** Browsers give the room of what was deleted back late; in milliseconds. */
+const ROOM_WAITS = [100, 1000, 3000];
 
 export class FileWriter {
   readonly #storage: StorageBackEnd;
+  readonly #makeRoom: ((bytes: number) => Promise<boolean>) | undefined;
   #record: FileRecord;
-  #filling: Uint8Array<ArrayBuffer> | undefined;
-  #filled = 0;
   /** Settles when every chunk handed over so far is durable; rejects with the first failure. */
   #tail: Promise<void> = Promise.resolve();
   #pending: Promise<void>[] = [];
   #failure: unknown;
+  /** Something was deleted for the chunk under way. */
+  #madeRoom = false;
 
-  /** `record` was begun, or is a partial one whose chunks stand. */
-  constructor(storage: StorageBackEnd, record: FileRecord) {
+  /**
+   * `record` was begun, or is a partial one whose chunks stand. `makeRoom` is asked where a chunk finds the storage full;
+   * once it has resolved with true the chunk is tried again.
+   */
+  constructor(
+    storage: StorageBackEnd,
+    record: FileRecord,
+    makeRoom?: (bytes: number) => Promise<boolean>,
+  ) {
     this.#storage = storage;
     this.#record = record;
+    this.#makeRoom = makeRoom;
+    // A commit after a failure reports it; nobody else need listen.
+    this.#tail.catch(() => {});
   }
 
   /** The first thing that went wrong; nothing is written after it. */
@@ -27,52 +48,13 @@ export class FileWriter {
     return this.#failure;
   }
 
-  /** Copies `bytes`. Waits only while two chunks are on their way. */
-  async write(bytes: Uint8Array): Promise<void> {
-    let at = 0;
-    while (at < bytes.length && this.#failure === undefined) {
-      this.#filling ??= new Uint8Array(this.#record.chunkBytes);
-      const take = Math.min(
-        bytes.length - at,
-        this.#filling.length - this.#filled,
-      );
-      this.#filling.set(bytes.subarray(at, at + take), this.#filled);
-      this.#filled += take;
-      at += take;
-      if (this.#filled === this.#filling.length) await this.#handOver();
-    }
-  }
-
-  /** Waits for the full chunks under way; drops what does not fill one. */
-  async settle(): Promise<void> {
-    this.#filling = undefined;
-    this.#filled = 0;
-    await this.#tail.catch(() => {});
-  }
-
-  /** Stores the rest and makes the file complete. Rejects with the failure where there was one. */
-  async commit(facts: {
-    totalBytes: number;
-    sha256?: string | undefined;
-  }): Promise<FileRecord> {
-    if (this.#filled > 0) await this.#handOver();
-    await this.#tail;
-    const { totalBytes, sha256 } = facts;
-    this.#record = {
-      ...this.#record,
-      totalBytes,
-      ...(sha256 === undefined ? {} : { sha256 }),
-      lastUsedAt: Date.now(),
-    };
-    await this.#storage.commit(this.#record);
-    return this.#record;
-  }
-
-  async #handOver(): Promise<void> {
-    const chunk = this.#filling!.subarray(0, this.#filled);
-    this.#filling = undefined;
-    this.#filled = 0;
-    const written = this.#tail.then(() => this.#append(chunk));
+  /** Takes the bytes over at once. The promise waits only while too many chunks are on their way, and never rejects. */
+  async write(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (this.#failure !== undefined) return;
+    const hashing = sha256Of(bytes);
+    const written = this.#tail.then(async () =>
+      this.#append(index, bytes, await hashing),
+    );
     this.#tail = written;
     const done: Promise<void> = written
       .catch((error: unknown) => {
@@ -85,11 +67,57 @@ export class FileWriter {
     while (this.#pending.length >= MAX_PENDING) await this.#pending[0];
   }
 
-  async #append(chunk: Uint8Array<ArrayBuffer>): Promise<void> {
-    const entry = { bytes: chunk.length, sha256: await sha256Of(chunk) };
-    const next = { ...this.#record, chunks: [...this.#record.chunks, entry] };
-    await this.#storage.append(next, chunk);
-    this.#record = next;
+  /** Waits for the chunks under way. */
+  async settle(): Promise<void> {
+    await this.#tail.catch(() => {});
+  }
+
+  /** Makes the file complete. Rejects with the failure where there was one. */
+  async commit(facts: {
+    totalBytes: number;
+    sha256?: string | undefined;
+  }): Promise<FileRecord> {
+    await this.#tail;
+    const { totalBytes, sha256 } = facts;
+    const record: FileRecord = {
+      ...this.#record,
+      totalBytes,
+      ...(sha256 === undefined ? {} : { sha256 }),
+      lastUsedAt: Date.now(),
+    };
+    const missing = missingChunks(record)!;
+    if (missing.length > 0) {
+      throw new SmidgenError(
+        "storage_failed",
+        `chunk ${missing[0]! + 1} of ${record.name} was never stored`,
+      );
+    }
+    await this.#storage.commit(record);
+    this.#record = record;
+    return record;
+  }
+
+  async #append(
+    index: number,
+    bytes: Uint8Array<ArrayBuffer>,
+    sha256: string,
+  ): Promise<void> {
+    const chunk = { bytes: bytes.length, sha256 };
+    const append = () =>
+      this.#storage.append(this.#record, index, chunk, bytes);
+    for (const wait of [...ROOM_WAITS, undefined]) {
+      try {
+        await append();
+        break;
+      } catch (error) {
+        if ((error as Error)?.name !== "QuotaExceededError") throw error;
+        this.#madeRoom ||= (await this.#makeRoom?.(bytes.length)) ?? false;
+        if (!this.#madeRoom || wait === undefined) throw error;
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      }
+    }
+    this.#madeRoom = false;
+    this.#record = withChunk(this.#record, index, chunk);
   }
 }
 
@@ -110,9 +138,9 @@ export function newRecord(facts: {
     id: facts.id,
     name: facts.name,
     ...present,
-    version: 1,
+    version: 2,
     generation: `${now.toString(36)}-${a!.toString(36)}-${b!.toString(36)}`,
-    chunkBytes: CHUNK_BYTES,
+    chunkBytes: chunkBytesFor(facts.totalBytes),
     chunks: [],
     createdAt: now,
     lastUsedAt: now,

@@ -13,7 +13,9 @@ mod scales;
 use super::activations::BLOCK;
 use crate::quant::{Codes, Format, Integers, Parts};
 pub use floats::{BF16, F16, F32};
-pub use planes::{Bytes, FiveBits, Nibbles, OneBit, Planes, SixBits, Table, ThreeBits, TwoBits, byte_bias};
+pub use planes::{
+    Bytes, FiveBits, Nibbles, OneBit, Planes, SixBits, Table, ThreeBits, TwoBits, byte_bias,
+};
 pub use scales::{Exponents, Halves, HalvesMins, PackedScaleMins, ScaleMins, Scales, SignedScales};
 
 /// Rows in a tile.
@@ -125,7 +127,8 @@ quantised!(dispatchers);
 impl<Q: Quantised> Tile for Q {
     const FORMAT: Format = Q::FORMAT;
     const COLS: usize = <Q::Scales as Scales>::COLS;
-    const BYTES: usize = <Q::Scales as Scales>::BYTES + Self::COLS / BLOCK * <Q::Planes as Planes>::BYTES;
+    const BYTES: usize =
+        <Q::Scales as Scales>::BYTES + Self::COLS / BLOCK * <Q::Planes as Planes>::BYTES;
 
     fn pack(rows: &[&[u8]; TILE_ROWS], tile: &mut [u8]) {
         let (scales, quants) = tile.split_at_mut(<Q::Scales as Scales>::BYTES);

@@ -43,7 +43,10 @@ pub fn byte_bias() -> u8 {
 /// Where `BITS` bits of row `r`, column `k` stand: byte and shift.
 fn place<const BITS: usize>(r: usize, k: usize) -> (usize, usize) {
     let columns = 4 * (8 / BITS);
-    (16 * (2 * (k / columns) + r / 4) + 4 * (r % 4) + k % 4, BITS * (k % columns / 4))
+    (
+        16 * (2 * (k / columns) + r / 4) + 4 * (r % 4) + k % 4,
+        BITS * (k % columns / 4),
+    )
 }
 
 /// Bits `from..from + BITS` of the codes of row `r` → a plane.

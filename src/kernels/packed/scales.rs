@@ -138,7 +138,10 @@ impl Scales for ScaleMins {
     }
 
     fn min(bytes: &[u8], r: usize, group: usize) -> Option<f32> {
-        Some(-(half_at(bytes, TILE_ROWS + r) * f32::from(bytes[32 + TILE_ROWS * (2 * group + 1) + r])))
+        Some(
+            -(half_at(bytes, TILE_ROWS + r)
+                * f32::from(bytes[32 + TILE_ROWS * (2 * group + 1) + r])),
+        )
     }
 }
 

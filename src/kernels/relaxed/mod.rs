@@ -7,7 +7,7 @@
 
 use core::arch::wasm32::*;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use super::activations::Activations;
 use super::packed::is_wide;
@@ -54,17 +54,47 @@ pub fn wide_byte() -> WideByte {
 
 /// See `packed::byte_bias`.
 pub fn byte_bias() -> u8 {
-    if wide_byte() == WideByte::Signed { 0 } else { 128 }
+    if wide_byte() == WideByte::Signed {
+        0
+    } else {
+        128
+    }
 }
 
-/// See `Isa::form`.
+/// Set where the byte dots are to be used although this engine makes them no faster: by tests of them.
+pub static ALWAYS_BYTES: AtomicBool = AtomicBool::new(false);
+
+/// See `Isa::form`. An engine that saturates needs three instructions for a dot of bytes: there the 16-bit kernels of
+/// plain SIMD128 are as fast and one bit finer.
 pub fn form(format: Format) -> Form {
-    let wide = format.integers().is_some_and(|integers| is_wide(&integers.codes));
-    if wide && wide_byte() == WideByte::Unusable { Form::I16 } else { Form::I8 }
+    let wide = format
+        .integers()
+        .is_some_and(|integers| is_wide(&integers.codes));
+    if wide_byte() == WideByte::Unusable && (wide || !ALWAYS_BYTES.load(Ordering::Relaxed)) {
+        Form::I16
+    } else {
+        Form::Planes
+    }
+}
+
+/// From the high bytes of 16 activations to their low ones.
+const LOW: usize = 16;
+
+/// Where the high byte of activation `i` of a block stands.
+#[inline(always)]
+const fn plane(i: usize) -> usize {
+    2 * LOW * (i / 16) + i % 16
 }
 
 /// Rows `rows` of a product, see `simd128::multiply`.
-pub fn multiply(format: Format, groups: &[u8], rows: Range<usize>, x: &Activations, out: Rows, stride: usize) {
+pub fn multiply(
+    format: Format,
+    groups: &[u8],
+    rows: Range<usize>,
+    x: &Activations,
+    out: Rows,
+    stride: usize,
+) {
     if form(format) == Form::I16 {
         simd128::multiply(format, groups, rows, x, out, stride);
     } else {
@@ -72,13 +102,13 @@ pub fn multiply(format: Format, groups: &[u8], rows: Range<usize>, x: &Activatio
     }
 }
 
-/// Byte dots.
+/// Byte dots, two planes of them: 15 bits of every activation.
 #[derive(Clone, Copy)]
 pub struct Relaxed;
 
 impl Simd for Relaxed {
-    const FORM: Form = Form::I8;
-    const X_BYTES: usize = 32;
+    const FORM: Form = Form::Planes;
+    const X_BYTES: usize = 64;
     const PANEL_BYTES: usize = 256;
 
     #[inline(always)]
@@ -96,18 +126,40 @@ impl Simd for Relaxed {
         byte_bias()
     }
 
+    /// Of the high and of the low bytes.
+    type Sums = [[v128; 2]; 2];
+
     #[inline(always)]
-    unsafe fn step<P: Quads, const STEP: usize>(w: *const u8, table: v128, x: *const u8, sums: [v128; 2]) -> [v128; 2] {
+    fn zero() -> [[v128; 2]; 2] {
+        [[i32x4_splat(0); 2]; 2]
+    }
+
+    #[inline(always)]
+    unsafe fn step<P: Quads, const STEP: usize>(
+        w: *const u8,
+        table: v128,
+        x: *const u8,
+        [mut high, mut low]: [[v128; 2]; 2],
+    ) -> [[v128; 2]; 2] {
         // SAFETY: STEP < 4 stays within the bytes the caller promised.
-        let (first, last) = unsafe { (splat4(x.add(8 * STEP)), splat4(x.add(8 * STEP + 4))) };
-        let mut sums = sums;
-        for (r, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: the caller's promise.
-            let [a, b] = unsafe { P::quads::<Relaxed, STEP>(w, table, r) };
-            *sum = i32x4_relaxed_dot_i8x16_i7x16_add(first, a, *sum);
-            *sum = i32x4_relaxed_dot_i8x16_i7x16_add(last, b, *sum);
+        unsafe {
+            let x = x.add(plane(8 * STEP));
+            let (h0, h1) = (splat4(x), splat4(x.add(4)));
+            let (l0, l1) = (splat4(x.add(LOW)), splat4(x.add(LOW + 4)));
+            for r in 0..2 {
+                let [a, b] = P::quads::<Relaxed, STEP>(w, table, r);
+                high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h0, a, high[r]);
+                low[r] = i32x4_relaxed_dot_i8x16_i7x16_add(l0, a, low[r]);
+                high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h1, b, high[r]);
+                low[r] = i32x4_relaxed_dot_i8x16_i7x16_add(l1, b, low[r]);
+            }
         }
-        sums
+        [high, low]
+    }
+
+    #[inline(always)]
+    fn finish([high, low]: [[v128; 2]; 2]) -> [v128; 2] {
+        [0, 1].map(|r| i32x4_add(i32x4_shl(high[r], 7), low[r]))
     }
 
     #[inline(always)]
@@ -125,18 +177,24 @@ impl Simd for Relaxed {
         x: [*const u8; TOKENS],
     ) -> [[v128; 2]; TOKENS] {
         let mut sums = [[i32x4_splat(0); 2]; TOKENS];
-        let mut step = 0;
-        while step < core::hint::black_box(COLS / 4) {
-            // SAFETY: step < COLS / 4 stays within the bytes the caller promised.
-            unsafe {
-                let (w0, w1) = (load(panel.add(32 * step)), load(panel.add(32 * step + 16)));
-                for t in 0..TOKENS {
-                    let x = splat4(x[t].add(4 * step));
-                    sums[t][0] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w0, sums[t][0]);
-                    sums[t][1] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w1, sums[t][1]);
+        // First the high bytes; then the sums count 128 times, and the low bytes are added.
+        for part in [0, LOW] {
+            let mut step = 0;
+            while step < core::hint::black_box(COLS / 4) {
+                // SAFETY: step < COLS / 4 stays within the bytes the caller promised.
+                unsafe {
+                    let (w0, w1) = (load(panel.add(32 * step)), load(panel.add(32 * step + 16)));
+                    for t in 0..TOKENS {
+                        let x = splat4(x[t].add(plane(4 * step) + part));
+                        sums[t][0] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w0, sums[t][0]);
+                        sums[t][1] = i32x4_relaxed_dot_i8x16_i7x16_add(x, w1, sums[t][1]);
+                    }
                 }
+                step += 1;
             }
-            step += 1;
+            if part == 0 {
+                sums = sums.map(|s| s.map(|v| i32x4_shl(v, 7)));
+            }
         }
         sums
     }

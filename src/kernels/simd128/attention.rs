@@ -9,7 +9,12 @@ use super::{Simd, halves};
 const UP: f32 = f32::from_bits((127 + 112) << 23);
 
 /// See `kernels::attention::score`. Whole key blocks are computed.
-pub fn score<S: Simd>(q: &[f32], head_dim: usize, chunk: &Chunk<'_>, scores: &mut [[f32; CHUNK]; MAX_GROUP]) {
+pub fn score<S: Simd>(
+    q: &[f32],
+    head_dim: usize,
+    chunk: &Chunk<'_>,
+    scores: &mut [[f32; CHUNK]; MAX_GROUP],
+) {
     assert!(chunk.end <= CHUNK);
     assert!(chunk.keys.len() >= chunk.end.div_ceil(KEY_BLOCK) * KEY_BLOCK * head_dim);
     match q.len() / head_dim {
@@ -59,7 +64,12 @@ fn score_group<S: Simd, const G: usize>(
 }
 
 /// See `kernels::attention::mix`.
-pub fn mix<S: Simd>(scores: &[[f32; CHUNK]; MAX_GROUP], head_dim: usize, chunk: &Chunk<'_>, out: &mut [f32]) {
+pub fn mix<S: Simd>(
+    scores: &[[f32; CHUNK]; MAX_GROUP],
+    head_dim: usize,
+    chunk: &Chunk<'_>,
+    out: &mut [f32],
+) {
     assert!(chunk.end <= CHUNK && chunk.values.len() >= chunk.end * head_dim);
     match out.len() / head_dim {
         1 => mix_group::<S, 1>(scores, head_dim, chunk, out),
@@ -109,7 +119,9 @@ fn mix_group<S: Simd, const G: usize>(
     for i in whole..head_dim {
         for h in 0..G {
             out[h * head_dim + i] = (chunk.begin..chunk.end)
-                .map(|p| scores[h][p] * half::f16::from_bits(chunk.values[p * head_dim + i]).to_f32())
+                .map(|p| {
+                    scores[h][p] * half::f16::from_bits(chunk.values[p * head_dim + i]).to_f32()
+                })
                 .sum();
         }
     }

@@ -31,7 +31,10 @@ unsafe fn load8_f16(p: *const u8) -> [v128; 2] {
 unsafe fn load8_bf16(p: *const u8) -> [v128; 2] {
     // SAFETY: the caller's 16 bytes.
     let v = unsafe { load(p) };
-    [i32x4_shl(i32x4_extend_low_i16x8(v), 16), i32x4_shl(i32x4_extend_high_i16x8(v), 16)]
+    [
+        i32x4_shl(i32x4_extend_low_i16x8(v), 16),
+        i32x4_shl(i32x4_extend_high_i16x8(v), 16),
+    ]
 }
 
 #[inline(always)]

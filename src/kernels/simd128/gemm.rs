@@ -23,7 +23,11 @@ const MAX_PANEL: usize = 512 + 4 * SCALES;
 
 /// How often scales are shared in 32 columns.
 const fn groups<C: Loads>() -> usize {
-    if C::GROUP < BLOCK { BLOCK / C::GROUP } else { 1 }
+    if C::GROUP < BLOCK {
+        BLOCK / C::GROUP
+    } else {
+        1
+    }
 }
 
 /// Bytes of one panel: 32 columns of quants, then of each group the scales and, if there are any, the mins, in f32.
@@ -32,8 +36,18 @@ const fn panel_bytes<S: Simd>(groups: usize, mins: bool) -> usize {
 }
 
 /// Group `g` of `place` (its tiles at the start of `group`) times every token of `x`.
-pub(super) fn group<S: Simd, P: Quads, C: Loads>(group: &[u8], g: usize, x: &Quants, place: &Place, codes: &Codes) {
-    const { assert!(SPAN * BLOCK % C::COLS == 0 && panel_bytes::<S>(groups::<C>(), C::MINS) <= MAX_PANEL) };
+pub(super) fn group<S: Simd, P: Quads, C: Loads>(
+    group: &[u8],
+    g: usize,
+    x: &Quants,
+    place: &Place,
+    codes: &Codes,
+) {
+    const {
+        assert!(
+            SPAN * BLOCK % C::COLS == 0 && panel_bytes::<S>(groups::<C>(), C::MINS) <= MAX_PANEL
+        )
+    };
     let mut panel = core::mem::MaybeUninit::<[u8; SPAN * MAX_PANEL]>::uninit();
     let panel: *mut u8 = panel.as_mut_ptr().cast();
     let tile_bytes = C::BYTES + C::COLS / BLOCK * P::BYTES;
@@ -55,7 +69,11 @@ pub(super) fn group<S: Simd, P: Quads, C: Loads>(group: &[u8], g: usize, x: &Qua
                     let x = Span {
                         q: x.q.as_ptr().add(at * S::X_BYTES),
                         d: x.d.as_ptr().add(at),
-                        s: if halves == 1 { x.s.as_ptr().add(at) } else { x.s16.as_ptr().add(2 * at) },
+                        s: if halves == 1 {
+                            x.s.as_ptr().add(at)
+                        } else {
+                            x.s16.as_ptr().add(2 * at)
+                        },
                         next: place.blocks,
                         panel,
                         len,
@@ -77,7 +95,11 @@ pub(super) fn group<S: Simd, P: Quads, C: Loads>(group: &[u8], g: usize, x: &Qua
             let at: *const u8 = sums.as_ptr().cast();
             let (low, high) = unsafe { (load(at), load(at.add(16))) };
             let finish = f32x4_splat(codes.unit / SCALE_UP);
-            place.put(g, first + t, [f32x4_mul(low, finish), f32x4_mul(high, finish)]);
+            place.put(
+                g,
+                first + t,
+                [f32x4_mul(low, finish), f32x4_mul(high, finish)],
+            );
         }
     }
 }
@@ -87,7 +109,12 @@ pub(super) fn group<S: Simd, P: Quads, C: Loads>(group: &[u8], g: usize, x: &Qua
 /// # Safety
 /// `w` is readable for n tiles, `panel` writable for as many columns.
 #[inline(never)]
-unsafe fn unpack<S: Simd, P: Quads, C: Loads>(mut w: *const u8, n: usize, table: v128, mut panel: *mut u8) {
+unsafe fn unpack<S: Simd, P: Quads, C: Loads>(
+    mut w: *const u8,
+    n: usize,
+    table: v128,
+    mut panel: *mut u8,
+) {
     let whole = f32x4_splat(C::WHOLE);
     for _ in 0..n {
         // SAFETY: the caller's promise.
@@ -141,7 +168,11 @@ struct Span {
 /// # Safety
 /// As for [`span_dot`].
 #[inline(always)]
-unsafe fn spans<S: Simd, const MINS: bool, const GROUPS: usize>(x: &Span, tokens: usize, out: *mut f32) {
+unsafe fn spans<S: Simd, const MINS: bool, const GROUPS: usize>(
+    x: &Span,
+    tokens: usize,
+    out: *mut f32,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         match tokens {
@@ -158,7 +189,10 @@ unsafe fn spans<S: Simd, const MINS: bool, const GROUPS: usize>(x: &Span, tokens
 /// # Safety
 /// Everything `x` points to is readable for `len` blocks of TOKENS inputs; `out` is writable for TOKENS × 8 values.
 #[inline(never)]
-unsafe fn span_dot<S: Simd, const MINS: bool, const GROUPS: usize, const TOKENS: usize>(x: &Span, out: *mut f32) {
+unsafe fn span_dot<S: Simd, const MINS: bool, const GROUPS: usize, const TOKENS: usize>(
+    x: &Span,
+    out: *mut f32,
+) {
     let offset = f32x4_splat(x.offset);
     for b in 0..x.len {
         // SAFETY: b < len and t < TOKENS, for which the caller promised all of it.

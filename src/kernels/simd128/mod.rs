@@ -13,13 +13,13 @@ pub mod vector;
 use core::arch::wasm32::*;
 use core::ops::Range;
 
+use super::Form;
 use super::activations::{Activations, BLOCK, Quants};
 use super::packed::{self, Quantised, quantised};
 use super::pool::Rows;
-use super::Form;
 use crate::quant::{self, Format, Integers};
 pub use planes::Quads;
-pub(super) use quantise::{i8_value, i16_value, quantise_i8, quantise_i16};
+pub(super) use quantise::{i16_value, planes_value, quantise_i16, quantise_planes};
 use scales::Loads;
 
 /// `d` and sums of activations are kept times this power of two, and results are divided by it: where scales are loaded
@@ -44,24 +44,61 @@ pub trait Simd: Copy {
     /// What [`packed::offset`] is here, for formats that are wide.
     fn wide_offset() -> u8;
 
+    /// Unfinished sums of 4 + 4 rows.
+    type Sums: Copy;
+
+    /// Sums of nothing.
+    fn zero() -> Self::Sums;
+
     /// `sums` + the quants `w` · `x`, in columns 8 · STEP…
     ///
     /// # Safety
     /// `w` is readable for P::BYTES, `x` for X_BYTES.
-    unsafe fn step<P: Quads, const STEP: usize>(w: *const u8, table: v128, x: *const u8, sums: [v128; 2]) -> [v128; 2];
+    unsafe fn step<P: Quads, const STEP: usize>(
+        w: *const u8,
+        table: v128,
+        x: *const u8,
+        sums: Self::Sums,
+    ) -> Self::Sums;
+
+    /// What the sums come to.
+    fn finish(sums: Self::Sums) -> [v128; 2];
+
+    /// The quants `w` · `x` in columns 0..16 (HALF 0) or 16..32 (HALF 1).
+    ///
+    /// # Safety
+    /// As for [`Simd::step`].
+    #[inline(always)]
+    unsafe fn dot16<P: Quads, const HALF: usize>(
+        w: *const u8,
+        table: v128,
+        x: *const u8,
+    ) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sums = if HALF == 0 {
+                let sums = Self::step::<P, 0>(w, table, x, Self::zero());
+                Self::step::<P, 1>(w, table, x, sums)
+            } else {
+                let sums = Self::step::<P, 2>(w, table, x, Self::zero());
+                Self::step::<P, 3>(w, table, x, sums)
+            };
+            Self::finish(sums)
+        }
+    }
 
     /// All the quants `w` · `x`.
     ///
     /// # Safety
     /// As for [`Simd::step`].
     #[inline(always)]
-    unsafe fn dot<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
+    unsafe fn dot32<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
         // SAFETY: the caller's promise.
         unsafe {
-            let sums = Self::step::<P, 0>(w, table, x, [i32x4_splat(0); 2]);
+            let sums = Self::step::<P, 0>(w, table, x, Self::zero());
             let sums = Self::step::<P, 1>(w, table, x, sums);
             let sums = Self::step::<P, 2>(w, table, x, sums);
-            Self::step::<P, 3>(w, table, x, sums)
+            Self::finish(Self::step::<P, 3>(w, table, x, sums))
         }
     }
 
@@ -146,33 +183,53 @@ impl Simd for Plain {
         128
     }
 
+    type Sums = [v128; 2];
+
     #[inline(always)]
-    unsafe fn step<P: Quads, const STEP: usize>(w: *const u8, table: v128, x: *const u8, sums: [v128; 2]) -> [v128; 2] {
+    fn zero() -> [v128; 2] {
+        [i32x4_splat(0); 2]
+    }
+
+    #[inline(always)]
+    unsafe fn step<P: Quads, const STEP: usize>(
+        w: *const u8,
+        table: v128,
+        x: *const u8,
+        mut sums: [v128; 2],
+    ) -> [v128; 2] {
         // SAFETY: STEP < 4 stays within the bytes the caller promised.
         let x = unsafe {
             let x = x.add(16 * STEP);
-            [[splat4(x), splat4(x.add(8))], [splat4(x.add(4)), splat4(x.add(12))]]
+            [
+                [splat4(x), splat4(x.add(8))],
+                [splat4(x.add(4)), splat4(x.add(12))],
+            ]
         };
-        let mut sums = sums;
         for (r, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
             let quads = unsafe { P::quads::<Plain, STEP>(w, table, r) };
             for (quad, [even, odd]) in quads.into_iter().zip(x) {
-                *sum = i32x4_add(*sum, i32x4_dot_i16x8(v128_and(quad, i16x8_splat(0x00ff)), even));
-                *sum = i32x4_add(*sum, i32x4_dot_i16x8(u16x8_shr(quad, 8), odd));
+                let (e, o) = (v128_and(quad, i16x8_splat(0x00ff)), u16x8_shr(quad, 8));
+                *sum = i32x4_add(*sum, i32x4_dot_i16x8(e, even));
+                *sum = i32x4_add(*sum, i32x4_dot_i16x8(o, odd));
             }
         }
         sums
     }
 
     #[inline(always)]
-    unsafe fn dot<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
+    fn finish(sums: [v128; 2]) -> [v128; 2] {
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn dot32<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
         // SAFETY: the caller's promise.
         unsafe {
             if P::NIBBLES {
                 return nibbles(w, x);
             }
-            let sums = Self::step::<P, 0>(w, table, x, [i32x4_splat(0); 2]);
+            let sums = Self::step::<P, 0>(w, table, x, Self::zero());
             let sums = Self::step::<P, 1>(w, table, x, sums);
             let sums = Self::step::<P, 2>(w, table, x, sums);
             Self::step::<P, 3>(w, table, x, sums)
@@ -213,21 +270,30 @@ impl Simd for Plain {
     }
 }
 
-/// [`Plain::dot`] of nibbles, which are multiplied where they stand.
+/// [`Plain::dot32`] of nibbles, which are multiplied where they stand.
 ///
 /// # Safety
-/// As for [`Simd::dot`].
+/// As for [`Simd::step`].
 #[inline(always)]
 unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2] {
     let zero = i32x4_splat(0);
     // Products of the nibbles at bits 0 and 12, at bits 4 (×16) and at bits 8 (×256) of each 16-bit lane.
     let (mut a, mut b, mut c) = ([zero; 2], [zero; 2], [zero; 2]);
-    let (low, mid, high) = (i16x8_splat(0x000f), i16x8_splat(0x00f0), i16x8_splat(0x0f00));
+    let (low, mid, high) = (
+        i16x8_splat(0x000f),
+        i16x8_splat(0x00f0),
+        i16x8_splat(0x0f00),
+    );
     for step in 0..4 {
         // SAFETY: step < 4 stays within the 128 and 64 bytes the caller promised.
         unsafe {
             let x = x.add(16 * step);
-            let (x0, x1, x2, x3) = (splat4(x), splat4(x.add(4)), splat4(x.add(8)), splat4(x.add(12)));
+            let (x0, x1, x2, x3) = (
+                splat4(x),
+                splat4(x.add(4)),
+                splat4(x.add(8)),
+                splat4(x.add(12)),
+            );
             for r in 0..2 {
                 let v = load(w.add(32 * step + 16 * r));
                 a[r] = i32x4_add(a[r], i32x4_dot_i16x8(v128_and(v, low), x0));
@@ -242,7 +308,14 @@ unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2] {
 }
 
 /// Rows `rows` of a product: `groups` are their packed bytes, `out` [tokens, stride].
-pub fn multiply(format: Format, groups: &[u8], rows: Range<usize>, x: &Activations, out: Rows, stride: usize) {
+pub fn multiply(
+    format: Format,
+    groups: &[u8],
+    rows: Range<usize>,
+    x: &Activations,
+    out: Rows,
+    stride: usize,
+) {
     multiply_quants::<Plain>(format, groups, rows, x, out, stride);
 }
 
@@ -255,8 +328,18 @@ pub(super) fn multiply_quants<S: Simd>(
     out: Rows,
     stride: usize,
 ) {
-    let quants = if S::FORM == Form::I8 { &x.i8 } else { &x.i16 };
-    let place = Place { rows, out, stride, tokens: x.tokens(), blocks: x.blocks() };
+    let quants = if S::FORM == Form::Planes {
+        &x.planes
+    } else {
+        &x.i16
+    };
+    let place = Place {
+        rows,
+        out,
+        stride,
+        tokens: x.tokens(),
+        blocks: x.blocks(),
+    };
     macro_rules! dispatch {
         ($($type:ident: $planes:ty, $scales:ty;)*) => {
             match format {
@@ -285,13 +368,21 @@ pub(super) struct Codes {
 impl Codes {
     fn new<S: Simd>(integers: &Integers) -> Codes {
         let codes = &integers.codes;
-        let offset = if packed::is_wide(codes) { S::wide_offset() } else { packed::offset(codes) };
+        let offset = if packed::is_wide(codes) {
+            S::wide_offset()
+        } else {
+            packed::offset(codes)
+        };
         let bytes = match codes {
             quant::Codes::Offset(_) => [packed::byte_bias() ^ offset; 16],
             quant::Codes::Table(table) => table.map(|q| (q as u8).wrapping_add(offset)),
         };
         // SAFETY: sixteen bytes are read.
-        Codes { table: unsafe { load(bytes.as_ptr()) }, offset: -f32::from(offset), unit: integers.unit }
+        Codes {
+            table: unsafe { load(bytes.as_ptr()) },
+            offset: -f32::from(offset),
+            unit: integers.unit,
+        }
     }
 }
 
@@ -334,7 +425,9 @@ impl Place {
 }
 
 fn product<S: Simd, P: Quads, C: Loads>(groups: &[u8], x: &Quants, place: &Place, codes: &Codes) {
-    const { assert!(C::COLS.is_multiple_of(BLOCK) && (C::GROUP == 16 || C::GROUP.is_multiple_of(BLOCK))) };
+    const {
+        assert!(C::COLS.is_multiple_of(BLOCK) && (C::GROUP == 16 || C::GROUP.is_multiple_of(BLOCK)))
+    };
     let tiles = place.blocks / (C::COLS / BLOCK);
     let group_bytes = tiles * (C::BYTES + C::COLS / BLOCK * P::BYTES);
     let (n, blocks) = (groups.len() / group_bytes, place.tokens * place.blocks);

@@ -2,7 +2,9 @@
 
 use core::arch::wasm32::*;
 
-use super::super::packed::{Bytes, FiveBits, Nibbles, OneBit, Planes, SixBits, Table, ThreeBits, TwoBits};
+use super::super::packed::{
+    Bytes, FiveBits, Nibbles, OneBit, Planes, SixBits, Table, ThreeBits, TwoBits,
+};
 use super::{Form, Simd, load};
 
 /// How kernels take codes out of planes.
@@ -11,7 +13,7 @@ pub trait Quads: Planes {
     const NIBBLES: bool = false;
 
     /// Columns 8 · STEP… of rows 4 · `r`…: the first four and the last four, one unsigned byte a code. `table` is
-    /// that of `Codes`.
+    /// that of `Codes`. STEP is a constant so that no shift counts at run time.
     ///
     /// # Safety
     /// `w` is readable for BYTES; STEP < 4, r < 2.
@@ -22,7 +24,11 @@ pub trait Quads: Planes {
 /// crossed a byte.
 #[inline(always)]
 fn field(v: v128, bits: u32, from: u32, to: u32) -> v128 {
-    let moved = if from >= to { u16x8_shr(v, from - to) } else { i16x8_shl(v, to - from) };
+    let moved = if from >= to {
+        u16x8_shr(v, from - to)
+    } else {
+        i16x8_shl(v, to - from)
+    };
     v128_and(moved, u8x16_splat(((1 << bits) - 1) << to))
 }
 
@@ -78,7 +84,12 @@ impl Quads for Bytes {
     #[inline(always)]
     unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, change: v128, r: usize) -> [v128; 2] {
         // SAFETY: the caller's 256 bytes, STEP < 4, r < 2.
-        let quads = unsafe { [load(w.add(64 * STEP + 16 * r)), load(w.add(64 * STEP + 32 + 16 * r))] };
+        let quads = unsafe {
+            [
+                load(w.add(64 * STEP + 16 * r)),
+                load(w.add(64 * STEP + 32 + 16 * r)),
+            ]
+        };
         // Elsewhere bytes are stored as they are read.
         if cfg!(target_feature = "relaxed-simd") && matches!(S::FORM, Form::I16) {
             return quads.map(|quad| v128_xor(quad, change));

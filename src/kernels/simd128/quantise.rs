@@ -46,20 +46,34 @@ fn sums(q: &[v128; 8], scale: f32, b: usize, to: &mut Quants) {
     to.s16[2 * b + 1] = scale * high as f32 * SCALE_UP;
 }
 
-/// `x` ([n, 32]) → signed bytes in order.
+/// The largest value of two planes of signed bytes: 127 · 128.
+const PLANES_MAX: f32 = 16_256.0;
+
+/// `x` ([n, 32]) → 15-bit values = 128 · high + low, in two planes of signed bytes; of every 16 values first the high
+/// bytes, then the low ones.
 #[inline(never)]
-pub(in super::super) fn quantise_i8(x: &[f32], to: &mut Quants) {
+pub(in super::super) fn quantise_planes(x: &[f32], to: &mut Quants) {
     for (b, x) in x.chunks_exact(32).enumerate() {
         let (v, max) = block(x);
-        let scale = max / 127.0;
-        let inverse = f32x4_splat(if max > 0.0 { 127.0 / max } else { 0.0 });
+        let scale = max / PLANES_MAX;
+        let inverse = f32x4_splat(if max > 0.0 { PLANES_MAX / max } else { 0.0 });
         let q32 = v.map(|v| i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(v, inverse))));
-        let q16 = |i: usize| i16x8_narrow_i32x4(q32[i], q32[i + 1]);
-        let q = &mut to.q[32 * b..][..32];
-        // SAFETY: q has 32 bytes.
-        unsafe {
-            v128_store(q.as_mut_ptr().cast(), i8x16_narrow_i16x8(q16(0), q16(2)));
-            v128_store(q.as_mut_ptr().add(16).cast(), i8x16_narrow_i16x8(q16(4), q16(6)));
+        let high = q32.map(|q| i32x4_shr(i32x4_add(q, i32x4_splat(64)), 7));
+        let narrow = |v: &[v128]| {
+            i8x16_narrow_i16x8(
+                i16x8_narrow_i32x4(v[0], v[1]),
+                i16x8_narrow_i32x4(v[2], v[3]),
+            )
+        };
+        let q = &mut to.q[64 * b..][..64];
+        for (half, q) in q.chunks_exact_mut(32).enumerate() {
+            let (all, high) = (&q32[4 * half..][..4], &high[4 * half..][..4]);
+            let low: [v128; 4] = core::array::from_fn(|i| i32x4_sub(all[i], i32x4_shl(high[i], 7)));
+            // SAFETY: q has 32 bytes.
+            unsafe {
+                v128_store(q.as_mut_ptr().cast(), narrow(high));
+                v128_store(q.as_mut_ptr().add(16).cast(), narrow(&low));
+            }
         }
         sums(&q32, scale, b, to);
     }
@@ -84,9 +98,10 @@ pub(in super::super) fn quantise_i16(x: &[f32], to: &mut Quants) {
     }
 }
 
-/// Value `i` of a block of signed bytes with the scale `d`.
-pub fn i8_value(q: &[u8], d: f32, i: usize) -> f32 {
-    f32::from(q[i] as i8) * (d / SCALE_UP)
+/// Value `i` of a block in the order of [`quantise_planes`].
+pub fn planes_value(q: &[u8], d: f32, i: usize) -> f32 {
+    let at = 32 * (i / 16) + i % 16;
+    (128.0 * f32::from(q[at] as i8) + f32::from(q[at + 16] as i8)) * (d / SCALE_UP)
 }
 
 /// Value `i` of a block of signed 16-bit values in the order of [`quantise_i16`].

@@ -2,7 +2,9 @@
 
 use core::arch::wasm32::*;
 
-use super::super::packed::{Exponents, Halves, HalvesMins, PackedScaleMins, ScaleMins, Scales, SignedScales};
+use super::super::packed::{
+    Exponents, Halves, HalvesMins, PackedScaleMins, ScaleMins, Scales, SignedScales,
+};
 use super::halves;
 
 /// How kernels load scales.
@@ -56,7 +58,10 @@ unsafe fn eight_floats(p: *const u8) -> [v128; 2] {
         let above = i32x4_add(magnitude, i32x4_splat(113 << 23));
         let subnormal = f32x4_sub(above, i32x4_splat(113 << 23));
         let is_subnormal = i32x4_lt(magnitude, i32x4_splat(1 << 23));
-        v128_or(v128_bitselect(subnormal, normal, is_subnormal), v128_and(v, i32x4_splat(i32::MIN)))
+        v128_or(
+            v128_bitselect(subnormal, normal, is_subnormal),
+            v128_and(v, i32x4_splat(i32::MIN)),
+        )
     };
     // SAFETY: as above.
     [float(p), float(unsafe { p.add(8) })]
@@ -120,7 +125,10 @@ impl Loads for Exponents {
         let e = unsafe { i16x8_load_extend_u8x8(w) };
         // 2^(e − 128); the two smallest, below 2⁻¹²⁶, become 0.
         let e = u16x8_sub_sat(e, i16x8_splat(1));
-        [i32x4_shl(i32x4_extend_low_i16x8(e), 23), i32x4_shl(i32x4_extend_high_i16x8(e), 23)]
+        [
+            i32x4_shl(i32x4_extend_low_i16x8(e), 23),
+            i32x4_shl(i32x4_extend_high_i16x8(e), 23),
+        ]
     }
 }
 
@@ -137,7 +145,10 @@ impl<const GROUP: usize> Loads for SignedScales<GROUP> {
     #[inline(always)]
     unsafe fn scales(w: *const u8, d: [v128; 2], group: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        times(d, floats(unsafe { i16x8_load_extend_i8x8(w.add(16 + 8 * group).cast()) }))
+        times(
+            d,
+            floats(unsafe { i16x8_load_extend_i8x8(w.add(16 + 8 * group).cast()) }),
+        )
     }
 }
 
@@ -147,7 +158,12 @@ type Affine = [[v128; 2]; 2];
 #[inline(always)]
 unsafe fn affine(w: *const u8) -> Affine {
     // SAFETY: the caller's 32 bytes.
-    unsafe { [eight_floats(w), eight_floats(w.add(16)).map(|v| f32x4_neg(v))] }
+    unsafe {
+        [
+            eight_floats(w),
+            eight_floats(w.add(16)).map(|v| f32x4_neg(v)),
+        ]
+    }
 }
 
 impl Loads for ScaleMins {
@@ -163,13 +179,19 @@ impl Loads for ScaleMins {
     #[inline(always)]
     unsafe fn scales(w: *const u8, [d, _]: Affine, group: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        times(d, floats(unsafe { i16x8_load_extend_u8x8(w.add(32 + 16 * group)) }))
+        times(
+            d,
+            floats(unsafe { i16x8_load_extend_u8x8(w.add(32 + 16 * group)) }),
+        )
     }
 
     #[inline(always)]
     unsafe fn mins(w: *const u8, [_, dmin]: Affine, group: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        times(dmin, floats(unsafe { i16x8_load_extend_u8x8(w.add(40 + 16 * group)) }))
+        times(
+            dmin,
+            floats(unsafe { i16x8_load_extend_u8x8(w.add(40 + 16 * group)) }),
+        )
     }
 }
 

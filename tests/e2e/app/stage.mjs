@@ -25,6 +25,22 @@ export const LIMIT = { timeout: 300_000 };
 /** For a load of the model or a whole reply on a busy machine. */
 export const SLOW = { timeout: 120_000 };
 
+const ends = new WeakMap();
+
+/** What began last ends first: a browser closes before its profile and its server go. */
+function atEnd(context, work) {
+  if (!ends.has(context)) {
+    ends.set(context, []);
+    context.after(async () => {
+      const failed = [];
+      for (const end of ends.get(context).reverse())
+        await end().catch((error) => failed.push(error));
+      if (failed.length > 0) throw failed[0];
+    });
+  }
+  ends.get(context).push(work);
+}
+
 /** A server of the page and the model beside it, as `cargo xtask demo` has them; `isolated: false` is a plain host. */
 export async function serve(context, options = {}) {
   const server = await new TestServer({
@@ -32,14 +48,16 @@ export async function serve(context, options = {}) {
     ...options,
     mounts: { [MODEL_PATH]: MODEL, "/": WWW, ...options.mounts },
   }).start(options.port);
-  context.after(() => server.stop().catch(() => {}));
+  atEnd(context, () => server.stop().catch(() => {}));
   return server;
 }
 
 /** A folder for a browser's profile, which outlives the browser. */
 export async function profileFolder(context) {
   const folder = await mkdtemp(join(tmpdir(), "smidgen-app-"));
-  context.after(() => rm(folder, { recursive: true, force: true }));
+  atEnd(context, () =>
+    rm(folder, { recursive: true, force: true, maxRetries: 5 }),
+  );
   return folder;
 }
 
@@ -66,7 +84,7 @@ export async function browse(context, profile, options = {}) {
     if (open) await browser.close();
     open = false;
   };
-  context.after(close);
+  atEnd(context, close);
   return { browser, close, requests, complaints };
 }
 
@@ -104,14 +122,17 @@ export class App {
 
   /** Types and sends; resolves when the reply is finished. */
   async ask(text) {
+    const before = await this.articles.count();
     await this.message.fill(text);
     await this.send.click();
+    await this.articles.nth(before + 1).waitFor();
     await this.finished();
     return this.reply();
   }
 
   async finished() {
     await this.articles.last().getByText("tok/s").waitFor(SLOW);
+    await this.stop.waitFor({ state: "hidden" });
   }
 
   /** The last article's text, without its heading and its figures. */

@@ -112,8 +112,9 @@ export class TestServer {
       ...(this.ranges && { "accept-ranges": "bytes" }),
     };
     let start = 0;
+    let end = file.size;
     let status = 200;
-    const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
     const condition = request.headers["if-range"];
     if (this.ranges && range && (!condition || condition === file.etag)) {
       start = Number(range[1]);
@@ -122,16 +123,17 @@ export class TestServer {
         response.writeHead(416, headers).end();
         return;
       }
+      if (range[2]) end = Math.min(end, Number(range[2]) + 1);
       status = 206;
-      headers["content-range"] = `bytes ${start}-${file.size - 1}/${file.size}`;
+      headers["content-range"] = `bytes ${start}-${end - 1}/${file.size}`;
     }
-    headers["content-length"] = String(file.size - start);
+    headers["content-length"] = String(end - start);
     response.writeHead(status, headers);
     if (request.method === "HEAD") {
       response.end();
       return;
     }
-    await this.#send(path, file.read(start), response, fault ?? {});
+    await this.#send(path, file.read(start, end), response, fault ?? {});
   }
 
   async #send(path, body, response, { cutAfter, bytesPerSecond }) {
@@ -182,7 +184,7 @@ export class TestServer {
         size: bytes.length,
         type: held.type ?? TYPES[extname(path)] ?? "application/octet-stream",
         etag: held.etag ?? `"${bytes.length}"`,
-        read: (start) => pieces(bytes.subarray(start)),
+        read: (start, end) => pieces(bytes.subarray(start, end)),
       };
     }
     for (const [prefix, folder] of Object.entries(this.mounts)) {
@@ -199,7 +201,10 @@ export class TestServer {
         size: found.size,
         type: TYPES[extname(name)] ?? "application/octet-stream",
         etag: `"${found.size}-${Math.floor(found.mtimeMs)}"`,
-        read: (start) => createReadStream(name, { start }),
+        read: (start, end) =>
+          start < end
+            ? createReadStream(name, { start, end: end - 1 })
+            : pieces(Buffer.alloc(0)),
       };
     }
     return undefined;

@@ -3,7 +3,8 @@
     pip install tokenizers==0.23.3 gguf==0.19.0
     python tests/golden/tokenizer/make.py MODEL.gguf
 
-The vocabulary and merges are the model file's; each pre-tokenizer is written as its `tokenizer.json` writes it.
+The vocabulary and merges are the model file's; each pre-tokenizer is written as its `tokenizer.json` writes it,
+without the normalisation to form C that Qwen's has.
 One line of output is [text, repeats, hash, hash, …]: the text repeated so often, then FNV-1a (32 bits) over the
 ids as little-endian u32, first with control tokens parsed (smollm), then as plain text for each of SPLITS.
 """
@@ -11,6 +12,7 @@ ids as little-endian u32, first with control tokens parsed (smollm), then as pla
 import json
 import random
 import sys
+import unicodedata
 from pathlib import Path
 
 import gguf
@@ -110,6 +112,7 @@ def texts(rng, controls):
         "control characters": lambda: "".join(pick([chr(rng.randrange(0x20)), chr(rng.randrange(0x7F, 0xA0)), "a", " "]) for _ in range(rng.randint(1, 12))),
         "numbers": lambda: "".join(pick(NUMBERS) + pick(["", " ", ".", "-", "x"]) for _ in range(rng.randint(1, 8))),
         "signs": lambda: "".join(pick(SIGNS + [" ", "a", "1", "\n"]) for _ in range(rng.randint(1, 16))),
+        "composed and not": lambda: "".join(unicodedata.normalize(pick(["NFC", "NFD", "NFKD"]), pick(["é", "Å", "ế", "한국", "が", "क़", "ﬁ", "Ω", "①", "안녕하세요", "Straße", "naïve "])) for _ in range(rng.randint(1, 8))),
         "contractions": lambda: "".join(pick(CONTRACTIONS) + pick(["", " ", "1"]) for _ in range(rng.randint(1, 6))),
         "case": lambda: "".join(pick([str.upper, str.lower, str.title])(pick(WORDS)) for _ in range(rng.randint(1, 5))),
         "control tokens": lambda: "".join(pick([pick(controls), fragment(), pick(WORDS), " ", "\n"]) for _ in range(rng.randint(1, 8))),
@@ -123,7 +126,7 @@ def texts(rng, controls):
         for kind in kinds.values():
             yield kind(), 1
     for unit in ["a", "ab", " ", "\n", "1", "!", "é", "漢", "😀", "=-", "\r\n", "Aa", "’", "\u0301", "\x04", "<|", "a'"]:
-        for repeats in [63, 64, 65, 127, 1000, 20_000]:
+        for repeats in [63, 64, 65, 127, 1000, 4_000]:
             yield unit, repeats
     for _ in range(40):
         yield pick(list(kinds.values()))(), rng.randint(2, 200)

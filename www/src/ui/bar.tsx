@@ -50,7 +50,9 @@ export function Bar() {
       >
         <ChipIcon />
         <span class="visually-hidden">{t("source.title")}: </span>
-        <span class="chip-text">{modelLabel()}</span>
+        <span class="chip-text" dir="auto">
+          {modelLabel()}
+        </span>
       </button>
       <button
         type="button"

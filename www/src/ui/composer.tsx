@@ -37,6 +37,9 @@ export function Composer() {
   }, []);
 
   const submit = () => {
+    if (!usable && draft.trim() !== "")
+      // What is missing is the model: show the way to it.
+      document.querySelector<HTMLElement>(".panel .primary")?.focus();
     if (!sendable) return;
     desk.changeConversation(id, { draft: "" });
     void send(draft);

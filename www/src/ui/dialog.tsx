@@ -1,7 +1,7 @@
 // A modal dialog on the browser's own <dialog>: focus stays inside, Escape and a click beside it close it.
 import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useLayoutEffect, useId, useRef } from "preact/hooks";
 import { t } from "../i18n";
 import { CloseIcon } from "./icons";
 
@@ -15,7 +15,8 @@ export function Dialog(props: {
   const ref = useRef<HTMLDialogElement>(null);
   const heading = useId();
   const isOpen = open.value;
-  useEffect(() => {
+  // Before the next frame: a closed dialog gives the focus back, and typing may follow at once.
+  useLayoutEffect(() => {
     if (isOpen && !ref.current?.open) ref.current?.showModal();
     if (!isOpen && ref.current?.open) ref.current.close();
   }, [isOpen]);

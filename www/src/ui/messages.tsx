@@ -25,8 +25,10 @@ function Welcome() {
     <div class="welcome">
       <h2>{t("messages.empty")}</h2>
       <p class="hint">{t("messages.emptyHint")}</p>
-      {ready.info.cached && shellKept.value && (
-        <p class="hint">{t("welcome.offline")}</p>
+      {!ready.info.cached ? (
+        <p class="hint">{t("welcome.notKept")}</p>
+      ) : (
+        shellKept.value && <p class="hint">{t("welcome.offline")}</p>
       )}
     </div>
   );
@@ -81,7 +83,7 @@ export function Messages() {
         <div class="column" ref={column} data-empty={empty}>
           {empty && <Welcome />}
           {!empty && (
-            <ol class="messages">
+            <ol class="messages" role="list">
               {list.map((message, index) => (
                 <MessageItem
                   key={message.id}

@@ -14,6 +14,7 @@ import * as desk from "../desk";
 import { choose, chosen, type Language, languages, t } from "../i18n";
 import * as library from "../library";
 import { type Problem, problemFrom } from "../problem";
+import { install } from "../shell";
 import { focusComposer } from "./composer";
 import { editConversation } from "./conversation-dialog";
 import { Dialog } from "./dialog";
@@ -205,7 +206,7 @@ function Contents() {
         />
       )}
       {list.length > 0 ? (
-        <ul class="entries">
+        <ul class="entries" role="list">
           {list.map((conversation) => (
             <Entry key={conversation.id} conversation={conversation} />
           ))}
@@ -216,6 +217,11 @@ function Contents() {
         </p>
       )}
       <Files />
+      {install.value && (
+        <button type="button" class="button" onClick={install.value}>
+          {t("shelf.install")}
+        </button>
+      )}
       <LanguageChoice />
     </>
   );

@@ -73,9 +73,10 @@ function Entry({ entry }: { entry: StoredModel }) {
 }
 
 function Room({ room }: { room: StorageEstimate }) {
-  const { usageBytes, quotaBytes, persisted } = room;
+  const { usageBytes = 0, quotaBytes, modelBytes, persisted } = room;
   if (!quotaBytes) return null;
-  const used = usageBytes ?? room.modelBytes;
+  // Some browsers count compressed bytes, some count late.
+  const used = Math.max(usageBytes, modelBytes);
   return (
     <>
       <progress
@@ -117,7 +118,7 @@ export function StorageSection() {
     <section>
       <h3>{t("source.onDevice")}</h3>
       {stored.value.length > 0 ? (
-        <ul class="models">
+        <ul class="models" role="list">
           {stored.value.map((entry) => (
             <Entry key={entry.id} entry={entry} />
           ))}

@@ -1,0 +1,250 @@
+//! `cargo xtask bench`: Smidgen in Chromium, beside other engines and native llama.cpp when asked.
+
+use crate::browsers::Browser;
+use crate::demo::{self, driven};
+use crate::fingerprint::{Fingerprint, unless_done};
+use crate::flavours::{FLAVOURS, Flavour};
+use crate::process::{announce, find, run};
+use crate::server::{Mount, Server};
+use crate::{build, model, project, tools};
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+#[derive(Args)]
+pub struct Options {
+    /// Formats of the demo model; those it does not come in are made by `smidgen quantize` and kept
+    #[arg(long, value_delimiter = ',', default_value = "q4_1")]
+    formats: Vec<String>,
+    /// Lengths of the prompt: prefill is measured over them, decode after them
+    #[arg(long, value_delimiter = ',', default_value = "32,512")]
+    prompt_tokens: Vec<u32>,
+    /// Further lengths
+    #[arg(long, value_delimiter = ',')]
+    context: Vec<u32>,
+    /// Tokens to generate
+    #[arg(long, default_value_t = 64)]
+    tokens: u32,
+    /// Numbers of threads
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    threads: Vec<u32>,
+    /// Instruction sets
+    #[arg(long, value_delimiter = ',', default_value = "relaxed,simd128", value_parser = ["relaxed", "simd128"])]
+    flavours: Vec<String>,
+    /// Engines to measure beside Smidgen, fetched with npm
+    #[arg(long, value_delimiter = ',')]
+    vs: Vec<Peer>,
+    /// Also native llama.cpp, where `llama-bench` is on PATH
+    #[arg(long)]
+    native: bool,
+    /// Interleaved repetitions
+    #[arg(long, default_value_t = 5)]
+    repetitions: u32,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// Keep the result under this name in tests/bench/record/, with a chart
+    #[arg(long, value_name = "NAME")]
+    record: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Peer {
+    /// wllama 2.3.1, the last with SIMD kernels
+    Wllama2,
+    /// wllama 3.8.1
+    Wllama3,
+    /// transformers.js 4.3.1 on the same weights as ONNX int8, made once
+    Transformersjs,
+}
+
+impl Peer {
+    /// The adapter in tests/bench/page/engines/.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Wllama2 => "wllama2",
+            Self::Wllama3 => "wllama3",
+            Self::Transformersjs => "transformersjs",
+        }
+    }
+}
+
+pub fn bench(options: &Options) -> Result<()> {
+    build::build(&build::Options {
+        flavours: flavours(options),
+        no_www: true,
+    })?;
+    tools::npm_packages(&project::e2e())?;
+    let bench = project::root().join("tests/bench");
+    if !options.vs.is_empty() {
+        tools::npm_packages(&bench)?;
+    }
+    let demo_model = model::fetch()?;
+    let mut models = Vec::new();
+    for format in &options.formats {
+        let path = in_format(&demo_model, format)?;
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        models.push(json!({
+            "format": format,
+            "url": format!("/models/{name}"),
+            "path": path,
+            "bytes": path.metadata()?.len(),
+        }));
+    }
+    let onnx = match options.vs.contains(&Peer::Transformersjs) {
+        true => Some(onnx_export(&demo_model)?),
+        false => None,
+    };
+    let llama_bench = match options.native {
+        true => {
+            Some(find("llama-bench").context("--native needs llama.cpp's `llama-bench` on PATH")?)
+        }
+        false => None,
+    };
+    let mut prompts = [options.prompt_tokens.as_slice(), options.context.as_slice()].concat();
+    prompts.sort_unstable();
+    prompts.dedup();
+
+    let records = bench.join("record");
+    let record = options
+        .record
+        .as_ref()
+        .map(|name| records.join(format!("{name}.jsonl")));
+    std::fs::create_dir_all(&records)?;
+    let mut mounts = vec![
+        Mount {
+            prefix: "/side/",
+            directory: bench.join("page"),
+        },
+        Mount {
+            prefix: "/nm/",
+            directory: bench.join("node_modules"),
+        },
+    ];
+    mounts.extend(demo::mounts(&model::directory()));
+    let server = Server::start(0, mounts)?;
+    let plan = json!({
+        "address": server.address(),
+        "browser": driven(Browser::Chromium)?,
+        "models": models,
+        "prompts": prompts,
+        "tokens": options.tokens,
+        "threads": options.threads,
+        "flavours": options.flavours,
+        "peers": options.vs.iter().map(|peer| peer.name()).collect::<Vec<_>>(),
+        "repetitions": options.repetitions,
+        "record": record,
+        "onnx": onnx,
+        "llamaBench": llama_bench,
+        "json": options.json,
+    });
+    announce("Measuring; leave the machine alone meanwhile");
+    let mut node = tools::node()?;
+    let status = node
+        .arg(bench.join("bench.mjs"))
+        .arg(plan.to_string())
+        .stdin(Stdio::null())
+        .status()?;
+    if !status.success() {
+        bail!("not everything could be measured");
+    }
+    if let Some(record) = record {
+        let chart = record.with_extension("svg");
+        let mut plot = tools::node()?;
+        plot.arg(bench.join("plot.mjs")).arg(&record).arg(&chart);
+        run(&format!("Drawing {}", project::shown(&chart)), &mut plot)?;
+    }
+    Ok(())
+}
+
+/// The flavours to be measured: every instruction set with one thread, with several, or both, as asked.
+fn flavours(options: &Options) -> Vec<Flavour> {
+    let wanted = |flavour: &Flavour| {
+        let kind = if flavour.relaxed {
+            "relaxed"
+        } else {
+            "simd128"
+        };
+        options.flavours.iter().any(|name| name == kind)
+            && options
+                .threads
+                .iter()
+                .any(|&threads| (threads > 1) == flavour.threads)
+    };
+    FLAVOURS.into_iter().filter(wanted).collect()
+}
+
+/// The demo model in `format`, from the cache or made now.
+fn in_format(demo_model: &Path, format: &str) -> Result<PathBuf> {
+    if !format
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '_')
+    {
+        bail!("{format:?} is not the name of a format");
+    }
+    if model::FILE
+        .to_lowercase()
+        .contains(&format!(".{}.", format.to_lowercase()))
+    {
+        return Ok(demo_model.to_owned());
+    }
+    let name = model::FILE.replace("Q4_1", &format.to_uppercase());
+    let path = model::directory().join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let mut quantize = tools::cargo();
+    quantize.args([
+        "run",
+        "--release",
+        "--features",
+        "cli",
+        "--bin",
+        "smidgen",
+        "--",
+        "quantize",
+    ]);
+    quantize
+        .arg(demo_model)
+        .arg(&path)
+        .args(["--type", &format.to_lowercase()]);
+    run(&format!("Making {}", project::shown(&path)), &mut quantize)?;
+    Ok(path)
+}
+
+/// Address of the demo model as transformers.js wants it. The Python packages that this takes stay in the cache.
+fn onnx_export(demo_model: &Path) -> Result<&'static str> {
+    let folder = model::directory().join("onnx-q8");
+    let scripts = project::root().join("tests/bench/onnx");
+    let inputs = Fingerprint::new("onnx").tree(&scripts, &[])?;
+    unless_done("onnx", inputs, &[folder.join("config.json")], || {
+        let environment = project::cache().join("python");
+        run(
+            "Making a Python environment",
+            Command::new(tools::python()?)
+                .args(["-m", "venv"])
+                .arg(&environment),
+        )?;
+        let bin = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
+        let mut install = Command::new(bin.join("python"));
+        install
+            .args(["-m", "pip", "install", "--quiet", "-r"])
+            .arg(scripts.join("requirements.txt"));
+        run("Installing the ONNX packages", &mut install)?;
+        let mut export = Command::new(bin.join("python"));
+        run(
+            "Exporting to ONNX",
+            export
+                .arg(scripts.join("export.py"))
+                .arg(demo_model)
+                .arg(&folder),
+        )
+    })?;
+    Ok("/models/onnx-q8")
+}

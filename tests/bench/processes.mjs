@@ -1,0 +1,61 @@
+// What a browser takes from the machine: peak memory of its renderers and CPU time of all its processes. Linux only.
+
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Clock ticks of a second in /proc, which Linux fixes at 100 for user space. */
+const TICKS = 100;
+
+const read = (path) => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // the process has ended
+  }
+};
+
+/** Processes below `pid`, itself among them. */
+function family(pid) {
+  const parents = new Map();
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    // The name, in parentheses, may hold anything.
+    const [, parent] =
+      /^\d+ \(.*\) \S (\d+)/s.exec(read(`/proc/${entry}/stat`)) ?? [];
+    if (parent) parents.set(Number(entry), Number(parent));
+  }
+  const isBelow = (one) => {
+    for (let at = one; at; at = parents.get(at)) if (at === pid) return true;
+    return false;
+  };
+  return [...parents.keys()].filter(isBelow);
+}
+
+/** The browser process of a profile folder. */
+export function browserOf(profile) {
+  for (const entry of readdirSync("/proc")) {
+    const line = /^\d+$/.test(entry) ? read(`/proc/${entry}/cmdline`) : "";
+    if (line.includes(profile) && !line.includes("--type="))
+      return Number(entry);
+  }
+  throw new Error(`no browser runs on ${profile}`);
+}
+
+/** Seconds of CPU that the processes below `pid` have used. */
+export function cpuSeconds(pid) {
+  let ticks = 0;
+  for (const one of family(pid)) {
+    const fields = read(`/proc/${one}/stat`).split(") ").pop().split(" ");
+    ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
+  }
+  return ticks / TICKS;
+}
+
+/** The largest peak of resident memory among the renderers below `pid`, in bytes. */
+export function rendererPeak(pid) {
+  const peaks = family(pid)
+    .filter((one) => read(`/proc/${one}/cmdline`).includes("--type=renderer"))
+    .map(
+      (one) => /VmHWM:\s+(\d+) kB/.exec(read(`/proc/${one}/status`))?.[1] ?? 0,
+    );
+  return Math.max(0, ...peaks.map(Number)) * 1024;
+}
