@@ -117,9 +117,10 @@ fn score(
     match isa {
         Isa::Scalar => {
             for (q, scores) in q.chunks_exact(head_dim).zip(scores) {
-                for p in chunk.begin..chunk.end {
+                let positions = chunk.begin..chunk.end;
+                for (p, score) in positions.clone().zip(&mut scores[positions]) {
                     let base = p / KEY_BLOCK * KEY_BLOCK * head_dim + p % KEY_BLOCK;
-                    scores[p] = (0..head_dim)
+                    *score = (0..head_dim)
                         .map(|i| q[i] * f16::from_bits(chunk.keys[base + i * KEY_BLOCK]).to_f32())
                         .sum();
                 }
@@ -148,9 +149,10 @@ fn mix(
         Isa::Scalar => {
             out.fill(0.0);
             for (out, scores) in out.chunks_exact_mut(head_dim).zip(scores) {
-                for p in chunk.begin..chunk.end {
+                let positions = chunk.begin..chunk.end;
+                for (p, score) in positions.clone().zip(&scores[positions]) {
                     for (out, v) in out.iter_mut().zip(&chunk.values[p * head_dim..]) {
-                        *out += scores[p] * f16::from_bits(*v).to_f32();
+                        *out += score * f16::from_bits(*v).to_f32();
                     }
                 }
             }

@@ -131,9 +131,9 @@ impl TokenizerJson {
 
     /// Writes the keys, padded to `vocab_size` pieces.
     pub fn write(&self, vocab_size: usize, keys: &mut HeaderWriter) -> Result<()> {
-        if self.model.kind != "BPE"
-            && !(self.model.kind.is_empty() && !self.model.merges.is_empty())
-        {
+        // Older files name no kind; only this one has merges.
+        let unnamed = self.model.kind.is_empty() && !self.model.merges.is_empty();
+        if self.model.kind != "BPE" && !unnamed {
             return Err(Error::Tokenizer {
                 what: format!(
                     "tokenizer.json holds the model {:?}; BPE is read from a folder, and for others take a GGUF file",
