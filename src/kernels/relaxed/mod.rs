@@ -126,29 +126,39 @@ impl Simd for Relaxed {
         byte_bias()
     }
 
+    /// Of the high and of the low bytes.
+    type Sums = [[v128; 2]; 2];
+
     #[inline(always)]
-    unsafe fn dot<P: Quads>(
+    fn zero() -> [[v128; 2]; 2] {
+        [[i32x4_splat(0); 2]; 2]
+    }
+
+    #[inline(always)]
+    unsafe fn step<P: Quads, const STEP: usize>(
         w: *const u8,
         table: v128,
-        steps: Range<usize>,
         x: *const u8,
-    ) -> [v128; 2] {
-        let (mut high, mut low) = ([i32x4_splat(0); 2], [i32x4_splat(0); 2]);
-        for step in steps {
-            // SAFETY: step < 4 stays within the bytes the caller promised.
-            unsafe {
-                let x = x.add(plane(8 * step));
-                let (h0, h1) = (splat4(x), splat4(x.add(4)));
-                let (l0, l1) = (splat4(x.add(LOW)), splat4(x.add(LOW + 4)));
-                for r in 0..2 {
-                    let [a, b] = P::quads::<Relaxed>(w, table, step, r);
-                    high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h0, a, high[r]);
-                    low[r] = i32x4_relaxed_dot_i8x16_i7x16_add(l0, a, low[r]);
-                    high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h1, b, high[r]);
-                    low[r] = i32x4_relaxed_dot_i8x16_i7x16_add(l1, b, low[r]);
-                }
+        [mut high, mut low]: [[v128; 2]; 2],
+    ) -> [[v128; 2]; 2] {
+        // SAFETY: STEP < 4 stays within the bytes the caller promised.
+        unsafe {
+            let x = x.add(plane(8 * STEP));
+            let (h0, h1) = (splat4(x), splat4(x.add(4)));
+            let (l0, l1) = (splat4(x.add(LOW)), splat4(x.add(LOW + 4)));
+            for r in 0..2 {
+                let [a, b] = P::quads::<Relaxed, STEP>(w, table, r);
+                high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h0, a, high[r]);
+                low[r] = i32x4_relaxed_dot_i8x16_i7x16_add(l0, a, low[r]);
+                high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h1, b, high[r]);
+                low[r] = i32x4_relaxed_dot_i8x16_i7x16_add(l1, b, low[r]);
             }
         }
+        [high, low]
+    }
+
+    #[inline(always)]
+    fn finish([high, low]: [[v128; 2]; 2]) -> [v128; 2] {
         [0, 1].map(|r| i32x4_add(i32x4_shl(high[r], 7), low[r]))
     }
 

@@ -122,11 +122,12 @@ unsafe fn unpack<S: Simd, P: Quads, C: Loads>(
             let head = C::head(w);
             let mut quants = w.add(C::BYTES);
             for block in 0..C::COLS / BLOCK {
-                for step in 0..4 {
-                    for r in 0..2 {
-                        let quads = P::quads::<S>(quants, table, step, r);
-                        S::put_quads(quads, panel.add(step * S::PANEL_BYTES / 4 + 16 * r));
-                    }
+                for r in 0..2 {
+                    let step = |step: usize| panel.add(step * S::PANEL_BYTES / 4 + 16 * r);
+                    S::put_quads(P::quads::<S, 0>(quants, table, r), step(0));
+                    S::put_quads(P::quads::<S, 1>(quants, table, r), step(1));
+                    S::put_quads(P::quads::<S, 2>(quants, table, r), step(2));
+                    S::put_quads(P::quads::<S, 3>(quants, table, r), step(3));
                 }
                 let mut at = panel.add(S::PANEL_BYTES);
                 for group in 0..groups::<C>() {

@@ -26,27 +26,19 @@ pub(super) unsafe fn gemv<S: Simd, P: Quads, C: Loads>(
             let head = C::head(w);
             let mut quants = w.add(C::BYTES);
             for block in 0..C::COLS / BLOCK {
-                let d_splat = v128_load32_splat(d.cast());
+                let scale = v128_load32_splat(d.cast());
                 if C::GROUP >= BLOCK {
-                    let dots = S::dot::<P>(quants, table, 0..4, q);
-                    let s = v128_load32_splat(s.cast());
-                    sums = add::<S, C>(
-                        sums,
-                        dots,
-                        d_splat,
-                        s,
-                        offset,
-                        w,
-                        head,
-                        block * BLOCK / C::GROUP,
-                    );
+                    let dots = S::dot32::<P>(quants, table, q);
+                    let x = [scale, v128_load32_splat(s.cast()), offset];
+                    let weights = scales::<C>(w, head, block * BLOCK / C::GROUP);
+                    sums = add::<S>(sums, dots, x, weights);
                 } else {
-                    let dots = S::dot::<P>(quants, table, 0..2, q);
-                    let s = v128_load32_splat(s16.cast());
-                    sums = add::<S, C>(sums, dots, d_splat, s, offset, w, head, 2 * block);
-                    let dots = S::dot::<P>(quants, table, 2..4, q);
-                    let s = v128_load32_splat(s16.add(1).cast());
-                    sums = add::<S, C>(sums, dots, d_splat, s, offset, w, head, 2 * block + 1);
+                    let dots = S::dot16::<P, 0>(quants, table, q);
+                    let x = [scale, v128_load32_splat(s16.cast()), offset];
+                    sums = add::<S>(sums, dots, x, scales::<C>(w, head, 2 * block));
+                    let dots = S::dot16::<P, 1>(quants, table, q);
+                    let x = [scale, v128_load32_splat(s16.add(1).cast()), offset];
+                    sums = add::<S>(sums, dots, x, scales::<C>(w, head, 2 * block + 1));
                 }
                 quants = quants.add(P::BYTES);
                 q = q.add(S::X_BYTES);
@@ -61,39 +53,37 @@ pub(super) unsafe fn gemv<S: Simd, P: Quads, C: Loads>(
     [f32x4_mul(sums[0], finish), f32x4_mul(sums[1], finish)]
 }
 
-/// `sums` + the products of one group of columns.
+/// Scales of 4 + 4 rows, and their mins, if there are any.
+type ScalesMins = ([v128; 2], Option<[v128; 2]>);
+
+/// Those of one group.
 ///
 /// # Safety
 /// `w` is a tile of which `group` is a group.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn add<S: Simd, C: Loads>(
+unsafe fn scales<C: Loads>(w: *const u8, head: C::Head, group: usize) -> ScalesMins {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (
+            C::scales(w, head, group),
+            C::MINS.then(|| C::mins(w, head, group)),
+        )
+    }
+}
+
+/// `sums` + the products of one group of columns; of its inputs scale, sum and offset are given.
+#[inline(always)]
+fn add<S: Simd>(
     sums: [v128; 2],
     dots: [v128; 2],
-    d: v128,
-    s: v128,
-    offset: v128,
-    w: *const u8,
-    head: C::Head,
-    group: usize,
+    [d, s, offset]: [v128; 3],
+    (scales, mins): ScalesMins,
 ) -> [v128; 2] {
-    // SAFETY: the caller's promise.
-    let scales = unsafe { C::scales(w, head, group) };
-    let dots = dots.map(|v| f32x4_convert_i32x4(v));
-    if C::MINS {
-        // SAFETY: as above.
-        let mins = unsafe { C::mins(w, head, group) };
-        let add = |r: usize| {
-            S::madd(
-                s,
-                mins[r],
-                S::madd(f32x4_mul(dots[r], d), scales[r], sums[r]),
-            )
-        };
-        [add(0), add(1)]
-    } else {
-        let correction = f32x4_mul(s, offset);
-        let add = |r: usize| S::madd(S::madd(dots[r], d, correction), scales[r], sums[r]);
-        [add(0), add(1)]
-    }
+    [0, 1].map(|r| {
+        let dot = f32x4_convert_i32x4(dots[r]);
+        match mins {
+            Some(mins) => S::madd(s, mins[r], S::madd(f32x4_mul(dot, d), scales[r], sums[r])),
+            None => S::madd(S::madd(dot, d, f32x4_mul(s, offset)), scales[r], sums[r]),
+        }
+    })
 }

@@ -44,16 +44,63 @@ pub trait Simd: Copy {
     /// What [`packed::offset`] is here, for formats that are wide.
     fn wide_offset() -> u8;
 
-    /// Steps `steps` (8 columns each) of the quants `w` · the same columns of `x`, which begins with the first step.
+    /// Unfinished sums of 4 + 4 rows.
+    type Sums: Copy;
+
+    /// Sums of nothing.
+    fn zero() -> Self::Sums;
+
+    /// `sums` + the quants `w` · `x`, in columns 8 · STEP…
     ///
     /// # Safety
-    /// `w` is readable for P::BYTES, `x` for 32 columns.
-    unsafe fn dot<P: Quads>(
+    /// `w` is readable for P::BYTES, `x` for X_BYTES.
+    unsafe fn step<P: Quads, const STEP: usize>(
         w: *const u8,
         table: v128,
-        steps: Range<usize>,
         x: *const u8,
-    ) -> [v128; 2];
+        sums: Self::Sums,
+    ) -> Self::Sums;
+
+    /// What the sums come to.
+    fn finish(sums: Self::Sums) -> [v128; 2];
+
+    /// The quants `w` · `x` in columns 0..16 (HALF 0) or 16..32 (HALF 1).
+    ///
+    /// # Safety
+    /// As for [`Simd::step`].
+    #[inline(always)]
+    unsafe fn dot16<P: Quads, const HALF: usize>(
+        w: *const u8,
+        table: v128,
+        x: *const u8,
+    ) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sums = if HALF == 0 {
+                let sums = Self::step::<P, 0>(w, table, x, Self::zero());
+                Self::step::<P, 1>(w, table, x, sums)
+            } else {
+                let sums = Self::step::<P, 2>(w, table, x, Self::zero());
+                Self::step::<P, 3>(w, table, x, sums)
+            };
+            Self::finish(sums)
+        }
+    }
+
+    /// All the quants `w` · `x`.
+    ///
+    /// # Safety
+    /// As for [`Simd::step`].
+    #[inline(always)]
+    unsafe fn dot32<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sums = Self::step::<P, 0>(w, table, x, Self::zero());
+            let sums = Self::step::<P, 1>(w, table, x, sums);
+            let sums = Self::step::<P, 2>(w, table, x, sums);
+            Self::finish(Self::step::<P, 3>(w, table, x, sums))
+        }
+    }
 
     /// The bytes of 8 columns of four rows → their two places in a panel, at `panel`.
     ///
@@ -136,37 +183,57 @@ impl Simd for Plain {
         128
     }
 
+    type Sums = [v128; 2];
+
     #[inline(always)]
-    unsafe fn dot<P: Quads>(
+    fn zero() -> [v128; 2] {
+        [i32x4_splat(0); 2]
+    }
+
+    #[inline(always)]
+    unsafe fn step<P: Quads, const STEP: usize>(
         w: *const u8,
         table: v128,
-        steps: Range<usize>,
         x: *const u8,
+        mut sums: [v128; 2],
     ) -> [v128; 2] {
-        if P::NIBBLES {
+        // SAFETY: STEP < 4 stays within the bytes the caller promised.
+        let x = unsafe {
+            let x = x.add(16 * STEP);
+            [
+                [splat4(x), splat4(x.add(8))],
+                [splat4(x.add(4)), splat4(x.add(12))],
+            ]
+        };
+        for (r, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
-            return unsafe { nibbles(w, steps, x) };
-        }
-        let mut sums = [i32x4_splat(0); 2];
-        let low_byte = i16x8_splat(0x00ff);
-        for step in steps {
-            // SAFETY: step < 4 stays within the bytes the caller promised.
-            unsafe {
-                let x = x.add(16 * step);
-                let x = [
-                    [splat4(x), splat4(x.add(8))],
-                    [splat4(x.add(4)), splat4(x.add(12))],
-                ];
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    let quads = P::quads::<Plain>(w, table, step, r);
-                    for (quad, [even, odd]) in quads.into_iter().zip(x) {
-                        *sum = i32x4_add(*sum, i32x4_dot_i16x8(v128_and(quad, low_byte), even));
-                        *sum = i32x4_add(*sum, i32x4_dot_i16x8(u16x8_shr(quad, 8), odd));
-                    }
-                }
+            let quads = unsafe { P::quads::<Plain, STEP>(w, table, r) };
+            for (quad, [even, odd]) in quads.into_iter().zip(x) {
+                let (e, o) = (v128_and(quad, i16x8_splat(0x00ff)), u16x8_shr(quad, 8));
+                *sum = i32x4_add(*sum, i32x4_dot_i16x8(e, even));
+                *sum = i32x4_add(*sum, i32x4_dot_i16x8(o, odd));
             }
         }
         sums
+    }
+
+    #[inline(always)]
+    fn finish(sums: [v128; 2]) -> [v128; 2] {
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn dot32<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if P::NIBBLES {
+                return nibbles(w, x);
+            }
+            let sums = Self::step::<P, 0>(w, table, x, Self::zero());
+            let sums = Self::step::<P, 1>(w, table, x, sums);
+            let sums = Self::step::<P, 2>(w, table, x, sums);
+            Self::step::<P, 3>(w, table, x, sums)
+        }
     }
 
     #[inline(always)]
@@ -203,12 +270,12 @@ impl Simd for Plain {
     }
 }
 
-/// [`Plain::dot`] of nibbles, which are multiplied where they stand.
+/// [`Plain::dot32`] of nibbles, which are multiplied where they stand.
 ///
 /// # Safety
-/// As for [`Simd::dot`].
+/// As for [`Simd::step`].
 #[inline(always)]
-unsafe fn nibbles(w: *const u8, steps: Range<usize>, x: *const u8) -> [v128; 2] {
+unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2] {
     let zero = i32x4_splat(0);
     // Products of the nibbles at bits 0 and 12, at bits 4 (×16) and at bits 8 (×256) of each 16-bit lane.
     let (mut a, mut b, mut c) = ([zero; 2], [zero; 2], [zero; 2]);
@@ -217,7 +284,7 @@ unsafe fn nibbles(w: *const u8, steps: Range<usize>, x: *const u8) -> [v128; 2] 
         i16x8_splat(0x00f0),
         i16x8_splat(0x0f00),
     );
-    for step in steps {
+    for step in 0..4 {
         // SAFETY: step < 4 stays within the 128 and 64 bytes the caller promised.
         unsafe {
             let x = x.add(16 * step);
@@ -290,7 +357,7 @@ pub(super) fn multiply_quants<S: Simd>(
 
 /// What the codes of a format stand for, as kernels read them.
 pub(super) struct Codes {
-    /// The unsigned byte of each 4-bit code.
+    /// The unsigned byte of each 4-bit code; for codes of a byte, what turns stored bytes into unsigned ones by xor.
     table: v128,
     /// What must be added to the unsigned bytes.
     offset: f32,
@@ -307,7 +374,7 @@ impl Codes {
             packed::offset(codes)
         };
         let bytes = match codes {
-            quant::Codes::Offset(_) => [0; 16],
+            quant::Codes::Offset(_) => [packed::byte_bias() ^ offset; 16],
             quant::Codes::Table(table) => table.map(|q| (q as u8).wrapping_add(offset)),
         };
         // SAFETY: sixteen bytes are read.
