@@ -45,7 +45,8 @@ pub(super) fn group<S: Simd, P: Quads, C: Loads>(
 ) {
     const {
         assert!(
-            (SPAN * BLOCK).is_multiple_of(C::COLS) && panel_bytes::<S>(groups::<C>(), C::MINS) <= MAX_PANEL
+            (SPAN * BLOCK).is_multiple_of(C::COLS)
+                && panel_bytes::<S>(groups::<C>(), C::MINS) <= MAX_PANEL
         )
     };
     let mut panel = core::mem::MaybeUninit::<[u8; SPAN * MAX_PANEL]>::uninit();
