@@ -139,6 +139,8 @@ function excused({ value, error }) {
 
 /** What is on the device of the file as the server has it now. */
 async function durable(tab, url, site) {
+  // Only the whole file's hash tells of damage on the line, and not where it is: then all of it is rightly fetched anew.
+  if (site.seen.corrupt) return [];
   const { value, error } = await tab.call(inPage.durable, url);
   if (error) return [];
   return value.etag === undefined || value.etag === site.file.etag

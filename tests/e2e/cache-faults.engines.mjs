@@ -1,0 +1,47 @@
+// A share of the randomised faults in every browser engine at hand. SMIDGEN_BROWSERS names them; SMIDGEN_ENGINE_RUNS says how many each.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { tinyModel } from "./cache-faults/model.mjs";
+import { learn, runAll, table } from "./cache-faults/runs.mjs";
+import { FaultServer } from "./cache-faults/server.mjs";
+import { open } from "./drive/browser.mjs";
+
+const FULL = process.env.SMIDGEN_FULL === "1";
+const RUNS = Number(process.env.SMIDGEN_ENGINE_RUNS ?? (FULL ? 25 : 4));
+const BROWSERS = JSON.parse(
+  process.env.SMIDGEN_BROWSERS ??
+    '[{"name":"chromium","executable":"/usr/bin/chromium","sandbox":false}]',
+);
+
+describe("faults in every browser engine", { timeout: 1_800_000 }, () => {
+  for (const driven of BROWSERS) {
+    test(driven.name, async (context) => {
+      const server = await new FaultServer().start();
+      context.after(() => server.stop());
+      // One tab for all runs, which is what every engine's driver has: it leaves a page by going elsewhere.
+      const page = await open(driven);
+      context.after(() => page.close());
+      const world = {
+        server,
+        deaths: ["reload", "worker", "server", "tab"],
+        newPage: async () => ({
+          ...page,
+          close: () => page.goto("about:blank"),
+        }),
+      };
+      const bodies = await Promise.all([tinyModel(1), tinyModel(2)]);
+      world.revisions = await learn(world, bodies);
+      const seeds = Array.from({ length: RUNS }, (_, index) => 10_001 + index);
+      const results = await runAll(world, seeds, 1, ({ error }) => {
+        if (error) {
+          console.error(error.message, JSON.stringify(error.drawn), error.log);
+        }
+      });
+      const counts = table(results);
+      console.log(driven.name, JSON.stringify(counts, null, 2));
+      assert.equal(counts["ended with a verified model and a chat"], RUNS);
+      assert.equal(counts["durable bytes fetched again"], 0);
+    });
+  }
+});
