@@ -48,6 +48,11 @@ impl Loader {
         Ok(Loader(session::Loader::new(parse("options", options)?)))
     }
 
+    /// The bytes that follow are those of another file of the model, called `name`.
+    pub fn file(&mut self, name: &str) -> Result<(), JsValue> {
+        self.0.file(name).map_err(thrown)
+    }
+
     /// The next bytes of the file.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
         self.0.push(bytes).map_err(thrown)
@@ -145,6 +150,20 @@ impl Engine {
         self.0
             .score(ids)
             .map(|s| s.into_iter().flat_map(|(p, top)| [p, top as f32]).collect())
+            .map_err(thrown)
+    }
+
+    /// How far the distributions over `ids` are from another computation's, see `session::Engine::compare` → JSON of
+    /// `Fidelity`.
+    pub fn compare(
+        &mut self,
+        ids: &[u32],
+        from: usize,
+        reference: &[u8],
+    ) -> Result<String, JsValue> {
+        self.0
+            .compare(ids, from, reference)
+            .map(|f| json(&f))
             .map_err(thrown)
     }
 }

@@ -13,6 +13,8 @@ pub struct Matrix {
     pub rows: usize,
     /// Inputs.
     pub cols: usize,
+    /// The part of the arena that holds it, and where.
+    part: usize,
     at: usize,
 }
 
@@ -24,41 +26,65 @@ impl Matrix {
 }
 
 /// Where matrices will stand: laid out before anything is allocated, so that a plan is known before a download starts.
+/// A model in several files has one part for each, as only its header says what comes.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
-    bytes: usize,
+    /// Bytes of each part; the last one grows. Sizes come from untrusted headers and may exceed the address space.
+    parts: Vec<u64>,
 }
 
 impl Layout {
-    /// Room for a matrix.
+    /// Starts a further part.
+    pub fn part(&mut self) {
+        self.parts.push(0);
+    }
+
+    /// Room for a matrix in the last part. Its place holds only if [`Arena::grow`] succeeds.
     pub fn matrix(&mut self, format: Format, rows: usize, cols: usize) -> Matrix {
+        let part = self.parts.len() - 1;
         let matrix = Matrix {
             format,
             rows,
             cols,
-            at: self.bytes,
+            part,
+            at: self.parts[part] as usize,
         };
-        self.bytes += matrix.bytes().next_multiple_of(64);
+        self.parts[part] += matrix_bytes(format, rows, cols);
         matrix
     }
 
     /// Bytes in all.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    pub fn bytes(&self) -> u64 {
+        self.parts.iter().sum()
     }
 }
 
+/// Bytes that a matrix takes in an arena, in a width that no header can overflow.
+pub fn matrix_bytes(format: Format, rows: usize, cols: usize) -> u64 {
+    let group = packed::packed_bytes(format, packed::TILE_ROWS, cols) as u64;
+    (group * rows.div_ceil(packed::TILE_ROWS) as u64).next_multiple_of(64)
+}
+
 /// The bytes of all matrices of a model.
+#[derive(Default)]
 pub struct Arena {
-    bytes: Vec<u8>,
+    parts: Vec<Vec<u8>>,
 }
 
 impl Arena {
-    /// Allocates what `layout` planned, in one step.
-    pub fn new(layout: &Layout) -> Result<Arena> {
-        Ok(Arena {
-            bytes: zeroed(layout.bytes)?,
-        })
+    /// Allocates the parts of `layout` that are not allocated yet, each in one step.
+    pub fn grow(&mut self, layout: &Layout) -> Result<()> {
+        for bytes in &layout.parts[self.parts.len()..] {
+            let n = usize::try_from(*bytes)
+                .ok()
+                .filter(|n| *n <= isize::MAX as usize);
+            let n = n.ok_or(Error::OutOfMemory {
+                needed: *bytes,
+                available: isize::MAX as u64,
+            })?;
+            self.parts.push(zeroed(n)?);
+        }
+        Ok(())
     }
 
     /// A matrix as the kernels read it.
@@ -67,14 +93,14 @@ impl Arena {
             format: m.format,
             rows: m.rows,
             cols: m.cols,
-            bytes: &self.bytes[m.at..m.at + m.bytes()],
+            bytes: &self.parts[m.part][m.at..m.at + m.bytes()],
         }
     }
 
     /// The bytes of the eight rows of group `group`, to pack them.
     pub fn group_mut(&mut self, m: &Matrix, group: usize) -> &mut [u8] {
         let bytes = packed::packed_bytes(m.format, packed::TILE_ROWS, m.cols);
-        &mut self.bytes[m.at + group * bytes..][..bytes]
+        &mut self.parts[m.part][m.at + group * bytes..][..bytes]
     }
 
     /// Row `row` of a matrix in f32 → `out` (cols).

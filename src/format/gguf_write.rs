@@ -3,7 +3,9 @@
 //! It writes no weights: the caller writes each tensor's data after the header, in the order of the directory, padded
 //! to the alignment.
 
+use super::gguf;
 use super::metadata::{Metadata, kind};
+use crate::error::Result;
 use crate::quant::Format;
 
 /// A header under construction.
@@ -35,7 +37,11 @@ impl HeaderWriter {
     /// Copies every key of `metadata` in order, with the u32 values of `replaced` in place of its own; those that it
     /// does not have come last.
     pub fn copy(&mut self, metadata: &Metadata, replaced: &[(&str, u32)]) {
-        for (key, encoded) in metadata.encoded() {
+        // What is written is one file, whatever the keys were read from.
+        for (key, encoded) in metadata
+            .encoded()
+            .filter(|(key, _)| !key.starts_with("split."))
+        {
             match replaced.iter().find(|(name, _)| *name == key) {
                 Some((_, value)) => self.u32(key, *value),
                 None => {
@@ -49,11 +55,72 @@ impl HeaderWriter {
         }
     }
 
-    fn u32(&mut self, key: &str, value: u32) {
+    fn key(&mut self, key: &str, kind: u32) {
         self.n_keys += 1;
         string(&mut self.keys, key);
-        self.keys.extend(kind::U32.to_le_bytes());
+        self.keys.extend(kind.to_le_bytes());
+    }
+
+    fn array(&mut self, key: &str, element: u32, len: usize) {
+        self.key(key, kind::ARRAY);
+        self.keys.extend(element.to_le_bytes());
+        self.keys.extend((len as u64).to_le_bytes());
+    }
+
+    /// Adds a key with a number.
+    pub fn u32(&mut self, key: &str, value: u32) {
+        self.key(key, kind::U32);
         self.keys.extend(value.to_le_bytes());
+    }
+
+    /// Adds a key with a number.
+    pub fn f32(&mut self, key: &str, value: f32) {
+        self.key(key, kind::F32);
+        self.keys.extend(value.to_le_bytes());
+    }
+
+    /// Adds a key with a truth value.
+    pub fn bool(&mut self, key: &str, value: bool) {
+        self.key(key, kind::BOOL);
+        self.keys.push(u8::from(value));
+    }
+
+    /// Adds a key with a text.
+    pub fn str(&mut self, key: &str, value: &str) {
+        self.key(key, kind::STRING);
+        string(&mut self.keys, value);
+    }
+
+    /// Adds a key with texts.
+    pub fn strings(&mut self, key: &str, values: &[impl AsRef<str>]) {
+        self.array(key, kind::STRING, values.len());
+        values
+            .iter()
+            .for_each(|v| string(&mut self.keys, v.as_ref()));
+    }
+
+    /// Adds a key with numbers.
+    pub fn i32s(&mut self, key: &str, values: &[i32]) {
+        self.array(key, kind::I32, values.len());
+        values
+            .iter()
+            .for_each(|v| self.keys.extend(v.to_le_bytes()));
+    }
+
+    /// Adds a key with numbers.
+    pub fn f32s(&mut self, key: &str, values: &[f32]) {
+        self.array(key, kind::F32, values.len());
+        values
+            .iter()
+            .for_each(|v| self.keys.extend(v.to_le_bytes()));
+    }
+
+    /// The keys so far, read back as a file's would be.
+    pub fn metadata(self) -> Result<Metadata> {
+        match gguf::read(&self.finish())? {
+            gguf::Progress::Done(gguf) => Ok(gguf.metadata),
+            gguf::Progress::NeedBytes(_) => unreachable!("a header without tensors is whole"),
+        }
     }
 
     /// Adds a tensor (`shape[0]` contiguous values, whole blocks) and returns how many bytes of data it has.

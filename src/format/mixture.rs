@@ -65,6 +65,13 @@ pub const MIXTURES: &[(Mixture, &str, u32, Format)] = &[
 impl Mixture {
     /// The mixture called `name`; the error lists the names.
     pub fn from_name(name: &str) -> Result<Mixture> {
+        // The plain name of a family is its middle member, as in llama.cpp.
+        let name = match name {
+            "q3_k" => "q3_k_m",
+            "q4_k" => "q4_k_m",
+            "q5_k" => "q5_k_m",
+            other => other,
+        };
         match MIXTURES.iter().find(|row| row.1 == name) {
             Some(row) => Ok(row.0),
             None => Err(Error::BadArgument {
@@ -82,6 +89,11 @@ impl Mixture {
     /// The name (`q4_k_m`).
     pub fn name(self) -> &'static str {
         self.row().1
+    }
+
+    /// The mixture that `general.file_type` calls `number`.
+    pub fn from_file_type(number: u32) -> Option<Mixture> {
+        MIXTURES.iter().find(|row| row.2 == number).map(|row| row.0)
     }
 
     /// The number of `general.file_type`.
@@ -108,7 +120,15 @@ impl Mixture {
         let roles: Vec<Option<Role>> = gguf.tensors.iter().map(|t| role(t, tied)).collect();
         let mut formats: Vec<Format> = gguf.tensors.iter().map(|t| t.format).collect();
         for (i, tensor) in gguf.tensors.iter().enumerate() {
-            let Some(role) = roles[i] else { continue };
+            let Some(role) = roles[i] else {
+                // llama.cpp computes with vectors in f32 only; folders bring them in what they were trained in.
+                if tensor.shape[1..].iter().all(|d| *d == 1)
+                    && matches!(tensor.format, Format::F16 | Format::BF16)
+                {
+                    formats[i] = Format::F32;
+                }
+                continue;
+            };
             // Rank among the tensors of the same role, by layer: the rules count those and not layers.
             let peers = || (0..roles.len()).filter(|j| roles[*j] == Some(role));
             let place = |j: usize| (layer(&gguf.tensors[j].name), j);
@@ -120,6 +140,11 @@ impl Mixture {
             formats[i] = fitting(wanted, tensor.shape[0]);
         }
         Ok(formats)
+    }
+
+    /// Whether the rules choose a format for `tensor`, or leave it as it is.
+    pub fn concerns(tensor: &TensorInfo) -> bool {
+        role(tensor, false).is_some()
     }
 
     /// The format by role alone, before the columns (`cols`) are looked at.
@@ -164,7 +189,7 @@ impl Mixture {
 }
 
 /// `wanted`, or where `cols` is not whole blocks of it, what llama.cpp takes instead.
-fn fitting(wanted: Format, cols: u64) -> Format {
+pub fn fitting(wanted: Format, cols: u64) -> Format {
     let fits = |format: Format| cols.is_multiple_of(format.block_len() as u64);
     if fits(wanted) {
         return wanted;

@@ -4,6 +4,7 @@
 
 use super::gguf::{Gguf, TensorInfo};
 use super::gguf_write::HeaderWriter;
+use super::importance::Importance;
 use super::mixture::Mixture;
 use crate::error::{Error, Result};
 use crate::quant::Format;
@@ -42,6 +43,16 @@ pub struct Report {
 /// Values a thread rounds at a time: a multiple of every block's length, and small enough that sums stay in order.
 const PIECE: usize = 1 << 16;
 
+/// What is to be made of a file.
+pub struct Choice<'a> {
+    /// For each tensor.
+    pub formats: Vec<Format>,
+    /// The number for `general.file_type`.
+    pub file_type: u32,
+    /// How much the columns of matrices matter, where that is known.
+    pub importance: Option<&'a Importance>,
+}
+
 /// Writes the model of `source`, whose header is `gguf`, to `target` in the formats of `mixture`.
 ///
 /// `each` hears of every tensor as it is done. Values that `source` holds in a lossy format lose twice: start from f16
@@ -51,9 +62,25 @@ pub fn quantise(
     mixture: Mixture,
     source: &mut (impl Read + Seek),
     target: &mut impl Write,
+    each: impl FnMut(&TensorReport),
+) -> Result<Report> {
+    let choice = Choice {
+        formats: mixture.formats(gguf)?,
+        file_type: mixture.file_type(),
+        importance: None,
+    };
+    quantise_as(gguf, choice, source, target, each)
+}
+
+/// As `quantise`, with the format of each tensor chosen by the caller.
+pub fn quantise_as(
+    gguf: &Gguf,
+    choice: Choice<'_>,
+    source: &mut (impl Read + Seek),
+    target: &mut impl Write,
     mut each: impl FnMut(&TensorReport),
 ) -> Result<Report> {
-    let formats = mixture.formats(gguf)?;
+    let formats = choice.formats;
     let found = source.seek(SeekFrom::End(0)).map_err(reading)?;
     if found < gguf.file_bytes {
         return Err(Error::Truncated {
@@ -66,7 +93,7 @@ pub fn quantise(
     let mut header = HeaderWriter::new(alignment);
     let replaced = [
         ("general.quantization_version", 2),
-        ("general.file_type", mixture.file_type()),
+        ("general.file_type", choice.file_type),
     ];
     header.copy(&gguf.metadata, &replaced);
     let sizes: Vec<u64> = (gguf.tensors.iter().zip(&formats))
@@ -82,7 +109,8 @@ pub fn quantise(
     };
     for ((tensor, to), bytes) in gguf.tensors.iter().zip(formats).zip(sizes) {
         let count: u64 = tensor.shape.iter().product();
-        let squares = convert(tensor, to, source, target)?;
+        let columns = choice.importance.map_or(Ok(&[][..]), |i| i.of(tensor))?;
+        let squares = convert(tensor, to, columns, source, target)?;
         let padded = bytes.next_multiple_of(u64::from(alignment));
         target
             .write_all(&vec![0; (padded - bytes) as usize])
@@ -109,10 +137,11 @@ pub fn quantise(
     Ok(report)
 }
 
-/// Writes `tensor` in the format `to`; the sum of squared differences.
+/// Writes `tensor` in the format `to`, its columns weighted where there are weights; the sum of squared differences.
 fn convert(
     tensor: &TensorInfo,
     to: Format,
+    columns: &[f32],
     source: &mut (impl Read + Seek),
     target: &mut impl Write,
 ) -> Result<f64> {
@@ -135,6 +164,8 @@ fn convert(
                 .input
                 .resize(count / from.block_len() * from.block_bytes(), 0);
             source.read_exact(&mut piece.input).map_err(reading)?;
+            let done: u64 = tensor.shape.iter().product::<u64>() - left;
+            piece.weigh(columns, done, count);
             left -= count as u64;
             used += 1;
         }
@@ -165,6 +196,8 @@ struct Piece {
     input: Vec<u8>,
     /// Values as read (n).
     x: Vec<f32>,
+    /// How much each matters (n), or empty.
+    importance: Vec<f32>,
     /// Blocks to write.
     output: Vec<u8>,
     /// Values as written (n).
@@ -174,13 +207,22 @@ struct Piece {
 }
 
 impl Piece {
+    /// Repeats `columns` for `count` values after the first `done` of a tensor.
+    fn weigh(&mut self, columns: &[f32], done: u64, count: usize) {
+        self.importance.clear();
+        if let Some(start) = done.checked_rem(columns.len() as u64) {
+            self.importance
+                .extend(columns.iter().cycle().skip(start as usize).take(count));
+        }
+    }
+
     fn round(&mut self, from: Format, to: Format) {
         let n = self.input.len() / from.block_bytes() * from.block_len();
         self.x.resize(n, 0.0);
         self.y.resize(n, 0.0);
         self.output.resize(n / to.block_len() * to.block_bytes(), 0);
         from.dequantise(&self.input, &mut self.x);
-        to.quantise(&self.x, &mut self.output);
+        to.quantise_weighted(&self.x, &self.importance, &mut self.output);
         to.dequantise(&self.output, &mut self.y);
         self.squares = self
             .x

@@ -1,6 +1,7 @@
 //! One declaration per architecture: metadata keys, tensor names and shapes, `Config` switches. A new architecture is a
 //! file and a row here; its name stands nowhere else.
 
+pub mod hugging_face;
 mod llama;
 mod qwen2;
 mod qwen3;

@@ -38,6 +38,7 @@ mod signs;
 mod tq1_0;
 mod tq2_0;
 mod two_bits;
+mod weighted;
 
 pub use mxfp4::half_scale as half_power;
 pub use parts::{Codes, Integers, Parts};
@@ -153,6 +154,15 @@ impl Format {
     pub fn row_bytes(self, cols: usize) -> Option<usize> {
         cols.is_multiple_of(self.block_len())
             .then(|| cols / self.block_len() * self.block_bytes())
+    }
+
+    /// Quantises whole blocks as `quantise` does, with errors weighted by `importance` (as long as `x`, or empty): the
+    /// mean square of what each value is multiplied with.
+    pub fn quantise_weighted(self, x: &[f32], importance: &[f32], bytes: &mut [u8]) {
+        if importance.is_empty() {
+            return self.quantise(x, bytes);
+        }
+        weighted::quantise(self, x, importance, bytes);
     }
 
     /// Scalar reference dot of one row with `x`, in f32 and in order.

@@ -44,6 +44,11 @@ fn quantise(x: &[f32], block: &mut [u8]) {
         absolute: false,
     };
     let q = scale_min::quantise(&SEARCH, x, block);
+    pack(&q, block);
+}
+
+/// Writes the quants.
+pub(super) fn pack(q: &[u8; 256], block: &mut [u8]) {
     for (byte, out) in block[16..].iter_mut().enumerate() {
         let i = byte / 32 * 64 + byte % 32;
         *out = q[i] | q[i + 32] << 4;

@@ -4,7 +4,7 @@
 //! holds the low nibbles of values l and l + 64; byte l of its 32 `qh` holds the upper two bits of values l, l + 32,
 //! l + 64 and l + 96, low bits first.
 
-use super::search::{ZERO_GROUP, nearest, symmetric};
+use super::search::{ZERO_GROUP, nearest, symmetric, symmetric_weighted};
 use super::{
     BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, signed_max, two_bits,
     write_f16,
@@ -47,10 +47,24 @@ fn quants(block: &[u8], mut value: impl FnMut(usize, u8)) {
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {
+    quantise_by(x, |_, x, q| symmetric(32, x, q), block);
+}
+
+/// As `quantise`, with errors weighted by `weights` (256).
+pub(super) fn quantise_weighted(x: &[f32], weights: &[f32], block: &mut [u8]) {
+    quantise_by(
+        x,
+        |j, x, q| symmetric_weighted(32, x, &weights[16 * j..][..16], q),
+        block,
+    );
+}
+
+/// `search`: group j, its values → its scale and quants.
+fn quantise_by(x: &[f32], search: impl Fn(usize, &[f32], &mut [i8]) -> f32, block: &mut [u8]) {
     let mut q = [0i8; 256];
     let mut scales = [0.0f32; 16];
     for (j, (x, q)) in x.chunks_exact(16).zip(q.chunks_exact_mut(16)).enumerate() {
-        scales[j] = symmetric(32, x, q);
+        scales[j] = search(j, x, q);
     }
     block.fill(0);
     let max = signed_max(&scales);

@@ -51,19 +51,44 @@ pub(super) fn for_each(block: &[u8], mut value: impl FnMut(usize, f32, f32)) {
 
 /// Writes the first 16 bytes of `block` for `x` (256) and returns the quants.
 pub(super) fn quantise(how: &Affine, x: &[f32], block: &mut [u8]) -> [u8; 256] {
+    quantise_by(how, x, own_weights, block)
+}
+
+/// As `quantise`, with errors weighted by `weights` (256).
+pub(super) fn quantise_weighted(
+    how: &Affine,
+    x: &[f32],
+    weights: &[f32],
+    block: &mut [u8],
+) -> [u8; 256] {
+    quantise_by(
+        how,
+        x,
+        |j, _| core::array::from_fn(|i| weights[32 * j + i]),
+        block,
+    )
+}
+
+/// Root mean square of the group + magnitude.
+fn own_weights(_: usize, x: &[f32]) -> [f32; 32] {
+    let mut sum_x2 = 0.0f32;
+    x.iter().for_each(|x| sum_x2 += x * x);
+    let rms = (sum_x2 / 32.0).sqrt();
+    core::array::from_fn(|i| rms + x[i].abs())
+}
+
+/// `weights`: those of group j, whose values are given.
+fn quantise_by(
+    how: &Affine,
+    x: &[f32],
+    weights: impl Fn(usize, &[f32]) -> [f32; 32],
+    block: &mut [u8],
+) -> [u8; 256] {
     let mut q = [0u8; 256];
     let (mut scales, mut mins) = ([0.0f32; 8], [0.0f32; 8]);
     let (mut max_scale, mut max_min) = (0.0f32, 0.0f32);
     for (j, (x, q)) in x.chunks_exact(32).zip(q.chunks_exact_mut(32)).enumerate() {
-        let mut sum_x2 = 0.0f32;
-        x.iter().for_each(|x| sum_x2 += x * x);
-        let rms = (sum_x2 / 32.0).sqrt();
-        let mut weights = [0.0; 32];
-        weights
-            .iter_mut()
-            .zip(x)
-            .for_each(|(w, x)| *w = rms + x.abs());
-        (scales[j], mins[j]) = affine(how, x, &weights, q);
+        (scales[j], mins[j]) = affine(how, x, &weights(j, x), q);
         max_scale = if scales[j] > max_scale {
             scales[j]
         } else {

@@ -15,6 +15,15 @@ pub(super) fn nearest(x: f32) -> i32 {
 /// A zero group has scale 0 and quants of −n, which are stored as 0.
 /// Tries 19 scales around the one that maps the largest magnitude to −n, each refined by least squares (q6_k).
 pub(super) fn symmetric(n: i32, x: &[f32], q: &mut [i8]) -> f32 {
+    symmetric_by(n, x, |_, x| x * x, q)
+}
+
+/// As `symmetric`, with errors weighted by `weights`.
+pub(super) fn symmetric_weighted(n: i32, x: &[f32], weights: &[f32], q: &mut [i8]) -> f32 {
+    symmetric_by(n, x, |i, _| weights[i], q)
+}
+
+fn symmetric_by(n: i32, x: &[f32], weight: impl Fn(usize, f32) -> f32, q: &mut [i8]) -> f32 {
     let max = super::signed_max(x);
     if max.abs() < ZERO_GROUP {
         q.fill(-n as i8);
@@ -23,9 +32,9 @@ pub(super) fn symmetric(n: i32, x: &[f32], q: &mut [i8]) -> f32 {
     let quant = |x: f32, inverse: f32| nearest(inverse * x).clamp(-n, n - 1);
     let sums = |inverse: f32| {
         let (mut sum_lx, mut sum_l2) = (0.0f32, 0.0f32);
-        for &x in x {
+        for (i, &x) in x.iter().enumerate() {
             let l = quant(x, inverse) as f32;
-            let w = x * x;
+            let w = weight(i, x);
             sum_lx += w * x * l;
             sum_l2 += w * l * l;
         }

@@ -1,17 +1,22 @@
 //! A loaded model with one conversation's state.
 
 use super::MemoryPlan;
+use super::fidelity::{self, Fidelity};
 use super::request::{Begun, Finish, Info, Request, Step};
 use super::stop::StopTexts;
 use crate::chat::{Message, RenderOptions, Template};
 use crate::error::{Error, Result};
 use crate::kernels::pool::Pool;
 use crate::sampler::Sampler;
+use crate::tensor::zeroed;
 use crate::tokenizer::{Special, StreamDecoder, Tokenizer};
-use crate::transformer::{Cache, Model, SLICE, Scratch};
+use crate::transformer::{Cache, Importance, Model, SLICE, Scratch};
 
 /// The threads of this process. One engine computes at a time in each.
 pub static POOL: Pool = Pool::new();
+
+/// Positions whose logits [`Engine::evaluate`] holds at once.
+const AT_ONCE: usize = 16;
 
 /// A model that answers.
 pub struct Engine {
@@ -143,20 +148,25 @@ impl Engine {
             }
             None => request.ids.clone().unwrap_or_default(),
         };
-        if let Some(id) = ids
-            .iter()
-            .find(|id| **id as usize >= self.model.config.vocab_size)
-        {
-            return Err(Error::BadArgument {
-                name: "ids".into(),
-                found: id.to_string(),
-                expected: format!("below {}", self.model.config.vocab_size),
-            });
-        }
+        self.check_ids(&ids)?;
         if ids.is_empty() {
             ids.extend(self.tokenizer.bos().or(self.tokenizer.eos()));
         }
         Ok(ids)
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        match ids
+            .iter()
+            .find(|id| **id as usize >= self.model.config.vocab_size)
+        {
+            Some(id) => Err(Error::BadArgument {
+                name: "ids".into(),
+                found: id.to_string(),
+                expected: format!("below {}", self.model.config.vocab_size),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Begins a reply. What the prompt shares with the cache is kept; nothing changes if this fails.
@@ -271,31 +281,77 @@ impl Engine {
         self.held.clear();
     }
 
-    /// Evaluates `ids` from an empty cache and calls `each(i, logits)` with the logits after every one of them.
-    pub fn evaluate(&mut self, ids: &[u32], mut each: impl FnMut(usize, &[f32])) -> Result<()> {
-        if ids.len() > self.cache.context() {
+    /// Evaluates `ids` from an empty cache and calls `each(i, logits)` with the logits after every one from `from` on.
+    pub fn evaluate(
+        &mut self,
+        ids: &[u32],
+        from: usize,
+        mut each: impl FnMut(usize, &[f32]),
+    ) -> Result<()> {
+        let (context, vocab_size) = (self.cache.context(), self.model.config.vocab_size);
+        if ids.len() > context {
             return Err(Error::ContextFull {
                 prompt: ids.len(),
-                context: self.cache.context(),
+                context,
             });
         }
+        self.check_ids(ids)?;
         self.reset();
+        // Several positions at once, so that the head's weights are read once for all of them.
+        let mut logits = zeroed(AT_ONCE.min(ids.len()) * vocab_size)?;
         for (n, slice) in ids.chunks(SLICE).enumerate() {
             self.model
                 .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
-            for i in 0..slice.len() {
-                self.model.logits(&POOL, &mut self.scratch, i);
-                each(n * SLICE + i, self.scratch.logits_mut());
+            let mut start = from.saturating_sub(n * SLICE);
+            while start < slice.len() {
+                let range = start..(start + AT_ONCE).min(slice.len());
+                let logits = &mut logits[..range.len() * vocab_size];
+                self.model
+                    .logits_of(&POOL, &mut self.scratch, range.clone(), logits);
+                for (i, logits) in range.clone().zip(logits.chunks_exact(vocab_size)) {
+                    each(n * SLICE + i, logits);
+                }
+                start = range.end;
             }
         }
         self.held.extend_from_slice(ids);
         Ok(())
     }
 
+    /// Adds up the squares of every matrix's input from now on; what was added up until now.
+    pub fn listen(&mut self, importance: Option<Box<Importance>>) -> Option<Box<Importance>> {
+        self.scratch.listen(importance)
+    }
+
+    /// Compares this engine's distributions with another's over `ids`, from position `from` on. `reference`: for each
+    /// of those positions but the last, what [`fidelity::pack`] made of the other's logits (little-endian).
+    pub fn compare(&mut self, ids: &[u32], from: usize, reference: &[u8]) -> Result<Fidelity> {
+        let row = 2 * self.model.config.vocab_size;
+        let rows = ids.len().saturating_sub(from + 1);
+        if reference.len() != rows * row {
+            return Err(Error::BadArgument {
+                name: "reference".into(),
+                found: format!("{} bytes", reference.len()),
+                expected: format!("{rows} positions of {row} bytes"),
+            });
+        }
+        let mut fidelity = Fidelity::default();
+        self.evaluate(ids, from, |i, logits| {
+            if let Some(next) = ids.get(i + 1) {
+                fidelity.add(
+                    logits,
+                    fidelity::unpack(&reference[(i - from) * row..][..row]),
+                    *next,
+                );
+            }
+        })?;
+        Ok(fidelity)
+    }
+
     /// ln p(ids[i + 1] | ids[..= i]) for every i, and after it the most likely id; the last has no next and is 0.
     pub fn score(&mut self, ids: &[u32]) -> Result<Vec<(f32, u32)>> {
         let mut scores = Vec::with_capacity(ids.len());
-        self.evaluate(ids, |i, logits| {
+        self.evaluate(ids, 0, |i, logits| {
             let mut top = 0;
             for (id, logit) in logits.iter().enumerate() {
                 if *logit > logits[top] {

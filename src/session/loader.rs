@@ -1,18 +1,18 @@
-//! A model as a stream of its file's bytes: header, plan, then tensors packed as they arrive.
+//! A model as a stream of its files' bytes: header, plan, then tensors packed as they arrive.
 
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::shard::Shard;
+use super::source::{self, Opened, Splits};
 use crate::chat::Template;
 use crate::error::{Error, Result};
-use crate::format::gguf::{self, Gguf, Progress, TensorInfo};
+use crate::format::gguf::{self, Gguf};
+use crate::format::hugging_face::{self, Folder};
+use crate::format::safetensors;
 use crate::kernels::Isa;
-use crate::models::{self, Architecture};
 use crate::tokenizer::Tokenizer;
-use crate::transformer::{Cache, Config, Model, Scratch, TensorSpec, WeightsBuilder};
-
-/// The context that is planned for if the caller names none (or the model's, if it is shorter).
-const DEFAULT_CONTEXT: usize = 2048;
+use crate::transformer::Model;
 
 /// What a caller may choose.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -24,9 +24,12 @@ pub struct LoadOptions {
     pub memory_limit: Option<u64>,
     /// Use the reference kernels.
     pub reference: bool,
+    /// Round the matrices to this mixture of formats while they stream, as in `q4_k_m`.
+    pub quantise: Option<String>,
 }
 
-/// Bytes by purpose, known as soon as the header has been read.
+/// Bytes by purpose, known as soon as the first header has been read. Where a model is split into several GGUF files,
+/// weights in those to come are an estimate until their headers have been read.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MemoryPlan {
@@ -40,106 +43,211 @@ pub struct MemoryPlan {
     pub total_bytes: usize,
     /// Positions the KV cache holds.
     pub context_length: usize,
-    /// Bytes of the file.
+    /// Bytes of the files with weights seen so far.
     pub file_bytes: u64,
 }
 
-/// What the header says.
-struct Opened {
-    gguf: Gguf,
-    architecture: &'static Architecture,
-    config: Config,
-    builder: WeightsBuilder,
-    plan: MemoryPlan,
-    /// For each tensor of the file, in order: its index among the wanted ones.
-    wanted: Vec<Option<usize>>,
-    /// The tensor being read.
-    current: usize,
-    /// Units of it that have been put.
-    unit: usize,
+/// A header, or how many bytes it takes.
+enum Progress<T> {
+    NeedBytes(u64),
+    Done(T),
+}
+
+/// What the file being read is.
+enum Current {
+    /// A file with weights whose header has not been read.
+    Header { safetensors: bool },
+    /// A file with weights, past its header.
+    Shard(Shard),
+    /// A small file of a Hugging Face folder, read as a whole.
+    Small { name: String },
+    /// A file that nothing is read of.
+    Ignored,
 }
 
 /// A model being loaded.
 pub struct Loader {
     options: LoadOptions,
-    /// The header so far; later the start of a unit that is not complete.
+    /// The header so far, or a small file; later the start of a unit that is not complete.
     held: Vec<u8>,
-    /// Bytes of the file taken so far.
-    position: u64,
     /// Bytes of header needed before reading it again is worth it.
     needed: u64,
+    current: Current,
+    folder: Folder,
     opened: Option<Opened>,
 }
 
 impl Loader {
-    /// Ready for the first byte.
+    /// Ready for the first byte. A model in one GGUF file needs no call of [`Loader::file`].
     pub fn new(options: LoadOptions) -> Loader {
         Loader {
             options,
             held: Vec::new(),
-            position: 0,
             needed: 4,
+            current: Current::Header { safetensors: false },
+            folder: Folder::default(),
             opened: None,
         }
     }
 
+    /// The bytes that follow are those of another file, called `name` (a path may stand before it). The parts of a
+    /// split GGUF come in order; of a Hugging Face folder the small files come before the weights.
+    pub fn file(&mut self, name: &str) -> Result<()> {
+        self.end_file()?;
+        let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        self.needed = 4;
+        self.current = if name.ends_with(".safetensors") {
+            self.needed = 8;
+            Current::Header { safetensors: true }
+        } else if Folder::wants(name) {
+            Current::Small {
+                name: name.to_owned(),
+            }
+        } else if [".json", ".jinja", ".txt", ".md", ".model"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
+            Current::Ignored
+        } else {
+            Current::Header { safetensors: false }
+        };
+        Ok(())
+    }
+
     /// Takes the next bytes of the file.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Some(opened) = &mut self.opened {
-            return opened.push(&mut self.held, &mut self.position, bytes);
+        match &mut self.current {
+            Current::Shard(shard) => {
+                let opened = self.opened.as_mut().expect("a shard follows its header");
+                shard.push(&mut opened.builder, &mut self.held, bytes);
+                Ok(())
+            }
+            Current::Ignored => Ok(()),
+            Current::Small { name } => {
+                if (self.held.len() + bytes.len()) as u64 > hugging_face::MAX_FILE_BYTES {
+                    return Err(Error::MalformedHeader {
+                        what: format!(
+                            "{name} is longer than {} bytes",
+                            hugging_face::MAX_FILE_BYTES
+                        ),
+                    });
+                }
+                self.held.extend_from_slice(bytes);
+                Ok(())
+            }
+            Current::Header { safetensors } => {
+                self.held.extend_from_slice(bytes);
+                if (self.held.len() as u64) < self.needed {
+                    return Ok(());
+                }
+                let safetensors = *safetensors;
+                self.header_bytes(safetensors)
+            }
         }
-        self.held.extend_from_slice(bytes);
-        if (self.held.len() as u64) < self.needed {
-            return Ok(());
-        }
-        match gguf::read(&self.held)? {
+    }
+
+    /// Tries to read the header in `held`; the bytes behind it go on to the tensors.
+    fn header_bytes(&mut self, safetensors: bool) -> Result<()> {
+        let read = if safetensors {
+            match safetensors::read(&self.held)? {
+                safetensors::Progress::NeedBytes(n) => Progress::NeedBytes(n),
+                safetensors::Progress::Done(header) => {
+                    if self.opened.is_none() {
+                        self.opened =
+                            Some(source::open_folder(&self.folder, &header, &self.options)?);
+                    }
+                    let opened = self.opened.as_mut().expect("just opened");
+                    Progress::Done(opened.add_safetensors(header, &self.options)?)
+                }
+            }
+        } else {
+            match gguf::read(&self.held)? {
+                gguf::Progress::NeedBytes(n) => Progress::NeedBytes(n),
+                gguf::Progress::Done(gguf) => Progress::Done(match &mut self.opened {
+                    None => {
+                        let (opened, shard) = source::open_gguf(gguf, &self.options)?;
+                        self.opened = Some(opened);
+                        shard
+                    }
+                    Some(opened) => opened.add_split(gguf, &self.options)?,
+                }),
+            }
+        };
+        match read {
             // Doubling keeps the work linear where a header is long and comes in small pieces.
             Progress::NeedBytes(n) => {
                 self.needed = n
                     .max((self.held.len() as u64).saturating_mul(2))
-                    .min(n.max(1 << 20))
+                    .min(n.max(1 << 20));
+                Ok(())
             }
-            Progress::Done(gguf) => {
-                let mut opened = open(gguf, &self.options)?;
+            Progress::Done(shard) => {
                 let header = core::mem::take(&mut self.held);
-                let start = (opened.gguf.data_start.min(header.len() as u64)) as usize;
-                self.position = start as u64;
-                opened.push(&mut self.held, &mut self.position, &header[start..])?;
-                self.opened = Some(opened);
+                let start = shard.start().min(header.len() as u64) as usize;
+                self.current = Current::Shard(shard);
+                self.push(&header[start..])
             }
         }
-        Ok(())
     }
 
-    /// The plan, once the header has been read.
+    /// The plan, once the first header has been read.
     pub fn plan(&self) -> Option<&MemoryPlan> {
         self.opened.as_ref().map(|o| &o.plan)
     }
 
-    /// The header, once it has been read.
+    /// The header, once it has been read: of several files the first one's keys and all tensors so far, and of a
+    /// Hugging Face folder what a GGUF file would say.
     pub fn header(&self) -> Option<&Gguf> {
         self.opened.as_ref().map(|o| &o.gguf)
     }
 
-    /// The engine, once every byte has come.
-    pub fn finish(mut self) -> Result<Engine> {
-        if self.opened.is_none() && !self.held.is_empty() {
+    /// Checks that the current file has come whole.
+    fn end_file(&mut self) -> Result<()> {
+        if let Current::Header { safetensors } = self.current
+            && !self.held.is_empty()
+        {
             // A header shorter than the last guess may be complete all the same.
             self.needed = 0;
-            self.push(&[])?;
+            self.header_bytes(safetensors)?;
         }
-        let Some(opened) = self.opened else {
-            return Err(Error::Truncated {
+        match &self.current {
+            Current::Header { .. } if self.held.is_empty() => Ok(()),
+            Current::Header { .. } => Err(Error::Truncated {
                 what: "the header".into(),
                 expected: self.needed.max(self.held.len() as u64 + 1),
                 found: self.held.len() as u64,
+            }),
+            Current::Shard(shard) => shard.check_complete(self.held.len() as u64),
+            Current::Small { name } => {
+                let bytes = core::mem::take(&mut self.held);
+                self.folder.take(name, &bytes)
+            }
+            Current::Ignored => Ok(()),
+        }
+    }
+
+    /// The engine, once every byte has come.
+    pub fn finish(mut self) -> Result<Engine> {
+        self.end_file()?;
+        let Some(opened) = self.opened else {
+            return Err(Error::Truncated {
+                what: "the header".into(),
+                expected: self.needed,
+                found: 0,
             });
         };
-        if let Some(tensor) = opened.gguf.tensors.get(opened.current) {
+        if let Some(Splits { count, seen, .. }) = opened.splits
+            && seen < count
+        {
             return Err(Error::Truncated {
-                what: format!("the file (tensor {})", tensor.name),
-                expected: opened.gguf.file_bytes,
-                found: self.position + self.held.len() as u64,
+                what: format!("the model is split into {count} files, of which {seen} came; it"),
+                expected: u64::from(count),
+                found: u64::from(seen),
+            });
+        }
+        if let Some(name) = opened.builder.missing() {
+            return Err(Error::MissingTensor {
+                name: name.to_owned(),
             });
         }
         let meta = &opened.gguf.metadata;
@@ -182,145 +290,4 @@ impl Loader {
             parameters,
         )
     }
-}
-
-fn open(gguf: Gguf, options: &LoadOptions) -> Result<Opened> {
-    let architecture = models::architecture(&gguf.metadata)?;
-    let config = (architecture.config)(&gguf.metadata)?;
-    let context_length = match options.context_length {
-        Some(n) if n > config.max_seq_len => {
-            return Err(Error::ContextTooLong {
-                requested: n,
-                max: config.max_seq_len,
-            });
-        }
-        Some(0) => {
-            return Err(Error::BadArgument {
-                name: "contextLength".into(),
-                found: "0".into(),
-                expected: "at least 1".into(),
-            });
-        }
-        Some(n) => n,
-        None => DEFAULT_CONTEXT.min(config.max_seq_len),
-    };
-    let find = |name: &str| gguf.tensors.iter().find(|t| t.name == name);
-    let mut builder = WeightsBuilder::new((architecture.tensors)(&config), |spec| {
-        find(&spec.name)
-            .map(|t| check_shape(spec, t).map(|()| t.format))
-            .transpose()
-    })?;
-    let bytes = (
-        builder.bytes() as u64,
-        Cache::bytes(&config, context_length),
-        Scratch::bytes(&config, context_length),
-    );
-    let total = bytes.0 + bytes.1 as u64 + bytes.2 as u64;
-    let available = options
-        .memory_limit
-        .unwrap_or(if cfg!(target_pointer_width = "32") {
-            4_000 << 20
-        } else {
-            u64::MAX
-        });
-    if total > available {
-        return Err(Error::OutOfMemory {
-            needed: total,
-            available,
-        });
-    }
-    let plan = MemoryPlan {
-        weights_bytes: bytes.0 as usize,
-        cache_bytes: bytes.1,
-        scratch_bytes: bytes.2,
-        total_bytes: total as usize,
-        context_length,
-        file_bytes: gguf.file_bytes,
-    };
-    builder.allocate()?;
-    let wanted = gguf
-        .tensors
-        .iter()
-        .map(|t| builder.index(&t.name))
-        .collect();
-    Ok(Opened {
-        gguf,
-        architecture,
-        config,
-        builder,
-        plan,
-        wanted,
-        current: 0,
-        unit: 0,
-    })
-}
-
-fn check_shape(spec: &TensorSpec, found: &TensorInfo) -> Result<()> {
-    let expected = if spec.rows > 0 {
-        vec![spec.cols as u64, spec.rows as u64]
-    } else {
-        vec![spec.cols as u64]
-    };
-    let mut shape = found.shape.clone();
-    while shape.len() > expected.len() && shape.last() == Some(&1) {
-        shape.pop();
-    }
-    if shape == expected {
-        Ok(())
-    } else {
-        Err(Error::BadShape {
-            name: spec.name.clone(),
-            found: found.shape.clone(),
-            expected,
-        })
-    }
-}
-
-impl Opened {
-    /// Takes the bytes at `position`; `held` keeps the start of a unit until the rest has come.
-    fn push(&mut self, held: &mut Vec<u8>, position: &mut u64, mut bytes: &[u8]) -> Result<()> {
-        while let Some(tensor) = self.gguf.tensors.get(self.current) {
-            let Some(index) = self.wanted[self.current] else {
-                if !skip(position, &mut bytes, tensor.offset + tensor.bytes) {
-                    return Ok(());
-                }
-                self.current += 1;
-                continue;
-            };
-            let unit_bytes = self.builder.unit_bytes(index) as u64;
-            let start = tensor.offset + self.unit as u64 * unit_bytes;
-            if start >= tensor.offset + tensor.bytes {
-                (self.current, self.unit) = (self.current + 1, 0);
-                continue;
-            }
-            if held.is_empty() && !skip(position, &mut bytes, start) {
-                return Ok(());
-            }
-            let size = unit_bytes.min(tensor.offset + tensor.bytes - start) as usize;
-            if held.is_empty() && bytes.len() >= size {
-                self.builder.put(index, self.unit, &bytes[..size]);
-                bytes = &bytes[size..];
-            } else {
-                let n = (size - held.len()).min(bytes.len());
-                held.extend_from_slice(&bytes[..n]);
-                bytes = &bytes[n..];
-                if held.len() < size {
-                    return Ok(());
-                }
-                self.builder.put(index, self.unit, held);
-                held.clear();
-            }
-            *position += size as u64;
-            self.unit += 1;
-        }
-        Ok(())
-    }
-}
-
-/// Drops bytes until `position` is `to`; whether it is.
-fn skip(position: &mut u64, bytes: &mut &[u8], to: u64) -> bool {
-    let n = (to - *position).min(bytes.len() as u64);
-    *bytes = &bytes[n as usize..];
-    *position += n;
-    *position == to
 }

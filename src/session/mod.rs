@@ -3,8 +3,11 @@
 //! Nothing here knows time or JavaScript. Requests and answers are plain structs; `bindings` turns them into JSON.
 
 mod engine;
+pub mod fidelity;
 mod loader;
 mod request;
+mod shard;
+mod source;
 mod stop;
 
 pub use engine::{Engine, POOL};

@@ -1,5 +1,8 @@
 //! The one forward pass: a slice of tokens through every block, then, where wanted, one position's logits.
 
+use core::ops::Range;
+
+use super::importance::{Importance, Input};
 use super::{BlockWeights, Cache, Config, FeedForward, Mixer, Weights};
 use crate::error::Result;
 use crate::kernels::pool::Pool;
@@ -47,6 +50,8 @@ pub struct Scratch {
     partials: Option<Partials>,
     /// Tokens of the last slice.
     tokens: usize,
+    /// Hears of every matrix's input, where somebody listens.
+    importance: Option<Box<Importance>>,
 }
 
 /// The widest of what `f` says of each attention.
@@ -89,6 +94,7 @@ impl Scratch {
                 .max_by_key(|a| a.shape.n_heads * a.shape.head_dim)
                 .map(|a| Partials::new(&a.shape, context)),
             tokens: 0,
+            importance: None,
         })
     }
 
@@ -101,6 +107,23 @@ impl Scratch {
             + Activations::bytes(SLICE, config.max_width())
             + Rotation::bytes(config.rope.dims, SLICE)
             + widest(config, |a| Partials::bytes(&a.shape, context))
+    }
+
+    /// Adds up the squares of every matrix's input from now on, or stops doing so; returns what was added up so far.
+    pub fn listen(&mut self, importance: Option<Box<Importance>>) -> Option<Box<Importance>> {
+        core::mem::replace(&mut self.importance, importance)
+    }
+
+    /// Tells who listens of the first `n` rows of the buffer that `input` stands in.
+    fn observe(&mut self, input: Input, n: usize, cols: usize) {
+        if let Some(importance) = &mut self.importance {
+            let x = match input {
+                Input::Output | Input::Mixer(_) | Input::FeedForward(_) => &self.h,
+                Input::MixerOutput(_) => &self.mixed,
+                Input::Down(_) => &self.gate,
+            };
+            importance.add(input, &x[..n * cols], cols);
+        }
     }
 
     /// The logits of the last [`Model::logits`].
@@ -142,7 +165,7 @@ impl Model {
             }
             vector::add(self.isa, &mut s.x[..n * dim], &s.h[..n * dim]);
             match block.feed_forward {
-                FeedForward::GatedSilu { hidden_dim } => self.feed(pool, s, hidden_dim, w),
+                FeedForward::GatedSilu { hidden_dim } => self.feed(pool, s, layer, hidden_dim, w),
             }
             vector::add(self.isa, &mut s.x[..n * dim], &s.h[..n * dim]);
         }
@@ -151,27 +174,33 @@ impl Model {
 
     /// The logits after token `index` of the last slice → [`Scratch::logits_mut`].
     pub fn logits(&self, pool: &Pool, s: &mut Scratch, index: usize) {
-        assert!(index < s.tokens);
-        let dim = self.config.dim;
+        let mut out = core::mem::take(&mut s.logits);
+        self.logits_of(pool, s, index..index + 1, &mut out);
+        s.logits = out;
+    }
+
+    /// The logits after each token of `range` of the last slice → `out` [range, vocab_size].
+    pub fn logits_of(&self, pool: &Pool, s: &mut Scratch, range: Range<usize>, out: &mut [f32]) {
+        assert!(range.end <= s.tokens);
+        let (n, dim) = (range.len(), self.config.dim);
         let head = self.weights.output.unwrap_or(self.weights.token_embedding);
         let weights = self.weights.arena.packed(&head);
-        let x = &s.x[index * dim..(index + 1) * dim];
+        let x = &s.x[range.start * dim..range.end * dim];
         rms_norm(
             self.isa,
             x,
             &self.weights.output_norm,
             self.config.norm_eps,
-            &mut s.h[..dim],
+            &mut s.h[..n * dim],
         );
-        s.activations.fill(self.isa, &s.h[..dim], dim, &[weights]);
+        s.observe(Input::Output, n, dim);
+        s.activations
+            .fill(self.isa, &s.h[..n * dim], dim, &[weights]);
         matmul(
             self.isa,
             pool,
             &s.activations,
-            &mut [Product {
-                weights,
-                out: &mut s.logits,
-            }],
+            &mut [Product { weights, out }],
         );
     }
 
@@ -187,17 +216,18 @@ impl Model {
     ) {
         let (n, dim, eps) = (s.tokens, self.config.dim, self.config.norm_eps);
         let (heads, kv_heads, hd) = (a.shape.n_heads, a.shape.n_kv_heads, a.shape.head_dim);
-        let (q, k, v) = (
-            &mut s.q[..n * heads * hd],
-            &mut s.k[..n * kv_heads * hd],
-            &mut s.v[..n * kv_heads * hd],
-        );
         rms_norm(
             self.isa,
             &s.x[..n * dim],
             &w.attention_norm,
             eps,
             &mut s.h[..n * dim],
+        );
+        s.observe(Input::Mixer(layer), n, dim);
+        let (q, k, v) = (
+            &mut s.q[..n * heads * hd],
+            &mut s.k[..n * kv_heads * hd],
+            &mut s.v[..n * kv_heads * hd],
         );
         let weights = [
             self.packed(&w.query),
@@ -258,8 +288,10 @@ impl Model {
             partials,
             mixed,
         );
+        s.observe(Input::MixerOutput(layer), n, heads * hd);
         let weights = self.packed(&w.attention_output);
-        s.activations.fill(self.isa, mixed, heads * hd, &[weights]);
+        s.activations
+            .fill(self.isa, &s.mixed[..n * heads * hd], heads * hd, &[weights]);
         matmul(
             self.isa,
             pool,
@@ -272,9 +304,15 @@ impl Model {
     }
 
     /// x → h: one gated feed-forward.
-    fn feed(&self, pool: &Pool, s: &mut Scratch, hidden_dim: usize, w: &BlockWeights) {
+    fn feed(
+        &self,
+        pool: &Pool,
+        s: &mut Scratch,
+        layer: usize,
+        hidden_dim: usize,
+        w: &BlockWeights,
+    ) {
         let (n, dim) = (s.tokens, self.config.dim);
-        let (gate, up) = (&mut s.gate[..n * hidden_dim], &mut s.up[..n * hidden_dim]);
         rms_norm(
             self.isa,
             &s.x[..n * dim],
@@ -282,6 +320,8 @@ impl Model {
             self.config.norm_eps,
             &mut s.h[..n * dim],
         );
+        s.observe(Input::FeedForward(layer), n, dim);
+        let (gate, up) = (&mut s.gate[..n * hidden_dim], &mut s.up[..n * hidden_dim]);
         let weights = [self.packed(&w.gate), self.packed(&w.up)];
         s.activations.fill(self.isa, &s.h[..n * dim], dim, &weights);
         let [wg, wu] = weights;
@@ -301,8 +341,10 @@ impl Model {
             ],
         );
         vector::silu_mul(self.isa, gate, up);
+        s.observe(Input::Down(layer), n, hidden_dim);
         let weights = self.packed(&w.down);
-        s.activations.fill(self.isa, gate, hidden_dim, &[weights]);
+        s.activations
+            .fill(self.isa, &s.gate[..n * hidden_dim], hidden_dim, &[weights]);
         matmul(
             self.isa,
             pool,

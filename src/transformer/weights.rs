@@ -1,9 +1,12 @@
 //! The weights of a model by their place in the mathematics, and how a stream of tensors fills them.
 
+use std::collections::BTreeMap;
+
+use super::Input;
 use crate::error::{Error, Result};
 use crate::kernels::packed::{TILE_ROWS, pack_group};
 use crate::quant::Format;
-use crate::tensor::{Arena, Layout, Matrix};
+use crate::tensor::{Arena, Layout, Matrix, matrix_bytes};
 
 /// A tensor's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,20 @@ pub enum Slot {
     Gate(usize),
     Up(usize),
     Down(usize),
+}
+
+impl Slot {
+    /// The input that the matrix in this place is multiplied with; `None` for vectors and for look-ups.
+    pub fn input(self) -> Option<Input> {
+        match self {
+            Slot::Query(i) | Slot::Key(i) | Slot::Value(i) => Some(Input::Mixer(i)),
+            Slot::AttentionOutput(i) => Some(Input::MixerOutput(i)),
+            Slot::Gate(i) | Slot::Up(i) => Some(Input::FeedForward(i)),
+            Slot::Down(i) => Some(Input::Down(i)),
+            Slot::Output => Some(Input::Output),
+            _ => None,
+        }
+    }
 }
 
 /// A tensor that an architecture reads.
@@ -82,68 +99,128 @@ pub struct Weights {
     pub blocks: Vec<BlockWeights>,
 }
 
-/// A tensor of the file that is wanted.
+/// A tensor that is wanted, and what became of it.
 struct Wanted {
     spec: TensorSpec,
-    format: Format,
+    /// How the file stores it, once a file has it.
+    format: Option<Format>,
     matrix: Option<Matrix>,
+}
+
+/// How a tensor comes and how it is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// The format in the file.
+    pub format: Format,
+    /// The format asked for, where that is another.
+    pub target: Option<Format>,
 }
 
 /// Packs tensors into an arena as their bytes arrive.
 pub struct WeightsBuilder {
     wanted: Vec<Wanted>,
+    /// Where each name stands in `wanted`: headers and declarations may both be long.
+    by_name: BTreeMap<String, usize>,
     layout: Layout,
-    arena: Option<Arena>,
+    arena: Arena,
+    /// Eight rows in the format they are kept in, where that is not the file's.
+    converted: Vec<u8>,
+    /// One row in f32, on its way there.
+    row: Vec<f32>,
     vectors: Vec<Vec<f32>>,
 }
 
 impl WeightsBuilder {
-    /// Plans the weights. `found`: for each of `specs`, the format in the file, or `None` where it is not in there.
-    pub fn new(
-        specs: Vec<TensorSpec>,
-        found: impl Fn(&TensorSpec) -> Result<Option<Format>>,
-    ) -> Result<WeightsBuilder> {
-        let mut layout = Layout::default();
-        let mut wanted = Vec::new();
-        for spec in specs {
-            match found(&spec)? {
-                Some(format) => {
-                    let matrix =
-                        (spec.rows > 0).then(|| layout.matrix(format, spec.rows, spec.cols));
-                    wanted.push(Wanted {
-                        spec,
-                        format,
-                        matrix,
-                    });
-                }
-                None if spec.required => return Err(Error::MissingTensor { name: spec.name }),
-                None => {}
-            }
-        }
+    /// Nothing is there yet.
+    pub fn new(specs: Vec<TensorSpec>) -> WeightsBuilder {
+        let wanted: Vec<Wanted> = specs
+            .into_iter()
+            .map(|spec| Wanted {
+                spec,
+                format: None,
+                matrix: None,
+            })
+            .collect();
         let vectors = wanted.iter().map(|_| Vec::new()).collect();
-        Ok(WeightsBuilder {
+        let by_name = wanted
+            .iter()
+            .enumerate()
+            .map(|(i, w)| (w.spec.name.clone(), i))
+            .collect();
+        WeightsBuilder {
             wanted,
-            layout,
-            arena: None,
+            by_name,
+            layout: Layout::default(),
+            arena: Arena::default(),
+            converted: Vec::new(),
+            row: Vec::new(),
             vectors,
-        })
+        }
     }
 
-    /// Bytes of all matrices and vectors once loaded.
-    pub fn bytes(&self) -> usize {
-        let vectors = self
+    /// Plans the tensors of one file. `found`: how it has a tensor, or `None` where it has not.
+    pub fn place(&mut self, found: impl Fn(&TensorSpec) -> Result<Option<Found>>) -> Result<()> {
+        self.layout.part();
+        for w in &mut self.wanted {
+            let Some(Found { format, target }) = found(&w.spec)? else {
+                continue;
+            };
+            if w.format.is_some() {
+                return Err(Error::MalformedHeader {
+                    what: format!(
+                        "the tensor {} is in more than one of the files",
+                        w.spec.name
+                    ),
+                });
+            }
+            w.format = Some(format);
+            if w.spec.rows > 0 {
+                let kept = target.unwrap_or(format);
+                w.matrix = Some(self.layout.matrix(kept, w.spec.rows, w.spec.cols));
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of a tensor that the model cannot do without and no file had yet.
+    pub fn missing(&self) -> Option<&str> {
+        self.wanted
+            .iter()
+            .find(|w| w.format.is_none() && w.spec.required)
+            .map(|w| w.spec.name.as_str())
+    }
+
+    /// What is wanted, and whether it has been found.
+    pub fn specs(&self) -> impl Iterator<Item = (&TensorSpec, bool)> {
+        self.wanted.iter().map(|w| (&w.spec, w.format.is_some()))
+    }
+
+    /// Bytes of all matrices and vectors once loaded; what no file had yet counts as if stored in `expected`.
+    pub fn bytes(&self, expected: Format) -> u64 {
+        let others = self
             .wanted
             .iter()
             .filter(|w| w.matrix.is_none())
-            .map(|w| 4 * w.spec.cols);
-        self.layout.bytes() + vectors.sum::<usize>()
+            .map(|w| match w.format {
+                None if !w.spec.required => 0,
+                None if w.spec.rows > 0 => {
+                    let fits = expected.row_bytes(w.spec.cols).is_some();
+                    matrix_bytes(
+                        if fits { expected } else { Format::F16 },
+                        w.spec.rows,
+                        w.spec.cols,
+                    )
+                }
+                _ => 4 * w.spec.cols as u64,
+            });
+        self.layout.bytes() + others.sum::<u64>()
     }
 
     /// Values in all wanted tensors.
     pub fn parameters(&self) -> u64 {
-        self.wanted
-            .iter()
-            .map(|w| (w.spec.rows.max(1) * w.spec.cols) as u64)
+        let found = self.wanted.iter().filter(|w| w.format.is_some());
+        found
+            .map(|w| w.spec.rows.max(1) as u64 * w.spec.cols as u64)
             .sum()
     }
 
@@ -155,29 +232,35 @@ impl WeightsBuilder {
             .iter()
             .filter(|w| w.matrix.is_some() && w.spec.slot != Slot::TokenEmbedding)
         {
-            match sums.iter_mut().find(|(f, _)| *f == w.format) {
+            let format = match (w.format, &w.matrix) {
+                // Floats that are kept in something smaller have been quantised on the way.
+                (Some(Format::F32 | Format::F16 | Format::BF16), Some(matrix)) => matrix.format,
+                (Some(format), _) => format,
+                (None, _) => continue,
+            };
+            match sums.iter_mut().find(|(f, _)| *f == format) {
                 Some((_, n)) => *n += w.spec.rows * w.spec.cols,
-                None => sums.push((w.format, w.spec.rows * w.spec.cols)),
+                None => sums.push((format, w.spec.rows * w.spec.cols)),
             }
         }
         sums.into_iter().max_by_key(|(_, n)| *n).map(|(f, _)| f)
     }
 
-    /// Allocates the arena.
+    /// Allocates what has been planned.
     pub fn allocate(&mut self) -> Result<()> {
-        self.arena = Some(Arena::new(&self.layout)?);
-        Ok(())
+        self.arena.grow(&self.layout)
     }
 
     /// The index of the wanted tensor called `name`.
     pub fn index(&self, name: &str) -> Option<usize> {
-        self.wanted.iter().position(|w| w.spec.name == name)
+        self.by_name.get(name).copied()
     }
 
     /// Bytes of the file that make one unit of [`WeightsBuilder::put`]: eight rows of a matrix, or a whole vector.
     pub fn unit_bytes(&self, index: usize) -> usize {
         let w = &self.wanted[index];
-        let row = w.spec.cols / w.format.block_len() * w.format.block_bytes();
+        let format = w.format.expect("a tensor is put after it was found");
+        let row = w.spec.cols / format.block_len() * format.block_bytes();
         if w.matrix.is_some() {
             row * TILE_ROWS
         } else {
@@ -188,9 +271,24 @@ impl WeightsBuilder {
     /// Takes unit `unit` of tensor `index` in; the last unit of a matrix may be shorter.
     pub fn put(&mut self, index: usize, unit: usize, bytes: &[u8]) {
         let w = &self.wanted[index];
-        match (&w.matrix, &mut self.arena) {
-            (Some(matrix), Some(arena)) => {
-                let row = w.spec.cols / w.format.block_len() * w.format.block_bytes();
+        let format = w.format.expect("a tensor is put after it was found");
+        match &w.matrix {
+            Some(matrix) => {
+                let row = w.spec.cols / format.block_len() * format.block_bytes();
+                let stored = matrix.format;
+                let (bytes, row) = if stored == format {
+                    (bytes, row)
+                } else {
+                    convert(
+                        format,
+                        bytes,
+                        row,
+                        stored,
+                        &mut self.row,
+                        &mut self.converted,
+                        w.spec.cols,
+                    )
+                };
                 let mut rows = [&bytes[..0]; TILE_ROWS];
                 let mut n = 0;
                 for (slot, row) in rows.iter_mut().zip(bytes.chunks_exact(row)) {
@@ -198,18 +296,17 @@ impl WeightsBuilder {
                     n += 1;
                 }
                 pack_group(
-                    w.format,
+                    stored,
                     &rows[..n],
                     w.spec.cols,
-                    arena.group_mut(matrix, unit),
+                    self.arena.group_mut(matrix, unit),
                 );
             }
-            (None, _) => {
+            None => {
                 let mut values = vec![0.0; w.spec.cols];
-                w.format.dequantise(bytes, &mut values);
+                format.dequantise(bytes, &mut values);
                 self.vectors[index] = values;
             }
-            (Some(_), None) => unreachable!("allocate comes before put"),
         }
     }
 
@@ -241,7 +338,7 @@ impl WeightsBuilder {
             }
         }
         Weights {
-            arena: self.arena.expect("allocate comes before finish"),
+            arena: self.arena,
             token_embedding: embedding.expect("every declaration requires it"),
             output_norm,
             output,
@@ -249,4 +346,27 @@ impl WeightsBuilder {
             blocks,
         }
     }
+}
+
+/// Rows of `from` (`row_bytes` each) → rows of `to` in `converted`; returns them and their size.
+fn convert<'a>(
+    from: Format,
+    bytes: &[u8],
+    row_bytes: usize,
+    to: Format,
+    values: &mut Vec<f32>,
+    converted: &'a mut Vec<u8>,
+    cols: usize,
+) -> (&'a [u8], usize) {
+    let size = cols / to.block_len() * to.block_bytes();
+    values.resize(cols, 0.0);
+    converted.resize(bytes.len() / row_bytes * size, 0);
+    for (row, out) in bytes
+        .chunks_exact(row_bytes)
+        .zip(converted.chunks_exact_mut(size))
+    {
+        from.dequantise(row, values);
+        to.quantise(values, out);
+    }
+    (converted, size)
 }

@@ -1,10 +1,17 @@
-//! The native command line: run, inspect, bench and quantise, on the same engine as the browser's.
+//! The native command line: run, inspect, measure and quantise, on the same engine as the browser's.
 
+mod auto;
 mod bench;
+mod fidelity;
+mod imatrix;
 mod inspect;
+mod logits;
 mod model;
+mod progress;
 mod quantise;
 mod run;
+mod source;
+mod text;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -25,6 +32,12 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Measures prefill and decode.
     Bench(bench::Bench),
+    /// Measures how well a model expects a text.
+    Perplexity(fidelity::Perplexity),
+    /// Measures how far a model's distributions are from those of another file.
+    Kl(fidelity::Kl),
+    /// Measures which columns of a model's matrices matter.
+    Imatrix(imatrix::Imatrix),
     /// Writes a GGUF file in another format.
     Quantize(quantise::Quantise),
 }
@@ -34,6 +47,9 @@ fn main() -> ExitCode {
         Command::Run(c) => c.run(),
         Command::Inspect(c) => c.run(),
         Command::Bench(c) => c.run(),
+        Command::Perplexity(c) => c.run(),
+        Command::Kl(c) => c.run(),
+        Command::Imatrix(c) => c.run(),
         Command::Quantize(c) => c.run(),
     };
     match result {

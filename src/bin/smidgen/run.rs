@@ -12,7 +12,7 @@ use std::time::Instant;
 /// Answers a prompt.
 #[derive(Args)]
 pub struct Run {
-    /// A GGUF file.
+    /// A GGUF file (of several, the first), or a Hugging Face folder.
     model: PathBuf,
     /// What the user says.
     #[arg(short, long)]
@@ -35,6 +35,9 @@ pub struct Run {
     /// Positions of the KV cache.
     #[arg(long)]
     context: Option<usize>,
+    /// Round the weights to this format while they are read, as in q4_k_m.
+    #[arg(long)]
+    quantise: Option<String>,
 }
 
 impl Run {
@@ -42,6 +45,7 @@ impl Run {
     pub fn run(self) -> Result<()> {
         let options = LoadOptions {
             context_length: self.context,
+            quantise: self.quantise,
             ..LoadOptions::default()
         };
         let mut engine = model::load(&self.model, options)?;

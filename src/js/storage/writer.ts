@@ -13,6 +13,9 @@ import {
 /** Chunks on their way to storage before those who bring them have to wait. */
 const MAX_PENDING = 2;
 
+/** Browsers give the room of what was deleted back late; in milliseconds. */
+const ROOM_WAITS = [100, 1000, 3000];
+
 export class FileWriter {
   readonly #storage: StorageBackEnd;
   readonly #makeRoom: ((bytes: number) => Promise<boolean>) | undefined;
@@ -21,10 +24,12 @@ export class FileWriter {
   #tail: Promise<void> = Promise.resolve();
   #pending: Promise<void>[] = [];
   #failure: unknown;
+  /** Something was deleted for the chunk under way. */
+  #madeRoom = false;
 
   /**
-   * `record` was begun, or is a partial one whose chunks stand. `makeRoom` is asked once for every chunk that finds the
-   * storage full; where it resolves with true the chunk is tried again.
+   * `record` was begun, or is a partial one whose chunks stand. `makeRoom` is asked where a chunk finds the storage full;
+   * once it has resolved with true the chunk is tried again.
    */
   constructor(
     storage: StorageBackEnd,
@@ -100,13 +105,18 @@ export class FileWriter {
     const chunk = { bytes: bytes.length, sha256 };
     const append = () =>
       this.#storage.append(this.#record, index, chunk, bytes);
-    try {
-      await append();
-    } catch (error) {
-      const full = (error as Error)?.name === "QuotaExceededError";
-      if (!full || !(await this.#makeRoom?.(bytes.length))) throw error;
-      await append();
+    for (const wait of [...ROOM_WAITS, undefined]) {
+      try {
+        await append();
+        break;
+      } catch (error) {
+        if ((error as Error)?.name !== "QuotaExceededError") throw error;
+        this.#madeRoom ||= (await this.#makeRoom?.(bytes.length)) ?? false;
+        if (!this.#madeRoom || wait === undefined) throw error;
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      }
     }
+    this.#madeRoom = false;
     this.#record = withChunk(this.#record, index, chunk);
   }
 }

@@ -13,10 +13,10 @@ pub mod vector;
 use core::arch::wasm32::*;
 use core::ops::Range;
 
+use super::Form;
 use super::activations::{Activations, BLOCK, Quants};
 use super::packed::{self, Quantised, quantised};
 use super::pool::Rows;
-use super::Form;
 use crate::quant::{self, Format, Integers};
 pub use planes::Quads;
 pub(super) use quantise::{i16_value, planes_value, quantise_i16, quantise_planes};

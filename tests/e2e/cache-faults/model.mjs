@@ -173,11 +173,11 @@ function weights(columns, rows, next) {
   return bytes;
 }
 
-/** `revision`: 1 or 2, which differ in the last layer's weights only. */
+/** `revision`: 1 and 2 differ in the last layer's weights only, those above in all. */
 export async function tinyModel(revision) {
   const header = await keys();
   const list = tensors();
-  const next = random(1);
+  const next = random(Math.max(1, revision - 1));
   const parts = list.map(([name, columns, rows]) =>
     name.startsWith(`blk.${LAYERS - 1}.ffn`) && revision > 1
       ? weights(columns, rows, random(revision))

@@ -1,0 +1,165 @@
+//! The small files of a Hugging Face folder, and the GGUF keys that say the same of the text side. What the keys of
+//! `config.json` mean for an architecture is said in `models`.
+
+mod pre_tokenizer;
+mod tokenizer;
+
+use super::gguf_write::HeaderWriter;
+use crate::error::{Error, Result};
+use serde_json::Value;
+use tokenizer::TokenizerJson;
+
+/// Files that are read; all others of a folder but its weights are left aside.
+pub const FILES: &[&str] = &[
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "model.safetensors.index.json",
+];
+
+/// The longest such file that is taken (the tokenizer.json of a vocabulary of 260,000 pieces has 33 MB).
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// What the small files of a folder say.
+#[derive(Debug, Default)]
+pub struct Folder {
+    /// `config.json`.
+    pub config: Value,
+    generation: Value,
+    tokenizer_config: Value,
+    template: Option<String>,
+    tokenizer: Option<TokenizerJson>,
+    /// Names of all tensors, where the folder has an index.
+    pub listed: Option<Vec<String>>,
+}
+
+impl Folder {
+    /// Whether [`Folder::take`] wants the file called `name`.
+    pub fn wants(name: &str) -> bool {
+        FILES.contains(&name)
+    }
+
+    /// Takes the whole of one file.
+    pub fn take(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        match name {
+            "config.json" => self.config = json(name, bytes)?,
+            "generation_config.json" => self.generation = json(name, bytes)?,
+            "tokenizer_config.json" => self.tokenizer_config = json(name, bytes)?,
+            "tokenizer.json" => {
+                let tokenizer = serde_json::from_slice(bytes).map_err(|e| Error::Tokenizer {
+                    what: format!("tokenizer.json cannot be read: {e}"),
+                })?;
+                self.tokenizer = Some(tokenizer);
+            }
+            "chat_template.jinja" => {
+                self.template = Some(String::from_utf8_lossy(bytes).into_owned());
+            }
+            "model.safetensors.index.json" => {
+                let index = json(name, bytes)?;
+                let names = index.get("weight_map").and_then(Value::as_object);
+                let names = names.ok_or_else(|| Error::MissingKey {
+                    key: format!("weight_map of {name}"),
+                })?;
+                self.listed = Some(names.keys().cloned().collect());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Writes the keys `tokenizer.*` for a vocabulary of `vocab_size`.
+    pub fn write_text_keys(&self, vocab_size: usize, keys: &mut HeaderWriter) -> Result<()> {
+        let tokenizer = self.tokenizer.as_ref().ok_or_else(|| Error::Tokenizer {
+            what: "the folder has no tokenizer.json, or it came after the weights".into(),
+        })?;
+        tokenizer.write(vocab_size, keys)?;
+        for (key, name) in [
+            ("bos_token", "tokenizer.ggml.bos_token_id"),
+            ("unk_token", "tokenizer.ggml.unknown_token_id"),
+            ("pad_token", "tokenizer.ggml.padding_token_id"),
+        ] {
+            if let Some(id) = self.special(tokenizer, key) {
+                keys.u32(name, id);
+            }
+        }
+        let eos = self.special(tokenizer, "eos_token");
+        let named = [&self.config, &self.generation].map(|c| ids(c.get("eos_token_id")));
+        let mut ends: Vec<u32> = eos.into_iter().collect();
+        for id in named.into_iter().flatten() {
+            if (id as usize) < vocab_size && !ends.contains(&id) {
+                ends.push(id);
+            }
+        }
+        let places = [
+            "tokenizer.ggml.eos_token_id",
+            "tokenizer.ggml.eot_token_id",
+            "tokenizer.ggml.eom_token_id",
+        ];
+        for (key, id) in places.into_iter().zip(ends) {
+            keys.u32(key, id);
+        }
+        let add_bos = self
+            .tokenizer_config
+            .get("add_bos_token")
+            .and_then(Value::as_bool);
+        keys.bool(
+            "tokenizer.ggml.add_bos_token",
+            add_bos.unwrap_or_else(|| tokenizer.adds_bos()),
+        );
+        if let Some(template) = self.template() {
+            keys.str("tokenizer.chat_template", template);
+        }
+        Ok(())
+    }
+
+    /// The id of a token that `tokenizer_config.json` names, as text or as an object, else of `config.json`.
+    fn special(&self, tokenizer: &TokenizerJson, key: &str) -> Option<u32> {
+        let token = self.tokenizer_config.get(key);
+        let text = token.and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
+        let named = || {
+            let id = format!("{key}_id");
+            [&self.config, &self.generation]
+                .into_iter()
+                .find_map(|c| ids(c.get(&id)).first().copied())
+        };
+        text.and_then(|t| tokenizer.id(t)).or_else(named)
+    }
+
+    fn template(&self) -> Option<&str> {
+        if let Some(template) = &self.template {
+            return Some(template);
+        }
+        match self.tokenizer_config.get("chat_template")? {
+            Value::String(template) => Some(template),
+            Value::Array(several) => {
+                let default = |t: &&Value| t.get("name").and_then(Value::as_str) == Some("default");
+                several.iter().find(default)?.get("template")?.as_str()
+            }
+            _ => None,
+        }
+    }
+}
+
+fn json(name: &str, bytes: &[u8]) -> Result<Value> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|e| Error::MalformedHeader {
+        what: format!("{name} is no JSON: {e}"),
+    })?;
+    if value.is_object() {
+        return Ok(value);
+    }
+    Err(Error::MalformedHeader {
+        what: format!("{name} holds no JSON object"),
+    })
+}
+
+/// One id or several.
+fn ids(value: Option<&Value>) -> Vec<u32> {
+    let one = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
+    match value {
+        Some(Value::Array(several)) => several.iter().filter_map(one).collect(),
+        Some(value) => one(value).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
