@@ -53,9 +53,18 @@ function cells(plan) {
   return all;
 }
 
-/** A browser with nothing behind it, and its page on the bench. */
-async function withPage(plan, work) {
+/** A folder for a browser's profile, while `work` lasts. */
+async function withProfile(work) {
   const profile = await mkdtemp(join(tmpdir(), "smidgen-bench-"));
+  try {
+    return await work(profile);
+  } finally {
+    await rm(profile, { recursive: true, force: true });
+  }
+}
+
+/** A freshly started browser on the bench page. */
+async function withPage(plan, profile, work) {
   const browser = await context(plan.browser, profile);
   try {
     const page = browser.pages()[0] ?? (await browser.newPage());
@@ -64,7 +73,6 @@ async function withPage(plan, work) {
     return await work(page, browserOf(profile));
   } finally {
     await browser.close();
-    await rm(profile, { recursive: true, force: true });
   }
 }
 
@@ -73,41 +81,45 @@ const call = (page, name, ...args) =>
 
 /** Prompts of the asked lengths; every engine gets the same ones. */
 function prepare(plan) {
-  return withPage(plan, async (page) => {
-    const contextLength = Math.max(...plan.prompts) + plan.tokens;
-    // Any of the flavours that were built for the measurements.
-    const { flavour, threads, model } = cells(plan)[0];
-    const options = { model: model.url, flavour, threads, contextLength };
-    await call(page, "load", "smidgen", options);
-    const prompts = [];
-    for (const n of plan.prompts) prompts.push(await call(page, "prompt", n));
-    return prompts;
-  });
+  // Any of the flavours that were built for the measurements.
+  const { flavour, threads, model } = cells(plan)[0];
+  const contextLength = Math.max(...plan.prompts) + plan.tokens;
+  const options = { model: model.url, flavour, threads, contextLength };
+  return withProfile((profile) =>
+    withPage(plan, profile, async (page) => {
+      await call(page, "load", "smidgen", options);
+      const prompts = [];
+      for (const n of plan.prompts) prompts.push(await call(page, "prompt", n));
+      return prompts;
+    }),
+  );
 }
 
-/** One repetition of a cell: load once, then every prompt length. */
+/** One repetition of a cell: every prompt length after one load, then the first token in a restarted browser. */
 function measure(plan, { engine, flavour, threads, model }, prompts) {
   const contextLength = Math.max(...plan.prompts) + plan.tokens + 8;
-  return withPage(plan, async (page, pid) => {
-    const empty = rendererPeak(pid);
-    const { onnx } = plan;
-    const options = { model: model.url, onnx, threads, contextLength, flavour };
-    const { loadMs } = await call(page, "load", engine, options);
-    const loaded = rendererPeak(pid);
-    const runs = [];
-    for (const prompt of prompts) {
-      const before = cpuSeconds(pid);
-      const run = await call(page, "complete", {
-        ...prompt,
-        tokens: plan.tokens,
-      });
-      runs.push({ ...run, cpu: cpuSeconds(pid) - before });
-    }
-    return {
-      loadMs,
-      runs,
-      overEmpty: { load: loaded - empty, run: rendererPeak(pid) - empty },
-    };
+  const { onnx, tokens } = plan;
+  const options = { model: model.url, onnx, threads, contextLength, flavour };
+  return withProfile(async (profile) => {
+    const cold = await withPage(plan, profile, async (page, pid) => {
+      const empty = rendererPeak(pid);
+      const { loadMs } = await call(page, "load", engine, options);
+      const loaded = rendererPeak(pid);
+      const runs = [];
+      for (const prompt of prompts) {
+        const before = cpuSeconds(pid);
+        const run = await call(page, "complete", { ...prompt, tokens });
+        runs.push({ ...run, cpu: cpuSeconds(pid) - before });
+      }
+      const running = rendererPeak(pid);
+      return { loadMs, runs, load: loaded - empty, run: running - empty };
+    });
+    // The shortest prompt, with whatever the engine has kept of the model.
+    const warm = await withPage(plan, profile, async (page) => {
+      await call(page, "load", engine, options);
+      return call(page, "complete", { ...prompts[0], tokens: 1 });
+    });
+    return { ...cold, warmFirstTokenMs: warm.firstTokenAt };
   });
 }
 
@@ -147,8 +159,9 @@ function summarise(plan, { engine, flavour, threads, model }, measured) {
         decode && Number(((decode.median * model.bytes) / 1e9).toFixed(2)),
       cpu_seconds: over((run) => run.cpu, 2),
       load_ms: over((_, one) => one.loadMs, 0),
-      peak_over_empty_mb: over((_, one) => one.overEmpty.run / 1e6, 0),
-      load_peak_over_empty_mb: over((_, one) => one.overEmpty.load / 1e6, 0),
+      warm_first_token_ms: over((_, one) => one.warmFirstTokenMs, 0),
+      peak_over_empty_mb: over((_, one) => one.run / 1e6, 0),
+      load_peak_over_empty_mb: over((_, one) => one.load / 1e6, 0),
       repetitions: measured.length,
     };
   });
@@ -203,6 +216,7 @@ function print(results) {
     "prefill tok/s",
     "GB/s",
     "load ms",
+    "warm ms",
     "peak MB",
     "CPU s",
   ];
@@ -216,6 +230,7 @@ function print(results) {
     show(one.prefill_tps),
     one.weights_gb_per_s ?? "",
     show(one.load_ms),
+    show(one.warm_first_token_ms),
     show(one.peak_over_empty_mb),
     show(one.cpu_seconds),
   ]);
