@@ -141,7 +141,7 @@ fn fmt(_: &Options) -> Result<()> {
 }
 
 fn rooms(_: &Options) -> Result<()> {
-    cargo_test(&["--test", "rooms"], 1)
+    own_tests("Rules", &["--test", "rooms"])
 }
 
 fn clippy(_: &Options) -> Result<()> {
@@ -181,26 +181,16 @@ fn native(options: &Options) -> Result<()> {
         .env("SMIDGEN_MODEL", &model);
     full(&mut cargo, options);
     counted("Native tests", &mut cargo, 2)?;
-    // In the profile that has compiled us: nothing more to build.
-    let mut own = tools::cargo();
-    own.args([
-        "test",
-        "--profile",
-        "xtask",
-        "--features",
-        "xtask",
-        "--bin",
-        "xtask",
-    ]);
-    counted("Tests of xtask", &mut own, 1)
+    own_tests("Tests of xtask", &["--bin", "xtask"])
 }
 
-fn cargo_test(arguments: &[&str], at_least: u64) -> Result<()> {
+/// Rust tests that use nothing of the library, in the profile that has compiled us: nothing more to build.
+fn own_tests(step: &str, arguments: &[&str]) -> Result<()> {
     let mut cargo = tools::cargo();
     cargo
-        .args(["test", "--release", "--features", "cli"])
+        .args(["test", "--profile", "xtask", "--features", "xtask"])
         .args(arguments);
-    counted("Testing", &mut cargo, at_least)
+    counted(step, &mut cargo, 1)
 }
 
 fn wasm(options: &Options) -> Result<()> {
