@@ -44,7 +44,7 @@ function Code({ language, text }: { language: string; text: string }) {
       </div>
       <pre
         tabIndex={0}
-        role="region"
+        role="group"
         aria-label={language || t("messages.code")}
       >
         <code dir="ltr">{text}</code>
