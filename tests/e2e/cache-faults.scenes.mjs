@@ -14,6 +14,9 @@ import { browse } from "./package/stage.mjs";
 const CHUNK = 256 * 1024;
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
+/** A scene that takes long: with `--full`. */
+const slow = (...scene) => process.env.SMIDGEN_FULL && test(...scene);
+
 describe("a cache that loses nothing", { timeout: 600_000 }, () => {
   let server;
   let bodies;
@@ -321,7 +324,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     assert.equal((await estimate(page, `${url}?x`)).neededBytes, undefined);
   });
 
-  test("a file leaves one site and enters another, checked, without a byte of network", async (context) => {
+  slow("a file leaves one site and enters another, checked, without a byte of network", async (context) => {
     const one = await scene(context);
     await load(one.page, one.url);
     const bytes = await one.page.evaluate(async (id) => {
@@ -347,7 +350,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     assert.equal(await stored(two.page, two.url), sha256(bodies[0]));
   });
 
-  test("what the browser evicts is said, and comes again; also in the middle of a load", async (context) => {
+  slow("what the browser evicts is said, and comes again; also in the middle of a load", async (context) => {
     const { site, origin, url, browser, page } = await scene(context);
     await load(page, url);
     const session = await browser.newCDPSession(page);
@@ -373,7 +376,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     assert.equal(await stored(page, url), sha256(bodies[0]));
   });
 
-  test("blocked site data: the model works, and the user is told what to allow", async (context) => {
+  slow("blocked site data: the model works, and the user is told what to allow", async (context) => {
     const profile = await mkdtemp(join(tmpdir(), "smidgen-"));
     context.after(() => rm(profile, { recursive: true, force: true }));
     await mkdir(join(profile, "Default"), { recursive: true });
@@ -392,7 +395,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     assert.deepEqual(await list(page), []);
   });
 
-  test("a server of another origin that forgets its CORS header is named, then served", async (context) => {
+  slow("a server of another origin that forgets its CORS header is named, then served", async (context) => {
     const { site, url, page } = await scene(context, {
       site: { origin: "shown", faults: ["cors"], budget: 100 },
     });
@@ -404,7 +407,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     assert.equal((await load(page, url)).cached, true);
   });
 
-  test("a store of an older version is taken over; one of a newer version is left alone", async (context) => {
+  slow("a store of an older version is taken over; one of a newer version is left alone", async (context) => {
     const { site, origin, url, page } = await scene(context);
     await page.evaluate(
       async ([path, id, chunkBytes, total]) => {
