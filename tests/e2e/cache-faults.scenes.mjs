@@ -324,148 +324,169 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     assert.equal((await estimate(page, `${url}?x`)).neededBytes, undefined);
   });
 
-  slow("a file leaves one site and enters another, checked, without a byte of network", async (context) => {
-    const one = await scene(context);
-    await load(one.page, one.url);
-    const bytes = await one.page.evaluate(async (id) => {
-      const file = await Smidgen.models.export(id);
-      return [file.name, Array.from(new Uint8Array(await file.arrayBuffer()))];
-    }, one.url);
-    const two = await scene(context);
-    const enter = (as) =>
-      two.page.evaluate(
-        ([[name, bytes], as]) =>
-          caught(
-            Smidgen.models.import(new File([new Uint8Array(bytes)], name), as),
-          ),
-        [bytes, as],
-      );
-    const wrong = await enter({ url: two.url, sha256: "0".repeat(64) });
-    assert.equal(wrong.code, "sha256_mismatch");
-    assert.deepEqual(await list(two.page), []);
-    const right = { url: two.url, sha256: sha256(bodies[0]) };
-    assert.equal(await enter(right), undefined);
-    assert.equal((await load(two.page, two.url)).fromCache, true);
-    assert.equal(two.site.sent, 0);
-    assert.equal(await stored(two.page, two.url), sha256(bodies[0]));
-  });
+  slow(
+    "a file leaves one site and enters another, checked, without a byte of network",
+    async (context) => {
+      const one = await scene(context);
+      await load(one.page, one.url);
+      const bytes = await one.page.evaluate(async (id) => {
+        const file = await Smidgen.models.export(id);
+        return [
+          file.name,
+          Array.from(new Uint8Array(await file.arrayBuffer())),
+        ];
+      }, one.url);
+      const two = await scene(context);
+      const enter = (as) =>
+        two.page.evaluate(
+          ([[name, bytes], as]) =>
+            caught(
+              Smidgen.models.import(
+                new File([new Uint8Array(bytes)], name),
+                as,
+              ),
+            ),
+          [bytes, as],
+        );
+      const wrong = await enter({ url: two.url, sha256: "0".repeat(64) });
+      assert.equal(wrong.code, "sha256_mismatch");
+      assert.deepEqual(await list(two.page), []);
+      const right = { url: two.url, sha256: sha256(bodies[0]) };
+      assert.equal(await enter(right), undefined);
+      assert.equal((await load(two.page, two.url)).fromCache, true);
+      assert.equal(two.site.sent, 0);
+      assert.equal(await stored(two.page, two.url), sha256(bodies[0]));
+    },
+  );
 
-  slow("what the browser evicts is said, and comes again; also in the middle of a load", async (context) => {
-    const { site, origin, url, browser, page } = await scene(context);
-    await load(page, url);
-    const session = await browser.newCDPSession(page);
-    const evict = () =>
-      session.send("Storage.clearDataForOrigin", {
-        origin,
-        storageTypes: "all",
-      });
-    await evict();
-    const gone = await load(page, { id: url });
-    assert.equal(gone.code, "model_not_stored");
-    assert.match(gone.message, /the browser has removed this site's data/);
-    site.delay = 2;
-    const half = site.after(bodies[0].length / 2);
-    const loading = load(page, url);
-    await half;
-    await evict();
-    const loaded = await loading;
-    assert.equal(loaded.code, undefined, loaded.message);
-    assert.ok((await chat(page)).length > 0);
-    site.delay = 0;
-    assert.equal((await load(page, url)).cached, true);
-    assert.equal(await stored(page, url), sha256(bodies[0]));
-  });
-
-  slow("blocked site data: the model works, and the user is told what to allow", async (context) => {
-    const profile = await mkdtemp(join(tmpdir(), "smidgen-"));
-    context.after(() => rm(profile, { recursive: true, force: true }));
-    await mkdir(join(profile, "Default"), { recursive: true });
-    await writeFile(
-      join(profile, "Default/Preferences"),
-      JSON.stringify({
-        profile: { default_content_setting_values: { cookies: 2 } },
-      }),
-    );
-    const { url, page } = await scene(context, { profile });
-    const loaded = await load(page, url);
-    assert.equal(loaded.cached, false);
-    assert.deepEqual(loaded.codes, ["storage_failed"]);
-    assert.match(loaded.messages[0], /will be downloaded again next time/);
-    assert.ok((await chat(page)).length > 0);
-    assert.deepEqual(await list(page), []);
-  });
-
-  slow("a server of another origin that forgets its CORS header is named, then served", async (context) => {
-    const { site, url, page } = await scene(context, {
-      site: { origin: "shown", faults: ["cors"], budget: 100 },
-    });
-    site.random = () => 0.9;
-    const blocked = await load(page, url);
-    assert.equal(blocked.code, "download_network");
-    assert.match(blocked.message, /Access-Control-Allow-Origin/);
-    site.budget = 0;
-    assert.equal((await load(page, url)).cached, true);
-  });
-
-  slow("a store of an older version is taken over; one of a newer version is left alone", async (context) => {
-    const { site, origin, url, page } = await scene(context);
-    await page.evaluate(
-      async ([path, id, chunkBytes, total]) => {
-        const body = await (await fetch(path)).arrayBuffer();
-        const chunks = [];
-        const parts = [];
-        for (let at = 0; at < total; at += chunkBytes) {
-          const part = body.slice(at, at + chunkBytes);
-          const digest = await crypto.subtle.digest("SHA-256", part);
-          const sha256 = Array.from(new Uint8Array(digest), (byte) =>
-            byte.toString(16).padStart(2, "0"),
-          ).join("");
-          chunks.push({ bytes: part.byteLength, sha256 });
-          parts.push(new Blob([part]));
-        }
-        await new Promise((resolve, reject) => {
-          const opening = indexedDB.open("smidgen", 1);
-          opening.onerror = () => reject(opening.error);
-          opening.onupgradeneeded = () => {
-            const database = opening.result;
-            const complete = database.createObjectStore("complete", {
-              keyPath: "id",
-            });
-            database.createObjectStore("partial", { keyPath: "id" });
-            const store = database.createObjectStore("chunks");
-            complete.put({
-              ...{ version: 1, id, name: "old", generation: "g", chunkBytes },
-              ...{ chunks, totalBytes: total, createdAt: 1, lastUsedAt: 1 },
-            });
-            parts.forEach((part, index) => store.put(part, ["g", index]));
-          };
-          opening.onsuccess = () => {
-            opening.result.close();
-            resolve();
-          };
+  slow(
+    "what the browser evicts is said, and comes again; also in the middle of a load",
+    async (context) => {
+      const { site, origin, url, browser, page } = await scene(context);
+      await load(page, url);
+      const session = await browser.newCDPSession(page);
+      const evict = () =>
+        session.send("Storage.clearDataForOrigin", {
+          origin,
+          storageTypes: "all",
         });
-      },
-      [url, url, 1_000_000, bodies[0].length],
-    );
-    const [sent, loaded] = await sentBy(site, () => load(page, url));
-    assert.equal(sent, 0);
-    assert.equal(loaded.fromCache, true);
-    assert.equal(await stored(page, url), sha256(bodies[0]));
-    await page.evaluate(
-      () =>
-        new Promise((resolve, reject) => {
-          const opening = indexedDB.open("smidgen", 99);
-          opening.onerror = () => reject(opening.error);
-          opening.onsuccess = () => {
-            opening.result.close();
-            resolve();
-          };
+      await evict();
+      const gone = await load(page, { id: url });
+      assert.equal(gone.code, "model_not_stored");
+      assert.match(gone.message, /the browser has removed this site's data/);
+      site.delay = 2;
+      const half = site.after(bodies[0].length / 2);
+      const loading = load(page, url);
+      await half;
+      await evict();
+      const loaded = await loading;
+      assert.equal(loaded.code, undefined, loaded.message);
+      assert.ok((await chat(page)).length > 0);
+      site.delay = 0;
+      assert.equal((await load(page, url)).cached, true);
+      assert.equal(await stored(page, url), sha256(bodies[0]));
+    },
+  );
+
+  slow(
+    "blocked site data: the model works, and the user is told what to allow",
+    async (context) => {
+      const profile = await mkdtemp(join(tmpdir(), "smidgen-"));
+      context.after(() => rm(profile, { recursive: true, force: true }));
+      await mkdir(join(profile, "Default"), { recursive: true });
+      await writeFile(
+        join(profile, "Default/Preferences"),
+        JSON.stringify({
+          profile: { default_content_setting_values: { cookies: 2 } },
         }),
-    );
-    const newer = await load(page, url);
-    assert.deepEqual(newer.codes, ["storage_failed"]);
-    assert.match(newer.messages[0], /reload the page/);
-    assert.ok((await chat(page)).length > 0);
-    assert.ok(origin);
-  });
+      );
+      const { url, page } = await scene(context, { profile });
+      const loaded = await load(page, url);
+      assert.equal(loaded.cached, false);
+      assert.deepEqual(loaded.codes, ["storage_failed"]);
+      assert.match(loaded.messages[0], /will be downloaded again next time/);
+      assert.ok((await chat(page)).length > 0);
+      assert.deepEqual(await list(page), []);
+    },
+  );
+
+  slow(
+    "a server of another origin that forgets its CORS header is named, then served",
+    async (context) => {
+      const { site, url, page } = await scene(context, {
+        site: { origin: "shown", faults: ["cors"], budget: 100 },
+      });
+      site.random = () => 0.9;
+      const blocked = await load(page, url);
+      assert.equal(blocked.code, "download_network");
+      assert.match(blocked.message, /Access-Control-Allow-Origin/);
+      site.budget = 0;
+      assert.equal((await load(page, url)).cached, true);
+    },
+  );
+
+  slow(
+    "a store of an older version is taken over; one of a newer version is left alone",
+    async (context) => {
+      const { site, origin, url, page } = await scene(context);
+      await page.evaluate(
+        async ([path, id, chunkBytes, total]) => {
+          const body = await (await fetch(path)).arrayBuffer();
+          const chunks = [];
+          const parts = [];
+          for (let at = 0; at < total; at += chunkBytes) {
+            const part = body.slice(at, at + chunkBytes);
+            const digest = await crypto.subtle.digest("SHA-256", part);
+            const sha256 = Array.from(new Uint8Array(digest), (byte) =>
+              byte.toString(16).padStart(2, "0"),
+            ).join("");
+            chunks.push({ bytes: part.byteLength, sha256 });
+            parts.push(new Blob([part]));
+          }
+          await new Promise((resolve, reject) => {
+            const opening = indexedDB.open("smidgen", 1);
+            opening.onerror = () => reject(opening.error);
+            opening.onupgradeneeded = () => {
+              const database = opening.result;
+              const complete = database.createObjectStore("complete", {
+                keyPath: "id",
+              });
+              database.createObjectStore("partial", { keyPath: "id" });
+              const store = database.createObjectStore("chunks");
+              complete.put({
+                ...{ version: 1, id, name: "old", generation: "g", chunkBytes },
+                ...{ chunks, totalBytes: total, createdAt: 1, lastUsedAt: 1 },
+              });
+              parts.forEach((part, index) => store.put(part, ["g", index]));
+            };
+            opening.onsuccess = () => {
+              opening.result.close();
+              resolve();
+            };
+          });
+        },
+        [url, url, 1_000_000, bodies[0].length],
+      );
+      const [sent, loaded] = await sentBy(site, () => load(page, url));
+      assert.equal(sent, 0);
+      assert.equal(loaded.fromCache, true);
+      assert.equal(await stored(page, url), sha256(bodies[0]));
+      await page.evaluate(
+        () =>
+          new Promise((resolve, reject) => {
+            const opening = indexedDB.open("smidgen", 99);
+            opening.onerror = () => reject(opening.error);
+            opening.onsuccess = () => {
+              opening.result.close();
+              resolve();
+            };
+          }),
+      );
+      const newer = await load(page, url);
+      assert.deepEqual(newer.codes, ["storage_failed"]);
+      assert.match(newer.messages[0], /reload the page/);
+      assert.ok((await chat(page)).length > 0);
+      assert.ok(origin);
+    },
+  );
 });
