@@ -70,19 +70,20 @@ export class Tab {
 /** Runs in the page: results as JSON, and a handle on every worker. */
 function install() {
   if (window.answer) return;
-  const answer = { outcome: "", workers: [] };
+  const answer = { outcome: "", workers: [], begun: 0 };
   window.answer = answer;
   answer.begin = (work) => {
+    // A load that outlived its server may end during a later call: that is not the later call's outcome.
+    const mine = ++answer.begun;
     answer.outcome = "";
+    const settle = (outcome) => {
+      if (mine === answer.begun) answer.outcome = JSON.stringify(outcome);
+    };
     Promise.resolve()
       .then(work)
       .then(
-        (value) => {
-          answer.outcome = JSON.stringify({ value: value ?? null });
-        },
-        ({ name, code, message }) => {
-          answer.outcome = JSON.stringify({ error: { name, code, message } });
-        },
+        (value) => settle({ value: value ?? null }),
+        ({ name, code, message }) => settle({ error: { name, code, message } }),
       );
     return null;
   };
