@@ -1,4 +1,5 @@
-//! Text ↔ ids, built from GGUF metadata: byte-level BPE with the file's own pre-tokenizer, or SentencePiece BPE.
+//! Text ↔ ids, built from GGUF metadata: byte-level BPE with the file's own pre-tokenizer, SentencePiece BPE,
+//! or WordPiece.
 //!
 //! Ids equal those of the Python `tokenizers` package (`tests/golden/tokenizer`). Adds no BOS: the caller decides.
 
@@ -11,10 +12,13 @@ mod markers;
 mod pre_tokenizer;
 mod sentencepiece;
 mod stream;
+mod unicode;
 mod vocabulary;
+mod word_piece;
 
 pub use guard::free_guard;
 pub use stream::StreamDecoder;
+pub use unicode::{Rewrite, set_platform};
 
 use crate::error::{Error, Result};
 use crate::format::Metadata;
@@ -23,6 +27,7 @@ use guard::Guard;
 use markers::{Markers, Part};
 use sentencepiece::SentencePiece;
 use vocabulary::{Kind, Vocabulary};
+use word_piece::WordPiece;
 
 /// A longer text can fit no context; refusing it bounds the memory that splitting takes.
 const MAX_TEXT_BYTES: usize = 16 << 20;
@@ -43,6 +48,7 @@ fn check_length(text: &str) -> Result<()> {
 struct Scratch {
     byte_level: byte_level::Scratch,
     sentencepiece: sentencepiece::Scratch,
+    word_piece: word_piece::Scratch,
 }
 
 /// How control tokens in a text are read.
@@ -58,6 +64,7 @@ pub enum Special {
 enum Model {
     ByteLevel(Box<ByteLevel>),
     SentencePiece(Box<SentencePiece>),
+    WordPiece(WordPiece),
 }
 
 /// A vocabulary with its way of splitting.
@@ -71,7 +78,9 @@ pub struct Tokenizer {
     guard: Guard,
     bos: Option<u32>,
     eos: Option<u32>,
+    sep: Option<u32>,
     add_bos: bool,
+    add_eos: bool,
     stop_tokens: Vec<u32>,
 }
 
@@ -79,22 +88,30 @@ impl Tokenizer {
     /// Reads the keys `tokenizer.ggml.*`.
     pub fn from_gguf(meta: &Metadata) -> Result<Tokenizer> {
         let name = meta.require_str("tokenizer.ggml.model")?;
-        let known = matches!(name, "gpt2" | "llama");
-        if !known {
+        const KNOWN: [&str; 3] = ["gpt2", "llama", "bert"];
+        if !KNOWN.contains(&name) {
             return Err(Error::Tokenizer {
                 what: format!(
-                    "the tokenizer model {name:?} is not supported (\"gpt2\" and \"llama\" are)"
+                    "the tokenizer model {name:?} is not supported; supported: {}",
+                    KNOWN.join(", ")
                 ),
             });
         }
         let vocabulary = Vocabulary::from_gguf(meta)?;
-        let (model, add_bos) = if name == "llama" {
-            let model = SentencePiece::from_gguf(meta, &vocabulary)?;
-            (Model::SentencePiece(Box::new(model)), true)
-        } else {
-            let model = ByteLevel::from_gguf(meta, &vocabulary)?;
-            let add_bos = model.add_bos();
-            (Model::ByteLevel(Box::new(model)), add_bos)
+        let (model, add_bos) = match name {
+            "llama" => {
+                let model = SentencePiece::from_gguf(meta, &vocabulary)?;
+                (Model::SentencePiece(Box::new(model)), true)
+            }
+            "bert" => {
+                let model = WordPiece::from_gguf(meta, &vocabulary)?;
+                (Model::WordPiece(model), true)
+            }
+            _ => {
+                let model = ByteLevel::from_gguf(meta, &vocabulary)?;
+                let add_bos = model.add_bos();
+                (Model::ByteLevel(Box::new(model)), add_bos)
+            }
         };
 
         let token = |key: &str| match meta.u32(key)? {
@@ -105,7 +122,9 @@ impl Tokenizer {
             }),
             id => Ok(id),
         };
-        let bos = token("tokenizer.ggml.bos_token_id")?;
+        // Encoders call theirs CLS and SEP; the second key is misspelt in the specification.
+        let bos = token("tokenizer.ggml.bos_token_id")?.or(token("tokenizer.ggml.cls_token_id")?);
+        let sep = token("tokenizer.ggml.seperator_token_id")?;
         let eos = token("tokenizer.ggml.eos_token_id")?;
         let eot = token("tokenizer.ggml.eot_token_id")?;
         let eom = token("tokenizer.ggml.eom_token_id")?;
@@ -114,6 +133,9 @@ impl Tokenizer {
         stop_tokens.sort_unstable();
         stop_tokens.dedup();
 
+        let add_sep = meta
+            .bool("tokenizer.ggml.add_sep_token")?
+            .unwrap_or(name == "bert");
         let user_defined = || vocabulary.of_kind(Kind::UserDefined);
         Ok(Tokenizer {
             all_markers: Markers::new(
@@ -127,6 +149,9 @@ impl Tokenizer {
                 .unwrap_or(add_bos),
             vocabulary,
             model,
+            add_eos: meta.bool("tokenizer.ggml.add_eos_token")?.unwrap_or(false),
+            // SEP is written after the text of an encoder, where there is one.
+            sep: sep.filter(|_| add_sep),
             bos,
             eos,
             stop_tokens,
@@ -195,6 +220,7 @@ impl Tokenizer {
             Model::SentencePiece(m) => {
                 m.encode(&self.vocabulary, text, &mut scratch.sentencepiece, ids);
             }
+            Model::WordPiece(m) => m.encode(&self.vocabulary, text, &mut scratch.word_piece, ids),
         }
     }
 
@@ -208,7 +234,11 @@ impl Tokenizer {
 
     /// Whether a text's first space is the tokenizer's own and not the text's.
     fn starts_with_space(&self) -> bool {
-        matches!(&self.model, Model::SentencePiece(m) if m.space_prefix())
+        match &self.model {
+            Model::SentencePiece(m) => m.space_prefix(),
+            Model::WordPiece(_) => true,
+            Model::ByteLevel(_) => false,
+        }
     }
 
     /// The piece as the vocabulary spells it.
@@ -224,6 +254,7 @@ impl Tokenizer {
         match &self.model {
             Model::ByteLevel(m) => m.bytes(piece, kind),
             Model::SentencePiece(m) => m.bytes(piece, kind),
+            Model::WordPiece(m) => m.bytes(piece, kind),
         }
     }
 
@@ -250,6 +281,17 @@ impl Tokenizer {
     /// Whether BOS belongs before a text that no template has shaped.
     pub fn add_bos(&self) -> bool {
         self.add_bos
+    }
+
+    /// `ids` of a whole text between what the file puts around one: BOS or CLS before it, EOS or SEP behind it.
+    pub fn frame(&self, ids: &[u32]) -> Vec<u32> {
+        let before = self.bos.filter(|_| self.add_bos);
+        let behind = self.sep.or(self.eos.filter(|_| self.add_eos));
+        before
+            .into_iter()
+            .chain(ids.iter().copied())
+            .chain(behind)
+            .collect()
     }
 
     /// Whether `id` is a control token: markup that leaves no text.

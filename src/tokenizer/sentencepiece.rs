@@ -88,9 +88,8 @@ impl SentencePiece {
                 byte_ids[usize::from(byte)] = Some(id);
             }
         }
-        let pieces = (0..vocabulary.len() as u32).filter_map(|id| vocabulary.piece(id));
         Ok(SentencePiece {
-            longest: pieces.map(str::len).max().unwrap_or(0),
+            longest: vocabulary.longest(),
             space_prefix: meta
                 .bool("tokenizer.ggml.add_space_prefix")?
                 .unwrap_or(true),
