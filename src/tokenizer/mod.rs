@@ -1,11 +1,12 @@
-//! Text ↔ ids, built from GGUF metadata: byte-level BPE with the file's own pre-tokenizer, SentencePiece BPE,
-//! or WordPiece.
+//! Text ↔ ids, built from GGUF metadata: byte-level BPE with the file's own pre-tokenizer, SentencePiece BPE or
+//! Unigram, or WordPiece.
 //!
 //! Ids equal those of the Python `tokenizers` package (`tests/golden/tokenizer`). Adds no BOS: the caller decides.
 
 mod alphabet;
 mod bpe;
 mod byte_level;
+mod charsmap;
 mod guard;
 mod index;
 mod markers;
@@ -13,6 +14,7 @@ mod pre_tokenizer;
 mod sentencepiece;
 mod stream;
 mod unicode;
+mod unigram;
 mod vocabulary;
 mod word_piece;
 
@@ -26,6 +28,7 @@ use byte_level::ByteLevel;
 use guard::Guard;
 use markers::{Markers, Part};
 use sentencepiece::SentencePiece;
+use unigram::Unigram;
 use vocabulary::{Kind, Vocabulary};
 use word_piece::WordPiece;
 
@@ -48,6 +51,7 @@ fn check_length(text: &str) -> Result<()> {
 struct Scratch {
     byte_level: byte_level::Scratch,
     sentencepiece: sentencepiece::Scratch,
+    unigram: unigram::Scratch,
     word_piece: word_piece::Scratch,
 }
 
@@ -64,6 +68,7 @@ pub enum Special {
 enum Model {
     ByteLevel(Box<ByteLevel>),
     SentencePiece(Box<SentencePiece>),
+    Unigram(Box<Unigram>),
     WordPiece(WordPiece),
 }
 
@@ -88,7 +93,7 @@ impl Tokenizer {
     /// Reads the keys `tokenizer.ggml.*`.
     pub fn from_gguf(meta: &Metadata) -> Result<Tokenizer> {
         let name = meta.require_str("tokenizer.ggml.model")?;
-        const KNOWN: [&str; 3] = ["gpt2", "llama", "bert"];
+        const KNOWN: [&str; 5] = ["gpt2", "llama", "gemma4", "t5", "bert"];
         if !KNOWN.contains(&name) {
             return Err(Error::Tokenizer {
                 what: format!(
@@ -99,9 +104,13 @@ impl Tokenizer {
         }
         let vocabulary = Vocabulary::from_gguf(meta)?;
         let (model, add_bos) = match name {
-            "llama" => {
-                let model = SentencePiece::from_gguf(meta, &vocabulary)?;
+            "llama" | "gemma4" => {
+                let model = SentencePiece::from_gguf(meta, &vocabulary, name == "gemma4")?;
                 (Model::SentencePiece(Box::new(model)), true)
+            }
+            "t5" => {
+                let model = Unigram::from_gguf(meta, &vocabulary)?;
+                (Model::Unigram(Box::new(model)), false)
             }
             "bert" => {
                 let model = WordPiece::from_gguf(meta, &vocabulary)?;
@@ -166,16 +175,7 @@ impl Tokenizer {
             Special::Text => &self.text_markers,
         };
         let mut ids = Vec::with_capacity(text.len() / 3);
-        let mut scratch = Scratch::default();
-        markers.split(
-            &self.vocabulary,
-            text,
-            |_| false,
-            |part| match part {
-                Part::Marker(id) => ids.push(id),
-                Part::Text(text) => self.encode_text(text, &mut scratch, &mut ids),
-            },
-        );
+        self.encode_plain(markers, text, &mut Scratch::default(), &mut ids)?;
         Ok(ids)
     }
 
@@ -194,34 +194,51 @@ impl Tokenizer {
         check_length(text)?;
         let mut ids = Vec::with_capacity(text.len() / 3);
         let mut scratch = Scratch::default();
+        let mut outcome = Ok(());
         let barred = |at| guard::is_barred(text, at, guard);
         self.all_markers
             .split(&self.vocabulary, text, barred, |part| match part {
                 Part::Marker(id) => ids.push(id),
+                Part::Text(_) if outcome.is_err() => {}
                 Part::Text(text) => {
                     let plain = text.replace(guard, "");
-                    self.text_markers.split(
-                        &self.vocabulary,
-                        &plain,
-                        |_| false,
-                        |part| match part {
-                            Part::Marker(id) => ids.push(id),
-                            Part::Text(text) => self.encode_text(text, &mut scratch, &mut ids),
-                        },
-                    );
+                    outcome = self.encode_plain(&self.text_markers, &plain, &mut scratch, &mut ids);
                 }
             });
-        Ok(ids)
+        outcome.map(|()| ids)
     }
 
-    fn encode_text(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+    /// Appends the ids of a text in which `markers` alone are looked for.
+    fn encode_plain(
+        &self,
+        markers: &Markers,
+        text: &str,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) -> Result<()> {
+        let mut outcome = Ok(());
+        markers.split(
+            &self.vocabulary,
+            text,
+            |_| false,
+            |part| match part {
+                Part::Marker(id) => ids.push(id),
+                Part::Text(_) if outcome.is_err() => {}
+                Part::Text(text) => outcome = self.encode_text(text, scratch, ids),
+            },
+        );
+        outcome
+    }
+
+    fn encode_text(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
+        let vocabulary = &self.vocabulary;
         match &self.model {
-            Model::ByteLevel(m) => m.encode(&self.vocabulary, text, &mut scratch.byte_level, ids),
-            Model::SentencePiece(m) => {
-                m.encode(&self.vocabulary, text, &mut scratch.sentencepiece, ids);
-            }
-            Model::WordPiece(m) => m.encode(&self.vocabulary, text, &mut scratch.word_piece, ids),
+            Model::ByteLevel(m) => m.encode(vocabulary, text, &mut scratch.byte_level, ids),
+            Model::SentencePiece(m) => m.encode(vocabulary, text, &mut scratch.sentencepiece, ids),
+            Model::Unigram(m) => return m.encode(vocabulary, text, &mut scratch.unigram, ids),
+            Model::WordPiece(m) => m.encode(vocabulary, text, &mut scratch.word_piece, ids),
         }
+        Ok(())
     }
 
     /// The text of `ids`. Control tokens leave none; bytes that are no UTF-8 become U+FFFD.
@@ -236,6 +253,7 @@ impl Tokenizer {
     fn starts_with_space(&self) -> bool {
         match &self.model {
             Model::SentencePiece(m) => m.space_prefix(),
+            Model::Unigram(m) => m.space_prefix(),
             Model::WordPiece(_) => true,
             Model::ByteLevel(_) => false,
         }
@@ -253,7 +271,7 @@ impl Tokenizer {
         };
         match &self.model {
             Model::ByteLevel(m) => m.bytes(piece, kind),
-            Model::SentencePiece(m) => m.bytes(piece, kind),
+            Model::SentencePiece(_) | Model::Unigram(_) => sentencepiece::bytes(piece, kind),
             Model::WordPiece(m) => m.bytes(piece, kind),
         }
     }
