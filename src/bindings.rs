@@ -48,6 +48,7 @@ fn rewrite(text: &str, how: Rewrite) -> String {
         Rewrite::Nfkd => text.normalize("NFKD"),
         Rewrite::NoMarks => without(r"\p{Mn}+"),
         Rewrite::NoControls => without(r"[\p{Cc}\p{Cf}\p{Co}]+"),
+        Rewrite::Lowercase => text.to_lower_case(),
     };
     done.into()
 }

@@ -10,6 +10,7 @@ mod charsmap;
 mod guard;
 mod index;
 mod markers;
+mod pattern;
 mod pre_tokenizer;
 mod sentencepiece;
 mod stream;
@@ -28,12 +29,18 @@ use byte_level::ByteLevel;
 use guard::Guard;
 use markers::{Markers, Part};
 use sentencepiece::SentencePiece;
+use std::borrow::Cow;
+use unicode::rewrite;
 use unigram::Unigram;
 use vocabulary::{Kind, Vocabulary};
 use word_piece::WordPiece;
 
 /// A longer text can fit no context; refusing it bounds the memory that splitting takes.
 const MAX_TEXT_BYTES: usize = 16 << 20;
+
+/// A key of our own: what a `tokenizer.json` does to a text first, and GGUF has no key for.
+const REWRITES_KEY: &str = "smidgen.normalizer";
+const MAX_REWRITES: usize = 16;
 
 fn check_length(text: &str) -> Result<()> {
     if text.len() <= MAX_TEXT_BYTES {
@@ -76,6 +83,8 @@ enum Model {
 pub struct Tokenizer {
     vocabulary: Vocabulary,
     model: Model,
+    /// What is done to a text, one after the other, before the model sees it.
+    rewrites: Vec<Rewrite>,
     /// Control and user-defined tokens.
     all_markers: Markers,
     /// User-defined tokens only.
@@ -145,6 +154,22 @@ impl Tokenizer {
         let add_sep = meta
             .bool("tokenizer.ggml.add_sep_token")?
             .unwrap_or(name == "bert");
+        let rewrites = match meta.strings(REWRITES_KEY)? {
+            Some(names) => names
+                .map(|name| {
+                    Rewrite::by_name(name).ok_or_else(|| Error::BadKey {
+                        key: REWRITES_KEY.into(),
+                        found: format!("{name:?}"),
+                        expected: "names of normal forms".into(),
+                    })
+                })
+                .take(MAX_REWRITES)
+                .collect::<Result<Vec<Rewrite>>>()?,
+            None => match &model {
+                Model::ByteLevel(model) => model.rewrites().to_vec(),
+                _ => Vec::new(),
+            },
+        };
         let user_defined = || vocabulary.of_kind(Kind::UserDefined);
         Ok(Tokenizer {
             all_markers: Markers::new(
@@ -158,6 +183,7 @@ impl Tokenizer {
                 .unwrap_or(add_bos),
             vocabulary,
             model,
+            rewrites,
             add_eos: meta.bool("tokenizer.ggml.add_eos_token")?.unwrap_or(false),
             // SEP is written after the text of an encoder, where there is one.
             sep: sep.filter(|_| add_sep),
@@ -232,8 +258,13 @@ impl Tokenizer {
 
     fn encode_text(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
         let vocabulary = &self.vocabulary;
+        let mut text = Cow::Borrowed(text);
+        for how in &self.rewrites {
+            text = rewrite(text, *how);
+        }
+        let text = &*text;
         match &self.model {
-            Model::ByteLevel(m) => m.encode(vocabulary, text, &mut scratch.byte_level, ids),
+            Model::ByteLevel(m) => return m.encode(vocabulary, text, &mut scratch.byte_level, ids),
             Model::SentencePiece(m) => m.encode(vocabulary, text, &mut scratch.sentencepiece, ids),
             Model::Unigram(m) => return m.encode(vocabulary, text, &mut scratch.unigram, ids),
             Model::WordPiece(m) => m.encode(vocabulary, text, &mut scratch.word_piece, ids),

@@ -21,6 +21,23 @@ pub enum Rewrite {
     NoMarks,
     /// Without control, format and private-use characters (Cc, Cf, Co).
     NoControls,
+    /// Lower case, character by character.
+    Lowercase,
+}
+
+impl Rewrite {
+    /// As `tokenizer.json` names its normalizers, in lower case.
+    pub fn by_name(name: &str) -> Option<Rewrite> {
+        Some(match name {
+            "nfc" => Rewrite::Nfc,
+            "nfd" => Rewrite::Nfd,
+            "nfkc" => Rewrite::Nfkc,
+            "nfkd" => Rewrite::Nfkd,
+            "stripaccents" => Rewrite::NoMarks,
+            "lowercase" => Rewrite::Lowercase,
+            _ => return None,
+        })
+    }
 }
 
 /// Rewrites a text as a whole.
@@ -36,6 +53,10 @@ pub fn set_platform(platform: Platform) {
 
 /// `text` rewritten; most texts need no table and are looked through only.
 pub(super) fn rewrite(text: Cow<'_, str>, how: Rewrite) -> Cow<'_, str> {
+    if how == Rewrite::Lowercase {
+        // The method for whole strings treats a final sigma apart; the standard library has this table anyway.
+        return Cow::Owned(text.chars().flat_map(char::to_lowercase).collect());
+    }
     let untouched = |c: char| match how {
         // No character below takes part in a composition as its second half; all are composed themselves.
         Rewrite::Nfc => c < '\u{300}',
@@ -43,6 +64,7 @@ pub(super) fn rewrite(text: Cow<'_, str>, how: Rewrite) -> Cow<'_, str> {
         Rewrite::Nfkc | Rewrite::Nfkd => c < '\u{a0}',
         Rewrite::NoMarks => c < '\u{300}',
         Rewrite::NoControls => matches!(c, ' '..='~'),
+        Rewrite::Lowercase => false,
     };
     if text.chars().all(untouched) {
         return text;
@@ -66,6 +88,7 @@ fn default_platform() -> Platform {
         Rewrite::Nfkd => text.nfkd().collect(),
         Rewrite::NoMarks => text.chars().filter(|c| !c.is_mark_nonspacing()).collect(),
         Rewrite::NoControls => text.chars().filter(|c| !c.is_other()).collect(),
+        Rewrite::Lowercase => text.to_lowercase(),
     }
 }
 

@@ -140,8 +140,7 @@ impl WordPiece {
             text = rewrite(rewrite(text, Rewrite::Nfd), Rewrite::NoMarks);
         }
         if self.lowercase {
-            // Character by character: the whole-string method of Rust treats a final sigma apart.
-            text = Cow::Owned(text.chars().flat_map(char::to_lowercase).collect());
+            text = rewrite(text, Rewrite::Lowercase);
         }
         text
     }
