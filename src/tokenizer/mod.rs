@@ -85,7 +85,7 @@ pub struct Tokenizer {
     model: Model,
     /// What is done to a text, one after the other, before the model sees it.
     rewrites: Vec<Rewrite>,
-    /// Control and user-defined tokens.
+    /// Control, unknown and user-defined tokens.
     all_markers: Markers,
     /// User-defined tokens only.
     text_markers: Markers,
@@ -174,7 +174,9 @@ impl Tokenizer {
         Ok(Tokenizer {
             all_markers: Markers::new(
                 &vocabulary,
-                user_defined().chain(vocabulary.of_kind(Kind::Control)),
+                user_defined()
+                    .chain(vocabulary.of_kind(Kind::Control))
+                    .chain(vocabulary.of_kind(Kind::Unknown)),
             )?,
             text_markers: Markers::new(&vocabulary, user_defined())?,
             guard: Guard::new(&vocabulary),

@@ -377,6 +377,7 @@ impl Splitter {
         };
         scratch.tags.resize(text.len(), 0);
         classify_scalar(text.as_bytes(), &mut scratch.tags);
+        scratch.search.refuel(text);
         let mut words = vec![0..text.len()];
         for pattern in &self.patterns {
             let mut parts = Vec::with_capacity(words.len());

@@ -24,7 +24,7 @@ import gguf
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from make import CL100K, LEAD, LOWER, O200K, SUFFIX, TAIL, UPPER, WORDS
+from make import CL100K, GPT2, LEAD, LOWER, O200K, SUFFIX, TAIL, UPPER, WORDS
 
 BLOCK = 16
 REAL = ["llama2", "llama3", "qwen3", "gemma3", "deepseek_v3", "gptoss", "minilm"]
@@ -83,14 +83,8 @@ PATTERNS = {
     ),
     "falcon": (
         None,
-        pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Punctuation(behavior="contiguous"),
-                byte_level(True),
-                pre_tokenizers.Digits(individual_digits=False),
-                isolated("[0-9][0-9][0-9]"),
-            ]
-        ),
+        # As GGUF readers take the name: its tokenizer.json looks for digits among the characters that write bytes.
+        sequence(r"[\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"),
         False,
     ),
     "bloom": (None, sequence(" ?[^(\\s|[.,!?…。，、।۔،])]+"), False),
