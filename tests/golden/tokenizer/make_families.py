@@ -250,13 +250,16 @@ def unigram(texts):
     (HERE / "unigram.json").write_text(tokenizer.to_str(), encoding="utf-8")
     # What a user-defined piece cuts is spaced apart in one package and not in the other; zero ends a text of one.
     usable = [t for t in texts if "\0" not in t and not any(u in t for u in ["<extra_id_0>", "<tool>"])]
-    tokenizer.encode_special_tokens = True
-    ours, theirs = plain(tokenizer), processor.EncodeAsIds
+    # The reference: SentencePiece normalises (`tokenizers` replaces a grapheme by what its first part becomes), and
+    # `tokenizers` finds the way, adding scores in f64 (SentencePiece has f32 and takes other ways of the same score
+    # through long repetitions).
+    way = Tokenizer(tokenizer.model)
+    ours, theirs = lambda text: plain(way)(processor.Normalize(text)), processor.EncodeAsIds
     differ = [t for t in usable if ours(t) != theirs(t)]
     print("unigram:", len(usable), "texts,", len(differ), "differ between tokenizers and sentencepiece")
-    for text in differ[:20]:
-        print("  ", repr(text[:80]), ours(text)[:20], theirs(text)[:20])
-    return {"sentencepiece": blocks(usable, theirs)}
+    for text in differ:
+        print("  ", ascii(text[:80]), ours(text)[:12], theirs(text)[:12])
+    return {"reference": blocks(usable, ours)}
 
 
 def wordpiece(texts):
