@@ -179,10 +179,11 @@ fn clippy(_: &Options) -> Result<()> {
 }
 
 /// The test targets of the suite `formats`.
-const FORMATS: [&str; 9] = [
+const FORMATS: [&str; 10] = [
     "chat",
     "fidelity",
     "gguf",
+    "hostile",
     "kernels",
     "quant",
     "quantise",
