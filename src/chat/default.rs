@@ -77,7 +77,7 @@ pub(super) fn for_markup(tokenizer: &Tokenizer) -> (&'static str, &'static str) 
             .is_some_and(|id| tokenizer.is_control(id))
     };
     let [.., plain] = &DEFAULTS;
-    let fits = |row: &&Default| row.markup.iter().all(|piece| is_control(&piece));
+    let fits = |row: &&Default| row.markup.iter().all(is_control);
     let row = DEFAULTS.iter().find(fits).unwrap_or(plain);
     (row.source, row.name)
 }

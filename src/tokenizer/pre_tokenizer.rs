@@ -10,6 +10,7 @@ use crate::format::Metadata;
 use bitcannon::Span;
 use bitcannon::classes::class_runs_into;
 use bitcannon::classify::{classify_scalar, mask};
+use core::ops::Range;
 
 /// A way to split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -378,7 +379,7 @@ impl Splitter {
         scratch.tags.resize(text.len(), 0);
         classify_scalar(text.as_bytes(), &mut scratch.tags);
         scratch.search.refuel(text);
-        let mut words = vec![0..text.len()];
+        let mut words: Vec<Range<usize>> = core::iter::once(0..text.len()).collect();
         for pattern in &self.patterns {
             let mut parts = Vec::with_capacity(words.len());
             for word in words {
