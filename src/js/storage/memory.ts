@@ -78,6 +78,11 @@ export class MemoryStorage implements StorageBackEnd {
     return this.#chunks.get(sha256)?.slice();
   }
 
+  async chunkBlob(chunk: ChunkRecord): Promise<Blob | undefined> {
+    const bytes = this.#chunks.get(chunk.sha256);
+    return bytes && new Blob([bytes]);
+  }
+
   async repairChunk(
     { sha256 }: ChunkRecord,
     bytes: Uint8Array<ArrayBuffer>,

@@ -61,15 +61,13 @@ async function readChecked(
   storage: StorageBackEnd,
   expected: ChunkRecord,
 ): Promise<Uint8Array<ArrayBuffer> | string> {
-  let bytes: Uint8Array<ArrayBuffer>;
+  let bytes: Uint8Array<ArrayBuffer> | undefined;
   try {
-    const held = await storage.readChunk(expected);
-    if (held === undefined) return "is gone";
-    bytes =
-      held instanceof Blob ? new Uint8Array(await held.arrayBuffer()) : held;
+    bytes = await storage.readChunk(expected);
   } catch (error) {
     return `cannot be read (${String(error)})`;
   }
+  if (!bytes) return "is gone";
   if (bytes.length !== expected.bytes) {
     return `has ${bytes.length} bytes instead of ${expected.bytes}`;
   }

@@ -22,8 +22,7 @@ export async function exportModel(
   const parts: Blob[] = [];
   for (const [index, chunk] of record.chunks.entries()) {
     const bytes = await readChunk({ storage, record }, index);
-    const held = await storage.readChunk(chunk!);
-    parts.push(held instanceof Blob ? held : new Blob([bytes]));
+    parts.push((await storage.chunkBlob(chunk!)) ?? new Blob([bytes]));
   }
   return new File(parts, record.name, { type: "application/octet-stream" });
 }

@@ -77,10 +77,10 @@ export interface StorageBackEnd {
   reopen(record: FileRecord): Promise<void>;
   /** Makes a record complete all of whose chunks are here already, for another file; false where one is not. */
   adopt(record: FileRecord): Promise<boolean>;
-  /** Undefined where the chunk is gone. A Blob where the back end holds one: it costs no memory until it is read. */
-  readChunk(
-    chunk: ChunkRecord,
-  ): Promise<Blob | Uint8Array<ArrayBuffer> | undefined>;
+  /** Undefined where the chunk is gone. */
+  readChunk(chunk: ChunkRecord): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** The same, where the back end can so that it costs no memory until it is read. */
+  chunkBlob(chunk: ChunkRecord): Promise<Blob | undefined>;
   /** Puts a damaged chunk right, if a record still lists it. */
   repairChunk(
     chunk: ChunkRecord,
