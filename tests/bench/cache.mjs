@@ -108,7 +108,9 @@ async function bench(plan) {
   try {
     for (let repetition = 1; repetition <= plan.repetitions; repetition++) {
       for (const { driven, storage, measured } of cells) {
-        console.error(`  ${repetition}/${plan.repetitions} ${driven.name}, ${storage}`);
+        console.error(
+          `  ${repetition}/${plan.repetitions} ${driven.name}, ${storage}`,
+        );
         try {
           measured.push(await measure(plan, server.origin, driven, storage));
         } catch (error) {
@@ -150,7 +152,17 @@ async function bench(plan) {
     value ? `${value.median} (${value.min}–${value.max})` : "–";
   console.log(
     table(
-      ["browser", "storage", "flavour", "download ms", "stored too", "costs %", "warm load ms", "warm first token ms", "first visit's peak MB"],
+      [
+        "browser",
+        "storage",
+        "flavour",
+        "download ms",
+        "stored too",
+        "costs %",
+        "warm load ms",
+        "warm first token ms",
+        "first visit's peak MB",
+      ],
       results.map((one) => [
         one.browser,
         one.storage,

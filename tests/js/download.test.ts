@@ -49,9 +49,10 @@ async function readAll(
   download.start({
     chunkBytes: CHUNK,
     have: (index) => have.includes(index),
+    room: async () => {},
     store: async (index, bytes) => {
       assert.ok(!stored.has(index), `chunk ${index} came twice`);
-      stored.set(index, bytes);
+      stored.set(index, bytes.slice());
       order.push(index);
       if (slow) await new Promise((resolve) => setTimeout(resolve, 10));
     },
@@ -60,7 +61,9 @@ async function readAll(
   for (let index = 0; index < (download.chunkCount || Infinity); index++) {
     if (have.includes(index)) continue;
     const before = pieces.length;
-    for await (const piece of download.chunk(index)) pieces.push(piece);
+    for await (const piece of download.chunk(index)) {
+      pieces.push(piece.slice());
+    }
     if (pieces.length === before) break;
   }
   await download.cancel();

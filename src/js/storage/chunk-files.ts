@@ -31,7 +31,7 @@ export class ChunkFiles {
   /** Whether this browser has all that it takes; whether it also works shows when the first chunk is written. */
   static offered(): boolean {
     return (
-      typeof navigator.storage?.getDirectory === "function" &&
+      typeof globalThis.navigator?.storage?.getDirectory === "function" &&
       typeof navigator.locks?.request === "function" &&
       typeof FileSystemFileHandle === "function" &&
       "createSyncAccessHandle" in FileSystemFileHandle.prototype
@@ -75,13 +75,19 @@ export class ChunkFiles {
     if (!whole) throw new DOMException("", "QuotaExceededError");
   }
 
-  /** Undefined where there is no such file. */
-  async read(sha256: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  /** Undefined where there is no such file. Into `spare` where it fits. */
+  async read(
+    sha256: string,
+    spare?: ArrayBuffer,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const file = await this.#find(sha256);
     if (!file) return undefined;
     const access = await openFile(file);
     try {
-      const bytes = new Uint8Array(access.getSize());
+      const size = access.getSize();
+      const buffer =
+        spare && spare.byteLength >= size ? spare : new ArrayBuffer(size);
+      const bytes = new Uint8Array(buffer, 0, size);
       const count = access.read(bytes, { at: 0 });
       return bytes.subarray(0, count);
     } finally {

@@ -6,8 +6,11 @@ import { ChunkFiles } from "./chunk-files.ts";
 import { lost } from "./memory.ts";
 import { CHUNKS, COMPLETE, PARTIAL, upgrade, VERSION } from "./schema.ts";
 import {
+  checked,
+  chunkOf,
   hashesOf,
   withChunk,
+  type ChunkBytes,
   type ChunkRecord,
   type FileRecord,
   type StorageBackEnd,
@@ -89,9 +92,9 @@ export class IndexedDbStorage implements StorageBackEnd {
   async append(
     record: FileRecord,
     index: number,
-    chunk: ChunkRecord,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
+    bytes: ChunkBytes,
+  ): Promise<ChunkRecord> {
+    const chunk = await chunkOf(bytes);
     // Also where the hash is known already: what stands under it may be damaged.
     await this.#place(chunk.sha256, bytes, (put) =>
       this.#write([PARTIAL, CHUNKS], (transaction, fail) => {
@@ -108,6 +111,7 @@ export class IndexedDbStorage implements StorageBackEnd {
         };
       }),
     );
+    return chunk;
   }
 
   async commit(record: FileRecord): Promise<void> {
@@ -123,8 +127,7 @@ export class IndexedDbStorage implements StorageBackEnd {
       },
       "strict",
     );
-    // Nobody need wait for what an older copy held.
-    void this.#sweepFiles();
+    await this.#sweepFiles();
   }
 
   async reopen(record: FileRecord): Promise<void> {
@@ -146,7 +149,7 @@ export class IndexedDbStorage implements StorageBackEnd {
     const adopted = ChunkFiles.offered()
       ? await this.#files.guarded(adopt)
       : await adopt();
-    if (adopted) void this.#sweepFiles();
+    if (adopted) await this.#sweepFiles();
     return adopted;
   }
 
@@ -178,12 +181,20 @@ export class IndexedDbStorage implements StorageBackEnd {
     return !missing;
   }
 
-  async readChunk({
-    sha256,
-  }: ChunkRecord): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  readChunk(
+    chunk: ChunkRecord,
+    spare?: ArrayBuffer,
+  ): Promise<ChunkBytes | string> {
+    return checked(chunk, () => this.#find(chunk.sha256, spare));
+  }
+
+  async #find(
+    sha256: string,
+    spare: ArrayBuffer | undefined,
+  ): Promise<ChunkBytes | undefined> {
     let failure: unknown;
     const inFile = () =>
-      this.#files.read(sha256).catch((error: unknown) => {
+      this.#files.read(sha256, spare).catch((error: unknown) => {
         failure = error;
         return undefined;
       });
@@ -209,10 +220,7 @@ export class IndexedDbStorage implements StorageBackEnd {
     return this.#read(CHUNKS, (store) => store.get(sha256));
   }
 
-  async repairChunk(
-    { sha256 }: ChunkRecord,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
+  async repairChunk({ sha256 }: ChunkRecord, bytes: ChunkBytes): Promise<void> {
     await this.#place(sha256, bytes, (put) =>
       this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
         withRecords(transaction, (records) => {
@@ -273,7 +281,7 @@ export class IndexedDbStorage implements StorageBackEnd {
    */
   #place(
     sha256: string,
-    bytes: Uint8Array<ArrayBuffer>,
+    bytes: ChunkBytes,
     list: (put: (chunks: IDBObjectStore) => void) => Promise<void>,
   ): Promise<void> {
     const inDatabase = async () => {
@@ -303,7 +311,7 @@ export class IndexedDbStorage implements StorageBackEnd {
     await this.#files.sweep(listed).catch(() => {});
   }
 
-  async #value(bytes: Uint8Array<ArrayBuffer>): Promise<Blob | ArrayBuffer> {
+  async #value(bytes: ChunkBytes): Promise<Blob | ArrayBuffer> {
     this.#blobs ??= storesBlobs(this.#database);
     if (await this.#blobs) return new Blob([bytes]);
     return bytes.byteLength === bytes.buffer.byteLength

@@ -59,7 +59,8 @@ export async function importModel(
         await blob.slice(start, start + chunkBytes).arrayBuffer(),
       );
       hash?.update(bytes);
-      await writer.write(index, bytes);
+      void writer.write(index, bytes);
+      await writer.room();
       if (writer.failure !== undefined) break;
     }
     const found = hash?.digest();

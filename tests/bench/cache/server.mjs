@@ -37,7 +37,8 @@ export async function serve({ mounts, body, bytesPerSecond }) {
     const asked = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
     const start = Number(asked?.[1] ?? 0);
     const end = Math.min(Number(asked?.[2] || Infinity) + 1, body.length);
-    if (asked) headers["content-range"] = `bytes ${start}-${end - 1}/${body.length}`;
+    if (asked)
+      headers["content-range"] = `bytes ${start}-${end - 1}/${body.length}`;
     headers["content-length"] = end - start;
     response.writeHead(asked ? 206 : 200, headers);
     for (let at = start; at < end && !response.destroyed; at += PIECE) {
@@ -57,7 +58,8 @@ export async function serve({ mounts, body, bytesPerSecond }) {
 
   async function file(pathname, response) {
     const prefix = Object.keys(mounts).find((one) => pathname.startsWith(one));
-    const path = prefix && join(mounts[prefix], normalize(pathname.slice(prefix.length)));
+    const path =
+      prefix && join(mounts[prefix], normalize(pathname.slice(prefix.length)));
     if (path && !files.has(path)) {
       files.set(path, await readFile(path).catch(() => undefined));
     }
