@@ -152,5 +152,7 @@ export const inPage = {
     for (const { name } of await indexedDB.databases()) {
       indexedDB.deleteDatabase(name);
     }
+    const root = await navigator.storage.getDirectory?.();
+    await root?.removeEntry("smidgen", { recursive: true }).catch(() => {});
   },
 };
