@@ -296,7 +296,23 @@ export class Download {
         throw this.#interrupted(run.at, reason);
       }
       await pause(wait * (0.5 + Math.random() / 2), this.#stop.signal);
+      this.#narrow(run);
     }
+  }
+
+  /** A run of a server that sent the whole file may span chunks that are here: a new connection need not bring them. */
+  #narrow(run: Run): void {
+    const { chunkBytes, have } = this.#plan;
+    if (run.end === Infinity) return;
+    const first = Math.floor(run.at / chunkBytes);
+    const indices = range(Math.ceil(run.end / chunkBytes)).slice(first);
+    const missing = indices.filter((index) => !have(index));
+    if (missing.length === indices.length) return;
+    const { validators } = this;
+    const [next, ...later] = runsOf({ validators, chunkBytes, missing });
+    run.at = Math.max(run.at, next?.at ?? run.end);
+    run.end = next?.end ?? run.end;
+    this.#queue.unshift(...later);
   }
 
   /** A new connection for a run. */

@@ -98,8 +98,15 @@ export async function run(world, seed) {
         settled.then((outcome) => excused(outcome)),
       ]);
       if (!ended) await new Promise((go) => setTimeout(go, kill.wait));
+      const lied = () => site.seen.length || site.seen.change;
       tab = await die(world, kill.death, { tab, origin, site });
       result.kills += 1;
+      // A load that outlives its server's death throws away what it has once it believes that the file has changed.
+      if (kill.death === "server" && lied()) {
+        await settled.catch((error) => {
+          if (error instanceof Stuck) throw error;
+        });
+      }
     }
 
     for (let loads = 1; ; loads++) {
@@ -151,9 +158,11 @@ async function durable(tab, url, site) {
   if (site.seen.corrupt) return [];
   const { value, error } = await tab.call(inPage.durable, url);
   if (error) return [];
-  return value.etag === undefined || value.etag === site.file.etag
-    ? value.spans
-    : [];
+  // Nor is it held against a load that it began with a length that was a lie.
+  const same =
+    (value.etag === undefined || value.etag === site.file.etag) &&
+    (value.totalBytes ?? site.file.body.length) === site.file.body.length;
+  return same ? value.spans : [];
 }
 
 async function die(world, death, { tab, origin, site }) {

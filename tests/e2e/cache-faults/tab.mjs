@@ -144,7 +144,8 @@ export const inPage = {
             const start = index * record.chunkBytes;
             return chunk ? [[start, start + chunk.bytes]] : [];
           });
-          resolve({ etag: record?.etag, spans });
+          const { etag, totalBytes } = record ?? {};
+          resolve({ etag, totalBytes, spans });
         };
       };
     }),
