@@ -1,4 +1,4 @@
-// Bundles src/js into dist/: index.js for the page, worker.js and thread.js for the engine. `--tests`: the unit tests too.
+// Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine. `--tests`: the unit tests too.
 
 import { build } from "esbuild";
 import { readdirSync, rmSync } from "node:fs";
@@ -31,7 +31,7 @@ if (process.argv.includes("--tests")) {
 } else {
   await build({
     ...common,
-    entryPoints: ["index", "worker", "thread"].map(
+    entryPoints: ["index", "worker", "thread", "storage-thread"].map(
       (name) => `../src/js/${name}.ts`,
     ),
     outdir: "dist",

@@ -16,6 +16,7 @@ import type {
   WireSource,
 } from "./protocol.ts";
 import { explain, openStorage } from "./storage/index.ts";
+import { openThread } from "./storage/remote.ts";
 import { estimate, listModels } from "./storage/room.ts";
 import { exportModel, importModel } from "./storage/transfer.ts";
 import type { StorageBackEnd } from "./storage/types.ts";
@@ -134,7 +135,7 @@ async function load(
   const options = JSON.stringify(
     contextLength === undefined ? {} : { contextLength },
   );
-  const model = await loadModel({
+  const loading = loadModel({
     source: request.source,
     storage,
     makeRoom: request.makeRoom,
@@ -143,6 +144,7 @@ async function load(
     progress: (progress) => event({ type: "progress", progress }),
     warn,
   });
+  const model = await loading.finally(() => storage?.close());
   engine = model.engine;
   return {
     id: model.id,
@@ -159,7 +161,7 @@ async function storageFor(
   warn: (warning: { code: string; message: string }) => void,
 ): Promise<StorageBackEnd | undefined> {
   if (!cache) return undefined;
-  const { storage, reason } = await openStorage(choice);
+  const { storage, reason } = await openThread(choice);
   if (!storage) {
     warn({
       code: "storage_failed",
