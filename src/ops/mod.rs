@@ -1,5 +1,7 @@
 //! Transformer mathematics on slices. Each operation takes its shapes from its arguments and allocates nothing.
 
+pub mod activation;
 pub mod attention;
 pub mod norm;
 pub mod rope;
+pub mod route;

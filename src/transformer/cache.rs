@@ -21,8 +21,12 @@ pub struct Cache {
 
 fn elements(config: &Config, capacity: usize) -> Vec<usize> {
     config
-        .attentions()
-        .map(|a| a.shape.n_kv_heads * a.shape.head_dim * capacity)
+        .blocks
+        .iter()
+        .map(|b| {
+            b.attention()
+                .map_or(0, |a| a.shape.n_kv_heads * a.shape.head_dim * capacity)
+        })
         .collect()
 }
 

@@ -5,7 +5,7 @@ use super::model::{self, io};
 use smidgen::format::gguf::{self, Gguf};
 use smidgen::format::hugging_face::Folder;
 use smidgen::format::safetensors::{self, Safetensors};
-use smidgen::models::hugging_face::{self, Declaration, Described};
+use smidgen::models::{self, Declaration, Described};
 use smidgen::quant::Format;
 use smidgen::{Error, Result};
 use std::fs::File;
@@ -126,9 +126,16 @@ impl Tensors {
         let Described {
             declaration,
             metadata,
-            rope_factors,
+            listed,
             tied,
-        } = hugging_face::describe(&folder)?;
+        } = models::describe(&folder)?;
+        let architecture = models::architecture(&metadata)?;
+        let specs = (architecture.tensors)(&(architecture.config)(&metadata)?);
+        let shifted: Vec<String> = specs
+            .into_iter()
+            .filter(|spec| declaration.shifts(spec.slot.part))
+            .map(|spec| spec.name)
+            .collect();
         let head_dim = head_dim(&metadata)?;
         let mut gguf = Gguf {
             version: 3,
@@ -157,20 +164,44 @@ impl Tensors {
             let start = self.add(length, Box::new(file));
             self.take_tensors(&mut gguf, declaration, tied, head_dim, header, start)?;
         }
-        if !rope_factors.is_empty() {
-            let bytes: Vec<u8> = rope_factors.iter().flat_map(|f| f.to_le_bytes()).collect();
-            let offset = self.end;
-            gguf.tensors.push(gguf::TensorInfo {
-                name: "rope_freqs.weight".into(),
-                format: Format::F32,
-                shape: vec![rope_factors.len() as u64],
-                offset,
-                bytes: bytes.len() as u64,
-            });
-            self.add(bytes.len() as u64, Box::new(Cursor::new(bytes)));
+        for (name, values) in listed {
+            self.add_vector(&mut gguf, name.to_owned(), &values);
         }
+        self.shift(&mut gguf, &shifted, declaration.norm_offset)?;
         gguf.file_bytes = self.end;
         Ok(gguf)
+    }
+
+    /// A vector that no file holds as it is.
+    fn add_vector(&mut self, gguf: &mut Gguf, name: String, values: &[f32]) {
+        let bytes: Vec<u8> = values.iter().flat_map(|f| f.to_le_bytes()).collect();
+        gguf.tensors.push(gguf::TensorInfo {
+            name,
+            format: Format::F32,
+            shape: vec![values.len() as u64],
+            offset: self.end,
+            bytes: bytes.len() as u64,
+        });
+        self.add(bytes.len() as u64, Box::new(Cursor::new(bytes)));
+    }
+
+    /// Adds `offset` to every value of the vectors called `names`.
+    fn shift(&mut self, gguf: &mut Gguf, names: &[String], offset: f32) -> Result<()> {
+        let (shifted, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut gguf.tensors)
+            .into_iter()
+            .partition(|t| names.contains(&t.name));
+        gguf.tensors = kept;
+        for tensor in shifted {
+            let mut bytes = vec![0; tensor.bytes as usize];
+            self.seek(SeekFrom::Start(tensor.offset))
+                .and_then(|_| self.read_exact(&mut bytes))
+                .map_err(|e| io(Path::new(&tensor.name), &e))?;
+            let mut values = vec![0.0; tensor.shape.iter().product::<u64>() as usize];
+            tensor.format.dequantise(&bytes, &mut values);
+            values.iter_mut().for_each(|v| *v += offset);
+            self.add_vector(gguf, tensor.name, &values);
+        }
+        Ok(())
     }
 
     fn take_tensors(
