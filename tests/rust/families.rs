@@ -7,7 +7,8 @@ use smidgen::session::{Engine, LoadOptions, Loader, Request};
 mod family_model;
 use family_model::{Family, File, families, numbers};
 
-/// The KV cache keeps f16, all else is f32: of the largest logit, what a difference may be.
+/// All is f32 here and f64 there, but keys and values, which both round to f16: of the largest logit, what a difference
+/// may be.
 const RELATIVE: f64 = 1e-3;
 
 fn load(files: &[File], context: usize) -> Engine {

@@ -87,7 +87,9 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
             c.only("norm_topk_prob", &["true"])?;
             c.only("decoder_sparse_step", &["1"])?;
             c.only("mlp_only_layers", &["[]"])?;
-            keys.u32("expert_count", c.require("num_experts")?);
+            let newer = c.integer("num_local_experts")?;
+            let n = newer.map_or_else(|| c.require("num_experts"), Ok)?;
+            keys.u32("expert_count", n);
             keys.u32("expert_used_count", c.require("num_experts_per_tok")?);
             keys.u32("expert_feed_forward_length", c.require("moe_intermediate_size")?);
             plain(c, keys)

@@ -15,11 +15,29 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig, AutoModelForCausalLM
+from transformers.masking_utils import eager_mask
 
 HERE = Path(__file__).parent
 VOCAB = 304
 IDS = [(i * 37 + i * i * 5 + 11) % 300 for i in range(80)]
+
+
+def half_cache(module, q, k, v, mask, scaling=None, softcap=None, **_):
+    """Attention over keys and values in f16, as the engine's cache keeps them, and all else in f64."""
+    group = q.shape[1] // k.shape[1]
+    k, v = (t.float().half().double().repeat_interleave(group, 1) for t in (k, v))
+    scores = q @ k.transpose(2, 3) * (q.shape[-1] ** -0.5 if scaling is None else scaling)
+    if softcap:
+        scores = torch.tanh(scores / softcap) * softcap
+    if mask is not None:
+        scores = scores + mask[..., : k.shape[-2]]
+    p = torch.softmax(scores, -1)
+    return (p @ v).transpose(1, 2).contiguous(), p
+
+
+AttentionInterface.register("half_cache", half_cache)
+AttentionMaskInterface.register("half_cache", eager_mask)
 
 
 def noise(name, n):
@@ -67,7 +85,7 @@ def loaded(auto, config, rows):
         model, report = auto.from_pretrained(
             folder,
             dtype=torch.float32,
-            attn_implementation="eager",
+            attn_implementation="half_cache",
             experts_implementation="eager",
             output_loading_info=True,
         )
@@ -331,7 +349,7 @@ def mobilellm():
                 repeated[name] = value
         save_file(repeated, Path(folder) / "model.safetensors", {"format": "pt"})
         twice.save_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="half_cache")
     with torch.no_grad():
         logits = model.double().eval()(torch.tensor([IDS]), use_cache=False).logits[0]
     log_p = torch.log_softmax(logits, -1)
