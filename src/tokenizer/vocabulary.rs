@@ -100,6 +100,13 @@ impl Vocabulary {
         self.ends.len()
     }
 
+    /// Bytes of the longest piece.
+    pub fn longest(&self) -> usize {
+        let starts = core::iter::once(0).chain(self.ends.iter().copied());
+        let lengths = self.ends.iter().zip(starts).map(|(end, start)| end - start);
+        lengths.max().unwrap_or(0) as usize
+    }
+
     pub fn piece(&self, id: u32) -> Option<&str> {
         ((id as usize) < self.len()).then(|| piece_at(&self.text, &self.ends, id))
     }
