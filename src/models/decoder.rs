@@ -8,7 +8,7 @@ use crate::format::Metadata;
 use crate::ops::activation::Activation;
 use crate::ops::attention::{MAX_HEAD_DIM, Shape};
 use crate::ops::rope::{Pairing, Rope, Scaling};
-use crate::transformer::{Attention, Block, Config, FeedForward, Mixer, Norm, Part};
+use crate::transformer::{Attention, Block, Config, FeedForward, Mixer, Norm, Part, Reader};
 
 /// More blocks than any model has.
 const MAX_LAYERS: usize = 4096;
@@ -33,6 +33,13 @@ pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> 
         hidden_dim: keys.require("feed_forward_length")?,
         activation: Activation::Silu,
     };
+    let (norm, norm_eps) = match keys.number("attention.layer_norm_epsilon")? {
+        Some(eps) => (Norm::Layer, eps),
+        None => (
+            Norm::Rms,
+            meta.require_f32(&keys.key("attention.layer_norm_rms_epsilon"))?,
+        ),
+    };
     let block = |weights| Block {
         weights,
         mixer: Mixer::Attention(attention),
@@ -42,14 +49,15 @@ pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> 
         dim,
         vocab_size: vocab_size(keys)?,
         max_seq_len: keys.require("context_length")?,
-        norm: Norm::Rms,
-        norm_eps: meta.require_f32(&keys.key("attention.layer_norm_rms_epsilon"))?,
+        norm,
+        norm_eps,
         embedding_scale: keys.number("embedding_scale")?.unwrap_or(1.0),
         residual_scale: keys.number("residual_scale")?.unwrap_or(1.0),
         logit_scale: 1.0,
         logit_soft_cap: 0.0,
         ropes: vec![rope(keys, shape.head_dim, pairing)?],
         blocks: (0..n_layers).map(block).collect(),
+        reader: Reader::PLAIN,
     })
 }
 

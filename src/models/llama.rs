@@ -14,8 +14,14 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 /// Its tensors, which others share.
 pub(super) fn tensors(c: &Config) -> Vec<TensorSpec> {
     let mut t = pre_normed(c);
-    t.projection_biases();
-    for bias in [Part::QueryBias, Part::KeyBias, Part::ValueBias] {
+    t.projection_biases()
+        .norms(Part::AttentionOutputBias, "attn_output.bias");
+    for bias in [
+        Part::QueryBias,
+        Part::KeyBias,
+        Part::ValueBias,
+        Part::AttentionOutputBias,
+    ] {
         t.may_lack(bias);
     }
     t.all

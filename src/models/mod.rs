@@ -1,6 +1,7 @@
 //! One declaration per architecture: metadata keys, tensor names and shapes, `Config` switches. A new architecture is a
 //! file and a row here; its name stands nowhere else.
 
+mod bert;
 mod decoder;
 mod gemma2;
 mod gemma3;
@@ -10,6 +11,7 @@ pub mod hugging_face;
 mod keys;
 mod llama;
 mod mobilellm;
+mod modern_bert;
 mod olmo2;
 mod phi3;
 mod qwen2;
@@ -47,6 +49,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     granite::ARCHITECTURE,
     granitemoe::ARCHITECTURE,
     mobilellm::ARCHITECTURE,
+    bert::ARCHITECTURE,
+    modern_bert::ARCHITECTURE,
 ];
 
 /// The architecture that a file names.

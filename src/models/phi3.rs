@@ -33,10 +33,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             .optional()
             .fuse("attn_qkv.weight", &[Part::Query, Part::Key, Part::Value])
             .fuse("ffn_up.weight", &[Part::Gate, Part::Up]);
-        // The whole has the name that its second half has elsewhere.
-        for spec in t.all.iter_mut().filter(|s| s.slot.part == Part::Up) {
-            spec.name = spec.name.replace("ffn_up", "ffn_up.half");
-        }
+        t.apart("ffn_up");
         t.all
     },
 };

@@ -114,6 +114,13 @@ impl<'a> Tensors<'a> {
         self
     }
 
+    /// Where `name` means the whole of a gate and an up, the up alone is called otherwise.
+    pub fn apart(&mut self, name: &str) {
+        for spec in self.all.iter_mut().filter(|s| s.slot.part == Part::Up) {
+            spec.name = spec.name.replace(name, &format!("{name}.half"));
+        }
+    }
+
     /// The projections of attention.
     pub fn attention(&mut self) -> &mut Self {
         let dim = self.config.dim;

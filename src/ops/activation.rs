@@ -13,6 +13,8 @@ pub enum Activation {
     GeluTanh,
     /// max(x, 0).
     Relu,
+    /// tanh(x).
+    Tanh,
 }
 
 impl Activation {
@@ -22,6 +24,7 @@ impl Activation {
             Activation::Silu => vector::silu(isa, x),
             Activation::Gelu => vector::gelu(isa, x),
             Activation::GeluTanh => vector::gelu_tanh(isa, x),
+            Activation::Tanh => x.iter_mut().for_each(|x| *x = x.tanh()),
             Activation::Relu => x.iter_mut().for_each(|x| *x = x.max(0.0)),
         }
     }

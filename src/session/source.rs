@@ -233,10 +233,9 @@ impl Opened {
         }
         let mut tensors = header.tensors;
         for tensor in &mut tensors {
-            if let Some(name) = declaration.gguf_name(&tensor.name)
-                && !(self.tied && name == "output.weight")
-            {
-                tensor.name = name;
+            let old = tensor.name.clone();
+            if declaration.rename(tensor) && self.tied && tensor.name == "output.weight" {
+                tensor.name = old;
             }
         }
         self.add(tensors, header.data_start, header.file_bytes, options)
@@ -436,6 +435,9 @@ fn check_shape(spec: &TensorSpec, found: &TensorInfo) -> Result<()> {
     let mut shape = found.shape.clone();
     while shape.len() > expected.len() && shape.last() == Some(&1) {
         shape.pop();
+    }
+    while shape.len() < expected.len() {
+        shape.push(1);
     }
     if shape == expected {
         Ok(())

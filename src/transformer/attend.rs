@@ -19,7 +19,8 @@ impl Model {
     ) {
         let (n, dim) = (s.tokens, self.config.dim);
         let (heads, kv_heads, hd) = (a.shape.n_heads, a.shape.n_kv_heads, a.shape.head_dim);
-        s.observe(Input::Mixer(layer), n, dim);
+        let shared = self.config.blocks[layer].weights;
+        s.observe(Input::Mixer(shared), n, dim);
         let (q, k, v) = (
             &mut s.q[..n * heads * hd],
             &mut s.k[..n * kv_heads * hd],
@@ -60,7 +61,7 @@ impl Model {
             partials,
             mixed,
         );
-        s.observe(Input::MixerOutput(layer), n, heads * hd);
+        s.observe(Input::MixerOutput(shared), n, heads * hd);
         self.multiply(
             pool,
             &mut s.activations,
@@ -68,5 +69,6 @@ impl Model {
             [self.packed(w, Part::AttentionOutput)],
             [&mut s.h[..n * dim]],
         );
+        self.add_bias(&mut s.h[..n * dim], w.vector(Part::AttentionOutputBias));
     }
 }

@@ -32,6 +32,46 @@ pub struct Config {
     pub ropes: Vec<Rope>,
     /// The blocks, first to last.
     pub blocks: Vec<Block>,
+    /// What a model that reads texts makes of them.
+    pub reader: Reader,
+}
+
+/// What is made of a text that has been read, beyond representations of its tokens. All of it has its defaults in models
+/// that write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reader {
+    /// How its tokens' representations become one.
+    pub pooling: Pooling,
+    /// The same for what the classifier reads.
+    pub classified: Pooling,
+    /// What the pooler's outputs go through, and those of the matrix before the head of masked tokens.
+    pub activations: [Activation; 2],
+    /// Kinds of tokens: where there are two, they tell two texts apart.
+    pub n_types: usize,
+    /// Names of the classes.
+    pub labels: Vec<String>,
+}
+
+/// How the representations of a text's tokens become that of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The first token's.
+    First,
+    /// The last token's.
+    Last,
+}
+
+impl Reader {
+    /// Of a model without an own way to read.
+    pub const PLAIN: Reader = Reader {
+        pooling: Pooling::Last,
+        classified: Pooling::Last,
+        activations: [Activation::Tanh, Activation::Gelu],
+        n_types: 0,
+        labels: Vec::new(),
+    };
 }
 
 /// How a representation is brought to a common size.
@@ -126,6 +166,11 @@ impl Config {
     /// The attention of each block that has one.
     pub fn attentions(&self) -> impl Iterator<Item = &Attention> {
         self.blocks.iter().filter_map(Block::attention)
+    }
+
+    /// Whether tokens see only those before them, so that the model can go on with a text.
+    pub fn is_causal(&self) -> bool {
+        self.attentions().all(|a| a.shape.ahead == 0)
     }
 
     /// Blocks with weights of their own.

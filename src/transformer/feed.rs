@@ -34,6 +34,7 @@ impl Model {
             activation.gate(self.isa, gate, out);
         } else {
             self.multiply(pool, &mut s.activations, x, [up], [&mut *gate]);
+            self.add_bias(gate, w.vector(Part::UpBias));
             activation.apply(self.isa, gate);
         }
         s.observe(Input::Down(layer), n, hidden);
@@ -44,6 +45,7 @@ impl Model {
             [self.packed(w, Part::Down)],
             [&mut s.h[..n * dim]],
         );
+        self.add_bias(&mut s.h[..n * dim], w.vector(Part::DownBias));
     }
 
     /// h → h: every token through its `n_used` likeliest experts. An expert is computed once a slice, for all tokens

@@ -44,8 +44,8 @@ impl Model {
         matmul(self.isa, pool, activations, &mut products);
     }
 
-    /// Norms every row of `x` in place; without a `weight` it stays as it is.
-    pub(super) fn norm_in_place(&self, x: &mut [f32], weight: &[f32], bias: &[f32]) {
+    /// Norms every row of `x` in place; where the model has no such norm it stays as it is.
+    pub(super) fn norm_in_place(&self, x: &mut [f32], (weight, bias): (&[f32], &[f32])) {
         if weight.is_empty() {
             return;
         }
@@ -56,13 +56,13 @@ impl Model {
         }
     }
 
-    /// The normed `x` → `out`; without a `weight` it is `x`.
-    pub(super) fn norm(&self, x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
-        if self.config.norm == Norm::Rms && !weight.is_empty() {
-            rms_norm(self.isa, x, weight, self.config.norm_eps, out);
+    /// The normed `x` → `out`; where the model has no such norm it is `x`.
+    pub(super) fn norm(&self, x: &[f32], norm: (&[f32], &[f32]), out: &mut [f32]) {
+        if self.config.norm == Norm::Rms && !norm.0.is_empty() {
+            rms_norm(self.isa, x, norm.0, self.config.norm_eps, out);
         } else {
             out.copy_from_slice(x);
-            self.norm_in_place(out, weight, bias);
+            self.norm_in_place(out, norm);
         }
     }
 
@@ -79,7 +79,7 @@ impl Model {
         let n = tokens.len();
         assert!((1..=s.slice).contains(&n) && cache.len() + n <= cache.context());
         s.tokens = n;
-        self.embed(s, tokens);
+        self.embed(s, cache.len(), tokens);
         for rotation in &mut s.rotations {
             rotation.set(cache.len(), n);
         }
@@ -89,52 +89,68 @@ impl Model {
             match &block.mixer {
                 Mixer::Attention(a) => self.attend(pool, cache, s, layer, a, w),
             }
-            self.add(s, w, Part::PostAttentionNorm);
+            self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
             self.normed(s, w, Part::FeedForwardNorm);
             match block.feed_forward {
                 FeedForward::Experts {
                     n_used, activation, ..
                 } => self.route(pool, s, n_used, activation, w),
                 FeedForward::Gated { activation, .. } | FeedForward::Plain { activation, .. } => {
-                    self.feed(pool, s, layer, activation, w);
+                    self.feed(pool, s, block.weights, activation, w);
                 }
             }
-            self.add(s, w, Part::PostFeedForwardNorm);
+            self.add(s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
         }
         cache.advance(n);
     }
 
-    /// tokens → x.
-    fn embed(&self, s: &mut Scratch, tokens: &[u32]) {
+    /// tokens → x; the first one stands at `position`.
+    fn embed(&self, s: &mut Scratch, position: usize, tokens: &[u32]) {
         let dim = self.config.dim;
-        let table = self.weights.model.matrix(Part::TokenEmbedding);
-        for (token, x) in tokens.iter().zip(s.x.chunks_exact_mut(dim)) {
-            self.weights.arena.row(table, *token as usize, x);
+        let (arena, w) = (&self.weights.arena, &self.weights.model);
+        let x = &mut s.x[..tokens.len() * dim];
+        let table = w.matrix(Part::TokenEmbedding);
+        for (token, x) in tokens.iter().zip(x.chunks_exact_mut(dim)) {
+            arena.row(table, *token as usize, x);
         }
         let scale = self.config.embedding_scale;
         if scale != 1.0 {
-            s.x[..tokens.len() * dim]
-                .iter_mut()
-                .for_each(|x| *x *= scale);
+            x.iter_mut().for_each(|x| *x *= scale);
         }
+        for part in [Part::PositionEmbedding, Part::TokenTypes] {
+            let Some(table) = w.optional(part) else {
+                continue;
+            };
+            for (i, x) in x.chunks_exact_mut(dim).enumerate() {
+                let row = match part {
+                    Part::PositionEmbedding => position + i,
+                    _ => usize::from(position + i >= s.second).min(table.rows - 1),
+                };
+                // Nothing else is in `h` yet.
+                arena.row(table, row, &mut s.h[..dim]);
+                vector::add(self.isa, x, &s.h[..dim]);
+            }
+        }
+        self.norm_in_place(x, w.norm(Part::EmbeddingNorm));
     }
 
     /// x, normed where the model norms there → h.
     fn normed(&self, s: &mut Scratch, w: &BlockWeights, norm: Part) {
         let n = s.tokens * self.config.dim;
-        self.norm(&s.x[..n], w.vector(norm), &[], &mut s.h[..n]);
+        self.norm(&s.x[..n], w.norm(norm), &mut s.h[..n]);
     }
 
-    /// x += h, normed before where the model norms there.
-    fn add(&self, s: &mut Scratch, w: &BlockWeights, norm: Part) {
+    /// x += h; `before` and `behind` that, the model may norm.
+    fn add(&self, s: &mut Scratch, w: &BlockWeights, before: Part, behind: Part) {
         let n = s.tokens * self.config.dim;
         let (x, h) = (&mut s.x[..n], &mut s.h[..n]);
-        self.norm_in_place(h, w.vector(norm), &[]);
+        self.norm_in_place(h, w.norm(before));
         let scale = self.config.residual_scale;
         if scale != 1.0 {
             h.iter_mut().for_each(|h| *h *= scale);
         }
         vector::add(self.isa, x, h);
+        self.norm_in_place(x, w.norm(behind));
     }
 
     /// The logits after token `index` of the last slice → [`Scratch::logits_mut`].
@@ -153,10 +169,10 @@ impl Model {
         let head = head.unwrap_or_else(|| w.matrix(Part::TokenEmbedding));
         self.norm(
             &s.x[range.start * dim..range.end * dim],
-            w.vector(Part::OutputNorm),
-            w.vector(Part::OutputNormBias),
+            w.norm(Part::OutputNorm),
             &mut s.h[..n * dim],
         );
+        self.unmask(pool, s, n);
         s.observe(Input::Output, n, dim);
         self.multiply(
             pool,
@@ -165,6 +181,7 @@ impl Model {
             [self.weights.arena.packed(head)],
             [out],
         );
+        self.add_bias(out, w.vector(Part::OutputBias));
         let (scale, cap) = (self.config.logit_scale, self.config.logit_soft_cap);
         if scale != 1.0 {
             out.iter_mut().for_each(|l| *l *= scale);

@@ -6,12 +6,14 @@ mod config;
 mod feed;
 mod forward;
 mod importance;
+mod read;
 mod scratch;
 mod weights;
 
 pub use cache::Cache;
-pub use config::{Attention, Block, Config, FeedForward, Mixer, Norm};
+pub use config::{Attention, Block, Config, FeedForward, Mixer, Norm, Pooling, Reader};
 pub use forward::{Model, SLICE};
 pub use importance::{Importance, Input, Squares};
+pub use read::Pooled;
 pub use scratch::Scratch;
 pub use weights::{BlockWeights, Found, Part, Slot, TensorSpec, Weights, WeightsBuilder};

@@ -37,6 +37,8 @@ pub struct Scratch {
     pub(super) slice: usize,
     /// Tokens of the last slice.
     pub(super) tokens: usize,
+    /// The first token of a second text, where two are read together.
+    pub(super) second: usize,
     /// Hears of every matrix's input, where somebody listens.
     importance: Option<Box<Importance>>,
 }
@@ -57,9 +59,9 @@ pub(super) struct Routed {
 
 /// The most tokens of one call: all there are where a token sees those after it.
 fn slice(config: &Config, context: usize) -> usize {
-    match config.attentions().any(|a| a.shape.ahead > 0) {
-        true => context,
-        false => SLICE,
+    match config.is_causal() {
+        true => SLICE,
+        false => context,
     }
 }
 
@@ -107,6 +109,7 @@ impl Scratch {
                 .map(|a| Partials::new(&a.shape, context)),
             slice,
             tokens: 0,
+            second: usize::MAX,
             importance: None,
         })
     }
@@ -155,6 +158,11 @@ impl Scratch {
             };
             importance.add(input, &x[..n * cols], cols);
         }
+    }
+
+    /// From which token on a second text is read, in the calls to come; `usize::MAX` where there is none.
+    pub fn set_second(&mut self, from: usize) {
+        self.second = from;
     }
 
     /// The logits of the last [`Model::logits`].

@@ -14,16 +14,36 @@ use crate::tensor::{Arena, Layout, Matrix, matrix_bytes};
 pub enum Part {
     // Of the model.
     TokenEmbedding,
+    PositionEmbedding,
+    /// One row for each of the texts that are read together.
+    TokenTypes,
+    EmbeddingNorm,
+    EmbeddingNormBias,
     OutputNorm,
     OutputNormBias,
     /// The language-model head; without one the token embedding serves (tied embeddings).
     Output,
+    OutputBias,
+    /// What stands before the head where masked tokens are filled.
+    Unmask,
+    UnmaskBias,
+    UnmaskNorm,
+    UnmaskNormBias,
+    /// What stands before the classifier, and the classifier.
+    Pooler,
+    PoolerBias,
+    PoolerNorm,
+    Classifier,
+    ClassifierBias,
     /// Divisors of the rotary frequencies, and those for long contexts.
     RopeFactors,
     LongRopeFactors,
     // Of a block. A norm stands before the matrices, or after them, or after their output has been added.
     AttentionNorm,
+    AttentionNormBias,
     PostAttentionNorm,
+    AttentionOutputNorm,
+    AttentionOutputNormBias,
     Query,
     Key,
     Value,
@@ -33,17 +53,39 @@ pub enum Part {
     QueryNorm,
     KeyNorm,
     AttentionOutput,
+    AttentionOutputBias,
     FeedForwardNorm,
+    FeedForwardNormBias,
     PostFeedForwardNorm,
+    LayerOutputNorm,
+    LayerOutputNormBias,
     /// Scores of the experts.
     Router,
     Gate,
     Up,
     Down,
+    UpBias,
+    DownBias,
+}
+
+impl Part {
+    /// The bias that goes with the weight of a norm, where norms of this kind may have one.
+    pub fn bias(self) -> Option<Part> {
+        Some(match self {
+            Part::EmbeddingNorm => Part::EmbeddingNormBias,
+            Part::OutputNorm => Part::OutputNormBias,
+            Part::UnmaskNorm => Part::UnmaskNormBias,
+            Part::AttentionNorm => Part::AttentionNormBias,
+            Part::AttentionOutputNorm => Part::AttentionOutputNormBias,
+            Part::FeedForwardNorm => Part::FeedForwardNormBias,
+            Part::LayerOutputNorm => Part::LayerOutputNormBias,
+            _ => return None,
+        })
+    }
 }
 
 /// Variants of [`Part`].
-const PARTS: usize = Part::Down as usize + 1;
+const PARTS: usize = Part::DownBias as usize + 1;
 
 /// A tensor's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +172,12 @@ impl BlockWeights {
     /// A vector; empty where the model has none.
     pub fn vector(&self, part: Part) -> &[f32] {
         &self.vectors[part as usize]
+    }
+
+    /// The weight of a norm and its bias, each empty where the model has none.
+    pub fn norm(&self, part: Part) -> (&[f32], &[f32]) {
+        let bias = part.bias().map_or(&[][..], |bias| self.vector(bias));
+        (self.vector(part), bias)
     }
 
     fn put(&mut self, slot: Slot, matrix: Option<Matrix>, vector: Vec<f32>) {

@@ -222,9 +222,10 @@ impl Tensors {
             }
         }
         for mut tensor in header.tensors {
-            let Some(name) = declaration.gguf_name(&tensor.name) else {
+            if !declaration.rename(&mut tensor) {
                 continue;
-            };
+            }
+            let name = tensor.name.clone();
             if tied && name == "output.weight" {
                 continue;
             }
@@ -254,7 +255,6 @@ impl Tensors {
                     head_dim,
                 });
             }
-            tensor.name = name;
             gguf.tensors.push(tensor);
         }
         Ok(())

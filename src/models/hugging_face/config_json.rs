@@ -135,6 +135,12 @@ impl Writer {
         self.header.str(&key, value);
     }
 
+    /// Adds a list of texts.
+    pub fn strings(&mut self, key: &str, values: &[String]) {
+        let key = self.key(key);
+        self.header.strings(&key, values);
+    }
+
     /// Adds a list of truth values.
     pub fn bools(&mut self, key: &str, values: &[bool]) {
         let key = self.key(key);

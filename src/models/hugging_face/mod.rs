@@ -5,6 +5,8 @@
 
 mod config_json;
 mod decoder;
+mod encoder;
+mod names;
 mod rope;
 mod rows;
 
@@ -12,13 +14,14 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::format::Metadata;
+use crate::format::gguf::TensorInfo;
 use crate::format::gguf_write::HeaderWriter;
 use crate::format::hugging_face::Folder;
 use crate::transformer::{Part, TensorSpec};
 use config_json::{ConfigJson, Writer};
 use rows::DECLARATIONS;
 
-/// Names of tensors in a folder and in GGUF; each `{}` is a number, of the layer or of the expert.
+/// Names of tensors in a folder and in GGUF, without their ends; each `{}` is a number, of the layer or of the expert.
 type Names = &'static [(&'static str, &'static str)];
 
 /// Tensors that a configuration brings as lists of numbers, by GGUF name.
@@ -41,6 +44,10 @@ pub struct Declaration {
     pub norm_offset: f32,
     /// Where the folder keeps as one tensor what GGUF keeps apart.
     arrange: Option<fn(&mut TensorSpec)>,
+    /// What names start with where the model stands beside a head.
+    prefix: &'static str,
+    /// First rows of the position embedding that no token has.
+    unused_positions: u64,
 }
 
 /// What a folder's configuration is.
@@ -58,8 +65,33 @@ pub struct Described {
 impl Declaration {
     /// The GGUF name of a folder's tensor.
     pub fn gguf_name(&self, name: &str) -> Option<String> {
-        let rows = self.names.iter().copied().flatten();
-        rows.into_iter().find_map(|(from, to)| renamed(name, from, to))
+        let (stem, kind) = match name.rsplit_once('.')? {
+            (stem, "weight" | "gamma") => (stem, "weight"),
+            (stem, "bias" | "beta") => (stem, "bias"),
+            _ => return None,
+        };
+        let stem = stem.strip_prefix(self.prefix).unwrap_or(stem);
+        let mut rows = self.names.iter().copied().flatten();
+        let name = rows.find_map(|(from, to)| renamed(stem, from, to))?;
+        Some(format!("{name}.{kind}"))
+    }
+
+    /// Gives a folder's tensor its GGUF name and leaves off the rows that GGUF does not have; whether it has one.
+    pub fn rename(&self, tensor: &mut TensorInfo) -> bool {
+        let Some(name) = self.gguf_name(&tensor.name) else {
+            return false;
+        };
+        if name == "position_embd.weight"
+            && let [_, rows] = &mut tensor.shape[..]
+            && *rows > self.unused_positions
+        {
+            let unused = tensor.bytes / *rows * self.unused_positions;
+            tensor.offset += unused;
+            tensor.bytes -= unused;
+            *rows -= self.unused_positions;
+        }
+        tensor.name = name;
+        true
     }
 
     /// Whether `part` is a vector that [`Declaration::norm_offset`] is added to.

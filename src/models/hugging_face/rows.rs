@@ -1,55 +1,13 @@
-//! One row for each `model_type`: its tensor names, its keys, and what folders keep otherwise than GGUF files.
+//! One row for each `model_type`: its keys, and what folders keep otherwise than GGUF files.
 
 use super::config_json::{ConfigJson, Writer, bad, missing};
 use super::decoder::{plain, rope_settings, shape, sliding};
-use super::{Declaration, Listed, Names, rope};
+use super::names::{
+    BERT, DISTILBERT, EXPERTS, FUSED, MODERNBERT, NORMED_BEHIND, PLAIN, ROBERTA, STACKED_EXPERTS,
+};
+use super::{Declaration, Listed, encoder, rope};
 use crate::error::Result;
 use crate::transformer::Part;
-
-const PLAIN: Names = &[
-    ("model.embed_tokens.weight", "token_embd.weight"),
-    ("model.norm.weight", "output_norm.weight"),
-    ("lm_head.weight", "output.weight"),
-    ("model.layers.{}.input_layernorm.weight", "blk.{}.attn_norm.weight"),
-    ("model.layers.{}.self_attn.q_proj.weight", "blk.{}.attn_q.weight"),
-    ("model.layers.{}.self_attn.k_proj.weight", "blk.{}.attn_k.weight"),
-    ("model.layers.{}.self_attn.v_proj.weight", "blk.{}.attn_v.weight"),
-    ("model.layers.{}.self_attn.q_proj.bias", "blk.{}.attn_q.bias"),
-    ("model.layers.{}.self_attn.k_proj.bias", "blk.{}.attn_k.bias"),
-    ("model.layers.{}.self_attn.v_proj.bias", "blk.{}.attn_v.bias"),
-    ("model.layers.{}.self_attn.q_norm.weight", "blk.{}.attn_q_norm.weight"),
-    ("model.layers.{}.self_attn.k_norm.weight", "blk.{}.attn_k_norm.weight"),
-    ("model.layers.{}.self_attn.o_proj.weight", "blk.{}.attn_output.weight"),
-    ("model.layers.{}.post_attention_layernorm.weight", "blk.{}.ffn_norm.weight"),
-    ("model.layers.{}.mlp.gate_proj.weight", "blk.{}.ffn_gate.weight"),
-    ("model.layers.{}.mlp.up_proj.weight", "blk.{}.ffn_up.weight"),
-    ("model.layers.{}.mlp.down_proj.weight", "blk.{}.ffn_down.weight"),
-];
-
-/// Where a norm stands behind attention, others have the one before the feed-forward.
-const NORMED_BEHIND: Names = &[
-    ("model.layers.{}.post_attention_layernorm.weight", "blk.{}.post_attention_norm.weight"),
-    ("model.layers.{}.pre_feedforward_layernorm.weight", "blk.{}.ffn_norm.weight"),
-    ("model.layers.{}.post_feedforward_layernorm.weight", "blk.{}.post_ffw_norm.weight"),
-];
-
-const FUSED: Names = &[
-    ("model.layers.{}.self_attn.qkv_proj.weight", "blk.{}.attn_qkv.weight"),
-    ("model.layers.{}.mlp.gate_up_proj.weight", "blk.{}.ffn_up.weight"),
-];
-
-const EXPERTS: Names = &[
-    ("model.layers.{}.mlp.gate.weight", "blk.{}.ffn_gate_inp.weight"),
-    ("model.layers.{}.mlp.experts.{}.gate_proj.weight", "blk.{}.ffn_gate_exps.{}.weight"),
-    ("model.layers.{}.mlp.experts.{}.up_proj.weight", "blk.{}.ffn_up_exps.{}.weight"),
-    ("model.layers.{}.mlp.experts.{}.down_proj.weight", "blk.{}.ffn_down_exps.{}.weight"),
-];
-
-const STACKED_EXPERTS: Names = &[
-    ("model.layers.{}.block_sparse_moe.router.layer.weight", "blk.{}.ffn_gate_inp.weight"),
-    ("model.layers.{}.block_sparse_moe.input_linear.weight", "blk.{}.ffn_gate_up_exps.weight"),
-    ("model.layers.{}.block_sparse_moe.output_linear.weight", "blk.{}.ffn_down_exps.weight"),
-];
 
 /// A row that only names differ in from the plain decoder.
 const ROW: Declaration = Declaration {
@@ -60,6 +18,8 @@ const ROW: Declaration = Declaration {
     interleaved_in_gguf: false,
     norm_offset: 0.0,
     arrange: None,
+    prefix: "",
+    unused_positions: 0,
 };
 
 pub(super) const DECLARATIONS: &[Declaration] = &[
@@ -189,7 +149,58 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
         },
         ..ROW
     },
+    Declaration {
+        model_type: "bert",
+        architecture: "bert",
+        names: &[BERT],
+        keys: |c, keys| encoder::absolute(*c, keys, 0),
+        prefix: "bert.",
+        ..ROW
+    },
+    Declaration {
+        model_type: "distilbert",
+        architecture: "bert",
+        names: &[DISTILBERT, BERT],
+        keys: encoder::distilled,
+        prefix: "distilbert.",
+        ..ROW
+    },
+    Declaration {
+        model_type: "roberta",
+        names: &[ROBERTA, BERT],
+        ..SHIFTED
+    },
+    Declaration {
+        model_type: "xlm-roberta",
+        names: &[ROBERTA, BERT],
+        ..SHIFTED
+    },
+    Declaration {
+        model_type: "camembert",
+        names: &[ROBERTA, BERT],
+        ..SHIFTED
+    },
+    Declaration {
+        model_type: "modernbert",
+        architecture: "modern-bert",
+        names: &[MODERNBERT],
+        keys: encoder::alternating,
+        prefix: "model.",
+        ..ROW
+    },
 ];
+
+/// Encoders whose first two positions stand for padding.
+const SHIFTED: Declaration = Declaration {
+    architecture: "bert",
+    keys: |c, keys| {
+        c.only("pad_token_id", &["1"])?;
+        encoder::absolute(*c, keys, 2)
+    },
+    prefix: "roberta.",
+    unused_positions: 2,
+    ..ROW
+};
 
 /// What the generations share; returns the dimensions of a head.
 fn gemma(c: ConfigJson<'_>, keys: &mut Writer) -> Result<u32> {
