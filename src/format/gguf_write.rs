@@ -105,6 +105,12 @@ impl HeaderWriter {
             .for_each(|v| string(&mut self.keys, v.as_ref()));
     }
 
+    /// Adds a key with bytes.
+    pub fn u8s(&mut self, key: &str, values: &[u8]) {
+        self.array(key, kind::U8, values.len());
+        self.keys.extend(values);
+    }
+
     /// Adds a key with numbers.
     pub fn i32s(&mut self, key: &str, values: &[i32]) {
         self.array(key, kind::I32, values.len());

@@ -154,7 +154,15 @@ fn piece_at<'a>(text: &'a str, ends: &[u32], id: u32) -> &'a str {
 /// `listed` is the file's own word, if it has types at all.
 fn kind(listed: Option<i32>, piece: &str) -> Kind {
     // Chat markup is a control token whatever the file says: otherwise a user could write it.
-    let framed = piece.starts_with("<|") && piece.ends_with("|>") && piece.len() > 4;
+    let framed = ["<|", "|>", "<｜", "｜>"]
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .any(|[open, close]| {
+            piece.len() > open.len() + close.len()
+                && piece.starts_with(open)
+                && piece.ends_with(close)
+        });
     let ends_turn = STOP_PIECES.contains(&piece);
     match listed {
         Some(3) => Kind::Control,

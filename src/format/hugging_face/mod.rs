@@ -1,6 +1,7 @@
 //! The small files of a Hugging Face folder, and the GGUF keys that say the same of the text side. What the keys of
 //! `config.json` mean for an architecture is said in `models`.
 
+mod normalizer;
 mod pre_tokenizer;
 mod tokenizer;
 
@@ -79,7 +80,14 @@ impl Folder {
             ("bos_token", "tokenizer.ggml.bos_token_id"),
             ("unk_token", "tokenizer.ggml.unknown_token_id"),
             ("pad_token", "tokenizer.ggml.padding_token_id"),
+            ("cls_token", "tokenizer.ggml.cls_token_id"),
+            // Misspelt in the specification.
+            ("sep_token", "tokenizer.ggml.seperator_token_id"),
+            ("mask_token", "tokenizer.ggml.mask_token_id"),
         ] {
+            if key == "unk_token" && tokenizer.unknown_written() {
+                continue;
+            }
             if let Some(id) = self.special(tokenizer, key) {
                 keys.u32(name, id);
             }
@@ -100,14 +108,14 @@ impl Folder {
         for (key, id) in places.into_iter().zip(ends) {
             keys.u32(key, id);
         }
-        let add_bos = self
-            .tokenizer_config
-            .get("add_bos_token")
-            .and_then(Value::as_bool);
-        keys.bool(
-            "tokenizer.ggml.add_bos_token",
-            add_bos.unwrap_or_else(|| tokenizer.adds_bos()),
-        );
+        let flag = |key: &str| self.tokenizer_config.get(key).and_then(Value::as_bool);
+        let (before, behind) = tokenizer.frames();
+        for (key, name, otherwise) in [
+            ("add_bos_token", "tokenizer.ggml.add_bos_token", before),
+            ("add_eos_token", "tokenizer.ggml.add_eos_token", behind),
+        ] {
+            keys.bool(name, flag(key).unwrap_or(otherwise));
+        }
         if let Some(template) = self.template() {
             keys.str("tokenizer.chat_template", template);
         }
