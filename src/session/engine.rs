@@ -20,19 +20,19 @@ const AT_ONCE: usize = 16;
 
 /// A model that answers.
 pub struct Engine {
-    model: Model,
-    tokenizer: Tokenizer,
+    pub(super) model: Model,
+    pub(super) tokenizer: Tokenizer,
     template: Template,
-    cache: Cache,
-    scratch: Scratch,
+    pub(super) cache: Cache,
+    pub(super) scratch: Scratch,
     /// The ids whose keys and values are in the cache.
-    held: Vec<u32>,
-    generation: Option<Generation>,
+    pub(super) held: Vec<u32>,
+    pub(super) generation: Option<Generation>,
     info: Info,
 }
 
 /// One reply being made.
-struct Generation {
+pub(super) struct Generation {
     sampler: Sampler,
     decoder: StreamDecoder,
     stop: StopTexts,
@@ -155,7 +155,18 @@ impl Engine {
         Ok(ids)
     }
 
-    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+    /// Refuses to go on with texts where tokens see those after them.
+    fn check_causal(&self) -> Result<()> {
+        if self.model.config.is_causal() {
+            return Ok(());
+        }
+        Err(Error::WrongState {
+            what: "this model reads texts and cannot write: embed, classify, rerank or fill masks with it"
+                .into(),
+        })
+    }
+
+    pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {
         match ids
             .iter()
             .find(|id| **id as usize >= self.model.config.vocab_size)
@@ -172,6 +183,7 @@ impl Engine {
     /// Begins a reply. What the prompt shares with the cache is kept; nothing changes if this fails.
     pub fn begin(&mut self, request: &Request) -> Result<Begun> {
         request.check()?;
+        self.check_causal()?;
         let ids = self.prompt_ids(request)?;
         let context = self.cache.context();
         if ids.is_empty() || ids.len() >= context {
@@ -296,6 +308,7 @@ impl Engine {
             });
         }
         self.check_ids(ids)?;
+        self.check_causal()?;
         self.reset();
         // Several positions at once, so that the head's weights are read once for all of them.
         let mut logits = zeroed(AT_ONCE.min(ids.len()) * vocab_size)?;

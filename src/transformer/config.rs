@@ -53,7 +53,8 @@ pub struct Reader {
 }
 
 /// How the representations of a text's tokens become that of the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// Their mean.
     Mean,

@@ -197,6 +197,11 @@ impl Family {
                 }
                 tensor.shape.insert(0, sources.len());
             }
+            "skip" => {
+                let rows = row[3].as_u64().unwrap() as usize;
+                tensor.values.drain(..rows * tensor.shape[1]);
+                tensor.shape[0] -= rows;
+            }
             // Of every matrix of a stack, one half of the rows.
             "half" => {
                 let which = row[3].as_u64().unwrap() as usize;
