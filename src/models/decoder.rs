@@ -11,7 +11,7 @@ use crate::ops::rope::{Pairing, Rope, Scaling};
 use crate::transformer::{Attention, Block, Config, FeedForward, Mixer, Norm, Part, Reader};
 
 /// More blocks than any model has.
-const MAX_LAYERS: usize = 4096;
+pub(super) const MAX_LAYERS: usize = 4096;
 
 /// The shape of such a decoder.
 pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> Result<Config> {
@@ -21,7 +21,7 @@ pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> 
         return keys.bad("block_count", n_layers, format!("at most {MAX_LAYERS}"));
     }
     let dim = keys.require("embedding_length")?;
-    let shape = shape(keys, dim)?;
+    let shape = shape(keys, dim, n_layers)?;
     let attention = Attention {
         shape,
         scale: keys
@@ -70,13 +70,16 @@ pub(super) fn vocab_size(keys: Keys<'_>) -> Result<usize> {
 }
 
 /// Heads and their dimensions.
-pub(super) fn shape(keys: Keys<'_>, dim: usize) -> Result<Shape> {
+pub(super) fn shape(keys: Keys<'_>, dim: usize, n_layers: usize) -> Result<Shape> {
     let n_heads = keys.require("attention.head_count")?;
-    let n_kv_heads = keys.count("attention.head_count_kv")?.unwrap_or(n_heads);
+    // Layers without attention have none.
+    let n_kv_heads = keys.each("attention.head_count_kv", n_layers)?;
+    let n_kv_heads = n_kv_heads.and_then(|list| list.into_iter().max());
+    let n_kv_heads = n_kv_heads.map_or(n_heads, |n| n as usize);
     let head_dim = keys
         .count("attention.key_length")?
         .unwrap_or(dim / n_heads);
-    if n_heads % n_kv_heads != 0 {
+    if n_kv_heads == 0 || n_heads % n_kv_heads != 0 {
         return keys.bad(
             "attention.head_count_kv",
             n_kv_heads,
@@ -160,8 +163,9 @@ pub(super) fn rope(keys: Keys<'_>, head_dim: usize, pairing: Pairing) -> Result<
 /// Calls `change` with the attention of each block.
 pub(super) fn attentions(c: &mut Config, mut change: impl FnMut(usize, &mut Attention)) {
     for (i, block) in c.blocks.iter_mut().enumerate() {
-        let Mixer::Attention(a) = &mut block.mixer;
-        change(i, a);
+        if let Mixer::Attention(a) = &mut block.mixer {
+            change(i, a);
+        }
     }
 }
 
@@ -201,6 +205,13 @@ pub(super) fn experts(c: &mut Config, keys: Keys<'_>) -> Result<()> {
         };
     }
     Ok(())
+}
+
+/// The layers that mix by attention: those with heads for keys.
+pub(super) fn attending(c: &Config, keys: Keys<'_>) -> Result<Vec<bool>> {
+    let n = c.blocks.len();
+    let list = keys.each("attention.head_count_kv", n)?;
+    Ok(list.unwrap_or_else(|| vec![1; n]).iter().map(|n| *n > 0).collect())
 }
 
 /// The tensors of such a decoder but its norms.

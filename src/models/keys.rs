@@ -41,6 +41,19 @@ impl Keys<'_> {
         })
     }
 
+    /// A number for each of `n` layers, from a list or one for all.
+    pub fn each(&self, key: &str, n: usize) -> Result<Option<Vec<u32>>> {
+        let whole = self.key(key);
+        if let Ok(one) = self.meta.u32(&whole) {
+            return Ok(one.map(|one| vec![one; n]));
+        }
+        match self.meta.u32s(&whole)? {
+            Some(list) if list.len() == n => Ok(Some(list)),
+            Some(list) => self.bad(key, format!("{} layers", list.len()), format!("{n} of them")),
+            None => Ok(None),
+        }
+    }
+
     /// A finite number.
     pub fn number(&self, key: &str) -> Result<Option<f32>> {
         match self.meta.f32(&self.key(key))? {

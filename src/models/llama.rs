@@ -2,6 +2,7 @@
 
 use super::Architecture;
 use super::decoder::{decoder, pre_normed};
+use super::tensors::Tensors;
 use crate::ops::rope::Pairing;
 use crate::transformer::{Config, Part, TensorSpec};
 
@@ -13,6 +14,11 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 
 /// Its tensors, which others share.
 pub(super) fn tensors(c: &Config) -> Vec<TensorSpec> {
+    tensors_of(c).all
+}
+
+/// The same, to be gone on with.
+pub(super) fn tensors_of(c: &Config) -> Tensors<'_> {
     let mut t = pre_normed(c);
     t.projection_biases()
         .norms(Part::AttentionOutputBias, "attn_output.bias");
@@ -24,5 +30,5 @@ pub(super) fn tensors(c: &Config) -> Vec<TensorSpec> {
     ] {
         t.may_lack(bias);
     }
-    t.all
+    t
 }

@@ -6,10 +6,13 @@ mod decoder;
 mod gemma2;
 mod gemma3;
 mod granite;
+mod granitehybrid;
 mod granitemoe;
 pub mod hugging_face;
 mod keys;
+mod lfm2;
 mod llama;
+mod mamba2;
 mod mobilellm;
 mod modern_bert;
 mod olmo2;
@@ -49,6 +52,9 @@ pub const ARCHITECTURES: &[Architecture] = &[
     granite::ARCHITECTURE,
     granitemoe::ARCHITECTURE,
     mobilellm::ARCHITECTURE,
+    lfm2::ARCHITECTURE,
+    mamba2::ARCHITECTURE,
+    granitehybrid::ARCHITECTURE,
     bert::ARCHITECTURE,
     modern_bert::ARCHITECTURE,
 ];

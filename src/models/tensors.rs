@@ -173,6 +173,7 @@ impl<'a> Tensors<'a> {
                         }
                     }
                 }
+                FeedForward::None => {}
                 FeedForward::Gated { .. } | FeedForward::Plain { .. } => {
                     let gated = matches!(block.feed_forward, FeedForward::Gated { .. });
                     for (part, name, (rows, cols)) in &matrices[usize::from(!gated)..] {

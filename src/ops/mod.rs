@@ -2,6 +2,8 @@
 
 pub mod activation;
 pub mod attention;
+pub mod convolution;
 pub mod norm;
 pub mod rope;
 pub mod route;
+pub mod scan;

@@ -200,7 +200,7 @@ impl Engine {
             .zip(&ids[..ids.len() - 1])
             .take_while(|(a, b)| a == b)
             .count();
-        self.cache.truncate(shared);
+        let shared = self.cache.truncate(shared);
         self.held.truncate(shared);
         let begun = Begun {
             prompt_tokens: ids.len(),
@@ -223,7 +223,16 @@ impl Engine {
     /// Evaluates one slice of the prompt; whether all of it is evaluated.
     pub fn prefill(&mut self) -> Result<bool> {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
-        let slice = &g.pending[g.evaluated..(g.evaluated + SLICE).min(g.pending.len())];
+        let mut end = (g.evaluated + SLICE).min(g.pending.len());
+        if self.cache.has_states() && g.evaluated < g.pending.len() {
+            // The same prompt may come again, and its last token is always evaluated: there a checkpoint is worth most.
+            let last = g.pending.len() - 1;
+            match g.evaluated == last {
+                true => self.cache.checkpoint()?,
+                false => end = end.min(last),
+            }
+        }
+        let slice = &g.pending[g.evaluated..end];
         if !slice.is_empty() {
             self.model
                 .forward(&POOL, &mut self.cache, &mut self.scratch, slice);

@@ -116,7 +116,7 @@ pub(super) fn open_folder(
     let declaration = described.declaration;
     let specs = declaration.arranged((architecture.tensors)(&config));
     let mut builder = WeightsBuilder::new(specs);
-    builder.shift(declaration.norm_offset, |part| declaration.shifts(part));
+    builder.change(|part| declaration.change(part));
     let listed: BTreeSet<String> = match &folder.listed {
         Some(names) => names
             .iter()
@@ -439,7 +439,9 @@ fn check_shape(spec: &TensorSpec, found: &TensorInfo) -> Result<()> {
     while shape.len() < expected.len() {
         shape.push(1);
     }
-    if shape == expected {
+    // A vector may stand as a table of as many values.
+    let values = shape.iter().fold(1, |n: u64, d| n.saturating_mul(*d));
+    if shape == expected || (spec.rows == 0 && values == spec.cols as u64) {
         Ok(())
     } else {
         Err(Error::BadShape {

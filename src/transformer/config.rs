@@ -6,6 +6,7 @@
 use crate::ops::activation::Activation;
 use crate::ops::attention::Shape;
 use crate::ops::rope::Rope;
+use crate::ops::scan::Scan;
 
 /// A model's shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +101,41 @@ pub struct Block {
 pub enum Mixer {
     /// Softmax attention with a KV cache.
     Attention(Attention),
+    /// Two gates around a convolution of the last few positions.
+    ShortConvolution {
+        /// Positions it sees, its own included.
+        kernel: usize,
+    },
+    /// Selective state space.
+    StateSpace(StateSpace),
+}
+
+/// Selective state space: a short convolution, a scan, a gate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StateSpace {
+    /// Heads and the state of each.
+    pub scan: Scan,
+    /// Positions that the convolution sees.
+    pub kernel: usize,
+    /// Parts that its output is normed in.
+    pub norm_groups: usize,
+}
+
+impl StateSpace {
+    /// Values of all heads.
+    pub fn inner(&self) -> usize {
+        self.scan.n_heads * self.scan.head_dim
+    }
+
+    /// Channels that are convolved: values, keys and queries.
+    pub fn channels(&self) -> usize {
+        self.inner() + 2 * self.scan.n_groups * self.scan.state_dim
+    }
+
+    /// Outputs of its first matrix: the gate, the channels, and a step for each head.
+    pub fn width(&self) -> usize {
+        self.inner() + self.channels() + self.scan.n_heads
+    }
 }
 
 /// Softmax attention.
@@ -116,6 +152,8 @@ pub struct Attention {
 /// The second half of a block.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FeedForward {
+    /// Nothing: the mixer is the whole block.
+    None,
     /// down(activation(gate(x)) · up(x)).
     Gated {
         /// Outputs of gate and up.
@@ -147,6 +185,7 @@ impl FeedForward {
     /// Outputs of one gate or up.
     pub fn hidden_dim(&self) -> usize {
         match self {
+            FeedForward::None => 0,
             FeedForward::Gated { hidden_dim, .. }
             | FeedForward::Plain { hidden_dim, .. }
             | FeedForward::Experts { hidden_dim, .. } => *hidden_dim,
@@ -159,6 +198,18 @@ impl Block {
     pub fn attention(&self) -> Option<&Attention> {
         match &self.mixer {
             Mixer::Attention(a) => Some(a),
+            _ => None,
+        }
+    }
+
+    /// Values of the state that it keeps besides keys and values.
+    pub fn state_len(&self, dim: usize) -> usize {
+        match &self.mixer {
+            Mixer::Attention(_) => 0,
+            Mixer::ShortConvolution { kernel } => (kernel - 1) * dim,
+            Mixer::StateSpace(s) => {
+                (s.kernel - 1) * s.channels() + s.inner() * s.scan.state_dim
+            }
         }
     }
 }
@@ -212,9 +263,29 @@ impl Config {
         widths.max().unwrap_or(0)
     }
 
+    /// Outputs of the widest mixer before its last matrix.
+    pub fn mixed_width(&self) -> usize {
+        let widths = self.blocks.iter().map(|b| match &b.mixer {
+            Mixer::Attention(a) => a.shape.n_heads * a.shape.head_dim,
+            Mixer::ShortConvolution { .. } => self.dim,
+            Mixer::StateSpace(s) => s.inner(),
+        });
+        widths.max().unwrap_or(0)
+    }
+
+    /// Outputs of the widest first matrix of a mixer other than attention.
+    pub fn wide_width(&self) -> usize {
+        let widths = self.blocks.iter().map(|b| match &b.mixer {
+            Mixer::Attention(_) => 0,
+            Mixer::ShortConvolution { .. } => 3 * self.dim,
+            Mixer::StateSpace(s) => s.width(),
+        });
+        widths.max().unwrap_or(0)
+    }
+
     /// The widest input of any matrix.
     pub fn max_width(&self) -> usize {
-        self.dim.max(self.query_width()).max(self.hidden_dim())
+        self.dim.max(self.mixed_width()).max(self.hidden_dim())
     }
 
     /// Most experts of a block, and most that compute a token.

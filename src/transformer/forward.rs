@@ -88,10 +88,18 @@ impl Model {
             self.normed(s, w, Part::AttentionNorm);
             match &block.mixer {
                 Mixer::Attention(a) => self.attend(pool, cache, s, layer, a, w),
+                Mixer::ShortConvolution { kernel } => {
+                    self.convolve(pool, cache, s, (layer, *kernel), w);
+                }
+                Mixer::StateSpace(space) => self.scan(pool, cache, s, (layer, space), w),
             }
             self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
+            if block.feed_forward == FeedForward::None {
+                continue;
+            }
             self.normed(s, w, Part::FeedForwardNorm);
             match block.feed_forward {
+                FeedForward::None => {}
                 FeedForward::Experts {
                     n_used, activation, ..
                 } => self.route(pool, s, n_used, activation, w),

@@ -7,13 +7,14 @@ mod feed;
 mod forward;
 mod importance;
 mod read;
+mod recur;
 mod scratch;
 mod weights;
 
 pub use cache::Cache;
-pub use config::{Attention, Block, Config, FeedForward, Mixer, Norm, Pooling, Reader};
+pub use config::{Attention, Block, Config, FeedForward, Mixer, Norm, Pooling, Reader, StateSpace};
 pub use forward::{Model, SLICE};
 pub use importance::{Importance, Input, Squares};
 pub use read::Pooled;
 pub use scratch::Scratch;
-pub use weights::{BlockWeights, Found, Part, Slot, TensorSpec, Weights, WeightsBuilder};
+pub use weights::{BlockWeights, Change, Found, Part, Slot, TensorSpec, Weights, WeightsBuilder};

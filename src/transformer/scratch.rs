@@ -20,8 +20,10 @@ pub struct Scratch {
     pub(super) k: Vec<f32>,
     /// [slice, n_kv_heads, head_dim].
     pub(super) v: Vec<f32>,
-    /// [slice, n_heads, head_dim].
+    /// [slice, n_heads, head_dim], or what another mixer has there.
     pub(super) mixed: Vec<f32>,
+    /// [slice, outputs of the first matrix of such a mixer].
+    pub(super) wide: Vec<f32>,
     /// [slice, hidden_dim].
     pub(super) gate: Vec<f32>,
     /// [slice, hidden_dim].
@@ -88,7 +90,8 @@ impl Scratch {
             q: zeroed(slice * q)?,
             k: zeroed(slice * kv)?,
             v: zeroed(slice * kv)?,
-            mixed: zeroed(slice * q)?,
+            mixed: zeroed(slice * c.mixed_width())?,
+            wide: zeroed(slice * c.wide_width())?,
             gate: zeroed(slice * hidden)?,
             up: zeroed(slice * hidden)?,
             logits: zeroed(c.vocab_size)?,
@@ -119,7 +122,9 @@ impl Scratch {
         let slice = slice(config, context);
         let (n_experts, n_used) = config.experts();
         let mut a_token = 2 * config.dim
-            + 2 * config.query_width()
+            + config.query_width()
+            + config.mixed_width()
+            + config.wide_width()
             + 2 * config.key_width()
             + 2 * config.hidden_dim();
         if n_experts > 0 {

@@ -54,6 +54,16 @@ pub enum Part {
     KeyNorm,
     AttentionOutput,
     AttentionOutputBias,
+    /// Of a mixer that keeps a state: its first and its last matrix, the taps of its convolution, the norm of its output,
+    /// and for each head of a state space the rate of its decay, what skips the state, and what is added to its steps.
+    MixerInput,
+    MixerOutput,
+    Convolution,
+    ConvolutionBias,
+    MixerNorm,
+    Rates,
+    Skips,
+    StepBias,
     FeedForwardNorm,
     FeedForwardNormBias,
     PostFeedForwardNorm,
@@ -106,8 +116,8 @@ impl Slot {
         };
         match self.part {
             _ if self.expert.is_some() => None,
-            Part::Query | Part::Key | Part::Value => Some(Input::Mixer(i)),
-            Part::AttentionOutput => Some(Input::MixerOutput(i)),
+            Part::Query | Part::Key | Part::Value | Part::MixerInput => Some(Input::Mixer(i)),
+            Part::AttentionOutput | Part::MixerOutput => Some(Input::MixerOutput(i)),
             Part::Gate | Part::Up => Some(Input::FeedForward(i)),
             Part::Down => Some(Input::Down(i)),
             _ => None,
@@ -210,11 +220,33 @@ pub struct Weights {
 /// A tensor that is wanted, and what became of it.
 struct Wanted {
     spec: TensorSpec,
-    /// What is added to a vector's values.
-    offset: f32,
+    /// What is done to a vector's values.
+    change: Change,
     /// How the file stores it, once a file has it.
     format: Option<Format>,
     matrix: Option<Matrix>,
+}
+
+/// What is done to a vector's values where a file keeps them otherwise than they are computed with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// This is added.
+    Add(f32),
+    /// x becomes −eˣ.
+    NegativeExp,
+}
+
+impl Change {
+    /// The value that is computed with.
+    pub fn of(self, x: f32) -> f32 {
+        match self {
+            Change::None => x,
+            Change::Add(offset) => x + offset,
+            Change::NegativeExp => -x.exp(),
+        }
+    }
 }
 
 /// How a tensor comes and how it is to be kept.
@@ -247,7 +279,7 @@ impl WeightsBuilder {
             .into_iter()
             .map(|spec| Wanted {
                 spec,
-                offset: 0.0,
+                change: Change::None,
                 format: None,
                 matrix: None,
             })
@@ -269,10 +301,10 @@ impl WeightsBuilder {
         }
     }
 
-    /// Adds `offset` to the values of the vectors in the places that `of` names.
-    pub fn shift(&mut self, offset: f32, of: impl Fn(Part) -> bool) {
-        for w in self.wanted.iter_mut().filter(|w| of(w.spec.slot.part)) {
-            w.offset = offset;
+    /// Says what is done to the values of each vector.
+    pub fn change(&mut self, of: impl Fn(Part) -> Change) {
+        for w in &mut self.wanted {
+            w.change = of(w.spec.slot.part);
         }
     }
 
@@ -423,9 +455,7 @@ impl WeightsBuilder {
             None => {
                 let mut values = vec![0.0; w.spec.cols];
                 format.dequantise(bytes, &mut values);
-                if w.offset != 0.0 {
-                    values.iter_mut().for_each(|v| *v += w.offset);
-                }
+                values.iter_mut().for_each(|v| *v = w.change.of(*v));
                 self.vectors[index] = values;
             }
         }

@@ -110,10 +110,11 @@ fn encoders_compute_what_the_reference_computes() {
                 engine.unmask(golden["masked"].as_u64().unwrap() as usize, &mut logits);
                 check("maskedLogits", &logits);
             }
-            // llama.cpp writes no classifier of three classes without their names.
-            if folder {
-                let pair = engine.read(&ids, second, Pooling::First).unwrap();
-                check("classScores", &engine.class_scores(&pair).unwrap());
+            let pair = engine.read(&ids, second, Pooling::First).unwrap();
+            match engine.class_scores(&pair) {
+                Ok(scores) => check("classScores", &scores),
+                // llama.cpp writes a classifier for some only.
+                Err(error) => assert!(!folder, "{form}: {error}"),
             }
             let request = Request {
                 ids: Some(ids.clone()),

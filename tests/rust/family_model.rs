@@ -138,9 +138,13 @@ impl Family {
             match value {
                 Value::String(text) => header.str(key, text),
                 Value::Bool(value) => header.bool(key, *value),
+                Value::Array(list) if list[0].is_string() => {
+                    let list: Vec<&str> = list.iter().map(|v| v.as_str().unwrap()).collect();
+                    header.strings(key, &list);
+                }
                 Value::Array(list) => {
-                    let list: Vec<bool> = list.iter().map(|v| v.as_bool().unwrap()).collect();
-                    header.bools(key, &list);
+                    let list: Vec<i32> = list.iter().map(|v| v.as_i64().unwrap() as i32).collect();
+                    header.i32s(key, &list);
                 }
                 number => match number.as_u64() {
                     Some(n) => header.u32(key, n as u32),
@@ -197,16 +201,18 @@ impl Family {
                 }
                 tensor.shape.insert(0, sources.len());
             }
+            "negative_exp" => tensor.values.iter_mut().for_each(|v| *v = -v.exp()),
             "skip" => {
                 let rows = row[3].as_u64().unwrap() as usize;
                 tensor.values.drain(..rows * tensor.shape[1]);
                 tensor.shape[0] -= rows;
             }
-            // Of every matrix of a stack, one half of the rows.
+            // Of a matrix, or of every one of a stack, one half of the rows.
             "half" => {
                 let which = row[3].as_u64().unwrap() as usize;
-                tensor.shape[1] /= 2;
-                let half = tensor.shape[1] * tensor.shape[2];
+                let rows = tensor.shape.len() - 2;
+                tensor.shape[rows] /= 2;
+                let half: usize = tensor.shape[rows..].iter().product();
                 tensor.values = tensor
                     .values
                     .chunks_exact(2 * half)

@@ -7,6 +7,7 @@ use smidgen::format::hugging_face::Folder;
 use smidgen::format::safetensors::{self, Safetensors};
 use smidgen::models::{self, Declaration, Described};
 use smidgen::quant::Format;
+use smidgen::transformer::Change;
 use smidgen::{Error, Result};
 use std::fs::File;
 use std::io::{Cursor, Read, Result as IoResult, Seek, SeekFrom};
@@ -131,10 +132,10 @@ impl Tensors {
         } = models::describe(&folder)?;
         let architecture = models::architecture(&metadata)?;
         let specs = (architecture.tensors)(&(architecture.config)(&metadata)?);
-        let shifted: Vec<String> = specs
+        let changed: Vec<(String, Change)> = specs
             .into_iter()
-            .filter(|spec| declaration.shifts(spec.slot.part))
-            .map(|spec| spec.name)
+            .map(|spec| (spec.name, declaration.change(spec.slot.part)))
+            .filter(|(_, change)| *change != Change::None)
             .collect();
         let head_dim = head_dim(&metadata)?;
         let mut gguf = Gguf {
@@ -167,7 +168,7 @@ impl Tensors {
         for (name, values) in listed {
             self.add_vector(&mut gguf, name.to_owned(), &values);
         }
-        self.shift(&mut gguf, &shifted, declaration.norm_offset)?;
+        self.change(&mut gguf, &changed)?;
         gguf.file_bytes = self.end;
         Ok(gguf)
     }
@@ -185,20 +186,22 @@ impl Tensors {
         self.add(bytes.len() as u64, Box::new(Cursor::new(bytes)));
     }
 
-    /// Adds `offset` to every value of the vectors called `names`.
-    fn shift(&mut self, gguf: &mut Gguf, names: &[String], offset: f32) -> Result<()> {
-        let (shifted, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut gguf.tensors)
+    /// Changes the values of some vectors, by name.
+    fn change(&mut self, gguf: &mut Gguf, changes: &[(String, Change)]) -> Result<()> {
+        let of = |name: &str| changes.iter().find(|c| c.0 == name).map(|c| c.1);
+        let (changed, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut gguf.tensors)
             .into_iter()
-            .partition(|t| names.contains(&t.name));
+            .partition(|t| of(&t.name).is_some());
         gguf.tensors = kept;
-        for tensor in shifted {
+        for tensor in changed {
+            let change = of(&tensor.name).unwrap_or(Change::None);
             let mut bytes = vec![0; tensor.bytes as usize];
             self.seek(SeekFrom::Start(tensor.offset))
                 .and_then(|_| self.read_exact(&mut bytes))
                 .map_err(|e| io(Path::new(&tensor.name), &e))?;
             let mut values = vec![0.0; tensor.shape.iter().product::<u64>() as usize];
             tensor.format.dequantise(&bytes, &mut values);
-            values.iter_mut().for_each(|v| *v += offset);
+            values.iter_mut().for_each(|v| *v = change.of(*v));
             self.add_vector(gguf, tensor.name, &values);
         }
         Ok(())

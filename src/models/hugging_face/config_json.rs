@@ -141,6 +141,18 @@ impl Writer {
         self.header.strings(&key, values);
     }
 
+    /// Adds a list of numbers.
+    pub fn i32s(&mut self, key: &str, values: &[i32]) {
+        let key = self.key(key);
+        self.header.i32s(&key, values);
+    }
+
+    /// Adds a truth value.
+    pub fn bool(&mut self, key: &str, value: bool) {
+        let key = self.key(key);
+        self.header.bool(&key, value);
+    }
+
     /// Adds a list of truth values.
     pub fn bools(&mut self, key: &str, values: &[bool]) {
         let key = self.key(key);

@@ -4,12 +4,18 @@ use super::config_json::{ConfigJson, Writer, missing};
 use super::{Listed, rope};
 use crate::error::Result;
 
-/// Heads and their dimensions; returns the dimensions.
-pub(super) fn heads(config: ConfigJson<'_>, keys: &mut Writer) -> Result<u32> {
+/// Heads for keys and values.
+pub(super) fn key_heads(config: ConfigJson<'_>) -> Result<u32> {
+    match config.integer("num_key_value_heads")? {
+        Some(n) => Ok(n),
+        None => config.require("num_attention_heads"),
+    }
+}
+
+/// Query heads and their dimensions; returns the dimensions.
+fn heads(config: ConfigJson<'_>, keys: &mut Writer) -> Result<u32> {
     let heads = config.require("num_attention_heads")?;
     keys.u32("attention.head_count", heads);
-    let kv = config.integer("num_key_value_heads")?.unwrap_or(heads);
-    keys.u32("attention.head_count_kv", kv);
     match config.integer("head_dim")? {
         Some(n) => {
             keys.u32("attention.key_length", n);
@@ -26,6 +32,27 @@ pub(super) fn shape(
     keys: &mut Writer,
     activations: &[&str],
 ) -> Result<u32> {
+    keys.u32("attention.head_count_kv", key_heads(config)?);
+    without_heads(config, keys, activations)
+}
+
+/// The same without the number of heads for keys, which some list by layer.
+pub(super) fn without_heads(
+    config: ConfigJson<'_>,
+    keys: &mut Writer,
+    activations: &[&str],
+) -> Result<u32> {
+    let width = config.require("intermediate_size")?;
+    keys.u32("feed_forward_length", width);
+    without_width(config, keys, activations)
+}
+
+/// The same without the width of the feed-forward.
+pub(super) fn without_width(
+    config: ConfigJson<'_>,
+    keys: &mut Writer,
+    activations: &[&str],
+) -> Result<u32> {
     config.only("hidden_act", activations)?;
     config.only("hidden_activation", activations)?;
     config.only("mlp_bias", &["false"])?;
@@ -34,16 +61,18 @@ pub(super) fn shape(
         ("vocab_size", "vocab_size"),
         ("hidden_size", "embedding_length"),
         ("num_hidden_layers", "block_count"),
-        ("intermediate_size", "feed_forward_length"),
     ] {
         let value = config.require(from)?;
         keys.u32(key, value);
     }
     let context = rope::context_length(config, rope_settings(config))?;
     keys.u32("context_length", context);
-    let eps = config
-        .number("rms_norm_eps")?
-        .ok_or_else(|| missing("rms_norm_eps"))?;
+    let eps = match config.number("rms_norm_eps")? {
+        Some(eps) => eps,
+        None => config
+            .number("norm_eps")?
+            .ok_or_else(|| missing("rms_norm_eps"))?,
+    };
     keys.f32("attention.layer_norm_rms_epsilon", eps);
     heads(config, keys)
 }

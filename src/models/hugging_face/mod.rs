@@ -6,6 +6,7 @@
 mod config_json;
 mod decoder;
 mod encoder;
+mod hybrid;
 mod names;
 mod rope;
 mod rows;
@@ -17,7 +18,7 @@ use crate::format::Metadata;
 use crate::format::gguf::TensorInfo;
 use crate::format::gguf_write::HeaderWriter;
 use crate::format::hugging_face::Folder;
-use crate::transformer::{Part, TensorSpec};
+use crate::transformer::{Change, Part, TensorSpec};
 use config_json::{ConfigJson, Writer};
 use rows::DECLARATIONS;
 
@@ -41,7 +42,7 @@ pub struct Declaration {
     /// by side.
     pub interleaved_in_gguf: bool,
     /// What is added to the weights of norms: some folders keep their distance from 1.
-    pub norm_offset: f32,
+    norm_offset: f32,
     /// Where the folder keeps as one tensor what GGUF keeps apart.
     arrange: Option<fn(&mut TensorSpec)>,
     /// What names start with where the model stands beside a head.
@@ -65,6 +66,11 @@ pub struct Described {
 impl Declaration {
     /// The GGUF name of a folder's tensor.
     pub fn gguf_name(&self, name: &str) -> Option<String> {
+        let mut rows = self.names.iter().copied().flatten();
+        let whole = name.strip_prefix(self.prefix).unwrap_or(name);
+        if let Some(name) = rows.find_map(|(from, to)| renamed(whole, from, to)) {
+            return Some(name);
+        }
         let (stem, kind) = match name.rsplit_once('.')? {
             (stem, "weight" | "gamma") => (stem, "weight"),
             (stem, "bias" | "beta") => (stem, "bias"),
@@ -94,19 +100,23 @@ impl Declaration {
         true
     }
 
-    /// Whether `part` is a vector that [`Declaration::norm_offset`] is added to.
-    pub fn shifts(&self, part: Part) -> bool {
-        self.norm_offset != 0.0
-            && matches!(
-                part,
-                Part::OutputNorm
-                    | Part::AttentionNorm
-                    | Part::PostAttentionNorm
-                    | Part::QueryNorm
-                    | Part::KeyNorm
-                    | Part::FeedForwardNorm
-                    | Part::PostFeedForwardNorm
-            )
+    /// What becomes of the values of the vector `part`.
+    pub fn change(&self, part: Part) -> Change {
+        match part {
+            Part::Rates => Change::NegativeExp,
+            Part::OutputNorm
+            | Part::AttentionNorm
+            | Part::PostAttentionNorm
+            | Part::QueryNorm
+            | Part::KeyNorm
+            | Part::FeedForwardNorm
+            | Part::PostFeedForwardNorm
+                if self.norm_offset != 0.0 =>
+            {
+                Change::Add(self.norm_offset)
+            }
+            _ => Change::None,
+        }
     }
 
     /// The tensors `specs` as the folder keeps them.

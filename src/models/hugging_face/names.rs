@@ -103,3 +103,56 @@ pub(super) const MODERNBERT: Names = &[
     ("classifier", "cls.output"),
 ];
 
+pub(super) const SHORT_CONVOLUTIONS: Names = &[
+    ("model.embedding_norm", "token_embd_norm"),
+    ("model.layers.{}.operator_norm", "blk.{}.attn_norm"),
+    ("model.layers.{}.ffn_norm", "blk.{}.ffn_norm"),
+    ("model.layers.{}.self_attn.out_proj", "blk.{}.attn_output"),
+    (
+        "model.layers.{}.self_attn.q_layernorm",
+        "blk.{}.attn_q_norm",
+    ),
+    (
+        "model.layers.{}.self_attn.k_layernorm",
+        "blk.{}.attn_k_norm",
+    ),
+    ("model.layers.{}.conv.in_proj", "blk.{}.shortconv.in_proj"),
+    ("model.layers.{}.conv.conv", "blk.{}.shortconv.conv"),
+    ("model.layers.{}.conv.out_proj", "blk.{}.shortconv.out_proj"),
+    ("model.layers.{}.feed_forward.w1", "blk.{}.ffn_gate"),
+    ("model.layers.{}.feed_forward.w2", "blk.{}.ffn_down"),
+    ("model.layers.{}.feed_forward.w3", "blk.{}.ffn_up"),
+];
+
+/// Beside those of the plain decoder.
+pub(super) const HYBRID: Names = &[
+    ("model.layers.{}.mamba.in_proj", "blk.{}.ssm_in"),
+    ("model.layers.{}.mamba.conv1d", "blk.{}.ssm_conv1d"),
+    ("model.layers.{}.mamba.dt_bias", "blk.{}.ssm_dt.bias"),
+    ("model.layers.{}.mamba.A_log", "blk.{}.ssm_a"),
+    ("model.layers.{}.mamba.D", "blk.{}.ssm_d"),
+    ("model.layers.{}.mamba.norm", "blk.{}.ssm_norm"),
+    ("model.layers.{}.mamba.out_proj", "blk.{}.ssm_out"),
+    (
+        "model.layers.{}.shared_mlp.input_linear",
+        "blk.{}.ffn_gate_up",
+    ),
+    (
+        "model.layers.{}.shared_mlp.output_linear",
+        "blk.{}.ffn_down",
+    ),
+];
+
+pub(super) const STATE_SPACES: Names = &[
+    ("embeddings", "token_embd"),
+    ("norm_f", "output_norm"),
+    ("lm_head", "output"),
+    ("layers.{}.norm", "blk.{}.attn_norm"),
+    ("layers.{}.mixer.in_proj", "blk.{}.ssm_in"),
+    ("layers.{}.mixer.conv1d", "blk.{}.ssm_conv1d"),
+    ("layers.{}.mixer.dt_bias", "blk.{}.ssm_dt.bias"),
+    ("layers.{}.mixer.A_log", "blk.{}.ssm_a"),
+    ("layers.{}.mixer.D", "blk.{}.ssm_d"),
+    ("layers.{}.mixer.norm", "blk.{}.ssm_norm"),
+    ("layers.{}.mixer.out_proj", "blk.{}.ssm_out"),
+];

@@ -1,11 +1,12 @@
 //! One row for each `model_type`: its keys, and what folders keep otherwise than GGUF files.
 
 use super::config_json::{ConfigJson, Writer, bad, missing};
-use super::decoder::{plain, rope_settings, shape, sliding};
+use super::decoder::{self, plain, rope_settings, shape, sliding};
 use super::names::{
-    BERT, DISTILBERT, EXPERTS, FUSED, MODERNBERT, NORMED_BEHIND, PLAIN, ROBERTA, STACKED_EXPERTS,
+    BERT, DISTILBERT, EXPERTS, FUSED, MODERNBERT, NORMED_BEHIND, HYBRID, PLAIN, ROBERTA,
+    SHORT_CONVOLUTIONS, STACKED_EXPERTS, STATE_SPACES,
 };
-use super::{Declaration, Listed, encoder, rope};
+use super::{Declaration, Listed, encoder, hybrid, rope};
 use crate::error::Result;
 use crate::transformer::Part;
 
@@ -150,6 +151,44 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
         ..ROW
     },
     Declaration {
+        model_type: "lfm2",
+        architecture: "lfm2",
+        names: &[SHORT_CONVOLUTIONS, PLAIN],
+        keys: hybrid::short_convolutions,
+        ..ROW
+    },
+    Declaration {
+        model_type: "mamba2",
+        architecture: "mamba2",
+        names: &[STATE_SPACES],
+        keys: hybrid::state_spaces,
+        prefix: "backbone.",
+        ..ROW
+    },
+    Declaration {
+        model_type: "granitemoehybrid",
+        architecture: "granitehybrid",
+        names: &[HYBRID, PLAIN],
+        keys: |c, keys| {
+            hybrid::some_state_spaces(*c, keys)?;
+            multipliers(*c, keys)?;
+            let head_dim = decoder::without_width(*c, keys, &["silu"])?;
+            rope::write(*c, rope_settings(*c), head_dim, keys)
+        },
+        interleaved_in_gguf: true,
+        // Gate above up.
+        arrange: Some(|spec| {
+            let first = match spec.slot.part {
+                Part::Gate => 0,
+                Part::Up => spec.rows,
+                _ => return,
+            };
+            let whole = spec.name.replace("ffn_gate.", "ffn_gate_up.");
+            spec.inside = Some((whole.replace("ffn_up.", "ffn_gate_up."), first));
+        }),
+        ..ROW
+    },
+    Declaration {
         model_type: "bert",
         architecture: "bert",
         names: &[BERT],
@@ -232,13 +271,18 @@ fn gemma3(c: &ConfigJson<'_>, keys: &mut Writer) -> Result<Listed> {
 }
 
 fn granite(c: &ConfigJson<'_>, keys: &mut Writer) -> Result<Listed> {
+    multipliers(*c, keys)?;
+    plain(c, keys)
+}
+
+fn multipliers(c: ConfigJson<'_>, keys: &mut Writer) -> Result<()> {
     for (from, key) in [
         ("embedding_multiplier", "embedding_scale"),
         ("residual_multiplier", "residual_scale"),
         ("attention_multiplier", "attention.scale"),
         ("logits_scaling", "logit_scale"),
     ] {
-        keys.copy_number(*c, from, key)?;
+        keys.copy_number(c, from, key)?;
     }
-    plain(c, keys)
+    Ok(())
 }

@@ -62,6 +62,12 @@ def noise(name, n):
 
 def distribution(name, shape, norm_mean):
     """Mean and spread: norms near what leaves things as they are, matrices so that sizes are kept."""
+    if name.endswith("A_log"):
+        return 0.5, 0.8
+    if name.endswith(("mixer.D", "mamba.D")):
+        return 1.0, 0.3
+    if name.endswith("dt_bias"):
+        return -1.0, 1.0
     if len(shape) == 1:
         return (norm_mean, 0.3) if "norm" in name.lower() and name.endswith("weight") else (0.0, 0.3)
     return 0.0, float(np.float32(round(2.4 / shape[-1] ** 0.5, 4)))
@@ -105,6 +111,8 @@ def plain(config):
     with tempfile.TemporaryDirectory() as folder:
         config.save_pretrained(folder)
         c = json.loads((Path(folder) / "config.json").read_text())
+    if "time_step_limit" in c:
+        c["time_step_limit"] = [0.0, None]
     for key in ["transformers_version", "architectures", "dtype", "use_cache", "initializer_range"]:
         c.pop(key, None)
     return c
@@ -370,6 +378,102 @@ def mobilellm():
     })  # fmt: skip
 
 
+LFM2_NAMES = {
+    "model.embedding_norm.weight": "token_embd_norm.weight",
+    "operator_norm.weight": "attn_norm.weight",
+    "ffn_norm.weight": "ffn_norm.weight",
+    "self_attn.out_proj.weight": "attn_output.weight",
+    "self_attn.q_layernorm.weight": "attn_q_norm.weight",
+    "self_attn.k_layernorm.weight": "attn_k_norm.weight",
+    "conv.in_proj.weight": "shortconv.in_proj.weight",
+    "conv.conv.weight": "shortconv.conv.weight",
+    "conv.out_proj.weight": "shortconv.out_proj.weight",
+    "feed_forward.w1.weight": "ffn_gate.weight",
+    "feed_forward.w2.weight": "ffn_down.weight",
+    "feed_forward.w3.weight": "ffn_up.weight",
+}
+SPACE_NAMES = {
+    "in_proj.weight": "ssm_in.weight",
+    "conv1d.weight": "ssm_conv1d.weight",
+    "conv1d.bias": "ssm_conv1d.bias",
+    "dt_bias": "ssm_dt.bias",
+    "A_log": "ssm_a",
+    "D": "ssm_d",
+    "norm.weight": "ssm_norm.weight",
+    "out_proj.weight": "ssm_out.weight",
+}
+SPACE_KEYS = {
+    "ssm.inner_size": 128, "ssm.time_step_rank": 8, "ssm.group_count": 1, "ssm.state_size": 16, "ssm.conv_kernel": 4,
+}  # fmt: skip
+
+
+def lfm2():
+    c = AutoConfig.for_model(
+        "lfm2", **{k: v for k, v in BASE.items() if k not in ("rms_norm_eps", "num_hidden_layers")}, norm_eps=1e-5,
+        num_hidden_layers=4, conv_L_cache=3, block_auto_adjust_ff_dim=False,
+        layer_types=["conv", "full_attention", "conv", "full_attention"],
+    )  # fmt: skip
+    kv = [0, 2, 0, 2]
+    k = keys("lfm2", plain(c) | {"rms_norm_eps": 1e-5}, **{"shortconv.l_cache": 3, "attention.head_count_kv": kv})
+    causal("lfm2", c, 1.0, {"keys": k, "tensors": converted(LFM2_NAMES)})
+
+
+def mamba2():
+    c = AutoConfig.for_model(
+        "mamba2", vocab_size=VOCAB, hidden_size=64, num_hidden_layers=3, num_heads=8, head_dim=16, state_size=16,
+        n_groups=1, conv_kernel=4, expand=2, chunk_size=32, tie_word_embeddings=False, bos_token_id=0, eos_token_id=2,
+        pad_token_id=0,
+    )  # fmt: skip
+    k = {"vocab_size": VOCAB, "context_length": 1048576, "embedding_length": 64, "block_count": 3,
+         "feed_forward_length": 0, "attention.head_count": 0, "attention.layer_norm_rms_epsilon": 1e-5} | SPACE_KEYS  # fmt: skip
+    names = {"embeddings.weight": "token_embd.weight", "norm_f.weight": "output_norm.weight",
+             "lm_head.weight": "output.weight", "norm.weight": "attn_norm.weight"}  # fmt: skip
+
+    def rows(all_rows):
+        for name, *_ in all_rows:
+            parts = name.removeprefix("backbone.").split(".")
+            if parts[0] != "layers":
+                yield [names[".".join(parts)], name]
+            elif parts[2] == "mixer":
+                yield [f"blk.{parts[1]}.{SPACE_NAMES['.'.join(parts[3:])]}", name,
+                       *(["negative_exp"] if parts[3] == "A_log" else [])]  # fmt: skip
+            else:
+                yield [f"blk.{parts[1]}.{names['.'.join(parts[2:])]}", name]
+
+    keys_of = {"general.architecture": "mamba2"} | {f"mamba2.{a}": b for a, b in k.items()}
+    causal("mamba2", c, 1.0, {"keys": keys_of, "tensors": rows})
+
+
+def granitehybrid():
+    c = AutoConfig.for_model(
+        "granitemoehybrid", **{**BASE, "num_hidden_layers": 3}, **GRANITE, shared_intermediate_size=96,
+        num_local_experts=0, num_experts_per_tok=0, layer_types=["mamba", "attention", "mamba"], mamba_n_heads=8,
+        mamba_d_head=16, mamba_d_state=16, mamba_n_groups=1, mamba_d_conv=4, mamba_expand=2, mamba_chunk_size=32,
+        position_embedding_type=None,
+    )  # fmt: skip
+    more = GRANITE_KEYS | SPACE_KEYS | {"attention.head_count_kv": [0, 2, 0]}
+    k = keys("granitehybrid", plain(c), **more)
+    plain_rows = converted({}, (4, 2))
+
+    def rows(all_rows):
+        for row in all_rows:
+            name = row[0]
+            parts = name.split(".")
+            layer = f"blk.{parts[2]}." if parts[1] == "layers" else ""
+            if parts[1] == "layers" and parts[3] == "mamba":
+                yield [f"{layer}{SPACE_NAMES['.'.join(parts[4:])]}", name,
+                       *(["negative_exp"] if parts[4] == "A_log" else [])]  # fmt: skip
+            elif name.endswith("shared_mlp.input_linear.weight"):
+                yield [f"{layer}ffn_gate.weight", name, "half", 0]
+                yield [f"{layer}ffn_up.weight", name, "half", 1]
+            elif name.endswith("shared_mlp.output_linear.weight"):
+                yield [f"{layer}ffn_down.weight", name]
+            else:
+                yield from plain_rows([row])
+
+    causal("granitehybrid", c, 1.0, {"keys": k, "tensors": rows})
+
+
 SECOND = 30
 MASKED = 5
 
@@ -495,13 +599,13 @@ def distilbert():
 def modernbert():
     c = AutoConfig.for_model("modernbert", **(READERS | {"num_hidden_layers": 4}), local_attention=20, norm_eps=1e-5)
     more = {"rope.freq_base": 160000.0, "rope.freq_base_swa": 10000.0, "attention.sliding_window": 20,
-            "attention.sliding_window_pattern": 3}  # fmt: skip
+            "classifier.output_labels": ["a", "b", "c"], "attention.sliding_window_pattern": 3}  # fmt: skip
     encoder("modernbert", c, {"keys": encoder_keys("modern-bert", c, **more), "tensors": encoder_rows(MODERN_NAMES, "model.")})
 
 
 FAMILIES = [
     llama_linear, llama_dynamic, qwen3_yarn, gemma2, gemma3, phi3, phi3_longrope, smollm3, olmo2, granite, granitemoe,
-    qwen3moe, mobilellm, bert, roberta, distilbert, modernbert,
+    qwen3moe, mobilellm, lfm2, mamba2, granitehybrid, bert, roberta, distilbert, modernbert,
 ]  # fmt: skip
 
 if __name__ == "__main__":
