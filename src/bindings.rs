@@ -1,5 +1,7 @@
 //! The only file that names `wasm_bindgen`: turns JSON and typed arrays into calls of `session`. Converts, never decides.
 
+mod encoders;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;

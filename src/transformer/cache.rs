@@ -1,4 +1,5 @@
-//! The KV cache: keys and values of every layer in f16, allocated once for the whole context.
+//! The KV cache: keys and values of every layer in f16, allocated once for the whole context; and the states of layers
+//! that have one in their place. Those cannot forget single positions: going back means going to a checkpoint.
 
 use super::Config;
 use crate::error::Result;
@@ -14,6 +15,12 @@ pub struct Cache {
     values: Vec<u16>,
     /// Where each layer begins in both.
     starts: Vec<usize>,
+    /// Layers after each other.
+    states: Vec<f32>,
+    /// Where each layer begins there.
+    state_starts: Vec<usize>,
+    /// Earlier states, each with the positions it has seen, the oldest first.
+    checkpoints: Vec<(usize, Vec<f32>)>,
     capacity: usize,
     context: usize,
     len: usize,
@@ -21,10 +28,17 @@ pub struct Cache {
 
 fn elements(config: &Config, capacity: usize) -> Vec<usize> {
     config
-        .attentions()
-        .map(|a| a.shape.n_kv_heads * a.shape.head_dim * capacity)
+        .blocks
+        .iter()
+        .map(|b| {
+            b.attention()
+                .map_or(0, |a| a.shape.n_kv_heads * a.shape.head_dim * capacity)
+        })
         .collect()
 }
+
+/// Checkpoints kept: one is at the end of the last prompt, one at that of the prompt before.
+const CHECKPOINTS: usize = 2;
 
 impl Cache {
     /// Room for `context` positions.
@@ -35,7 +49,16 @@ impl Cache {
             starts.push(starts[starts.len() - 1] + n);
         }
         let total = starts[starts.len() - 1];
+        let mut state_starts = vec![0];
+        for block in &config.blocks {
+            let end = state_starts[state_starts.len() - 1] + block.state_len(config.dim);
+            state_starts.push(end);
+        }
+        let states = state_starts[state_starts.len() - 1];
         Ok(Cache {
+            states: zeroed(states)?,
+            state_starts,
+            checkpoints: Vec::new(),
             keys: zeroed(total)?,
             values: zeroed(total)?,
             starts,
@@ -47,9 +70,11 @@ impl Cache {
 
     /// Bytes that [`Cache::new`] takes.
     pub fn bytes(config: &Config, context: usize) -> usize {
+        let states: usize = config.blocks.iter().map(|b| b.state_len(config.dim)).sum();
         4 * elements(config, context.next_multiple_of(CHUNK))
             .iter()
             .sum::<usize>()
+            + 4 * states * (1 + CHECKPOINTS)
     }
 
     /// Positions held.
@@ -67,9 +92,49 @@ impl Cache {
         self.context
     }
 
-    /// Forgets every position from `len` on.
-    pub fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
+    /// Forgets every position from `len` on, and where there are states, those back to the last checkpoint before.
+    /// Returns how many are still held.
+    pub fn truncate(&mut self, len: usize) -> usize {
+        if len >= self.len || self.states.is_empty() {
+            self.len = self.len.min(len);
+            return self.len;
+        }
+        self.checkpoints.retain(|c| c.0 <= len);
+        self.len = match self.checkpoints.last() {
+            Some((seen, states)) => {
+                self.states.copy_from_slice(states);
+                *seen
+            }
+            None => {
+                self.states.fill(0.0);
+                0
+            }
+        };
+        self.len
+    }
+
+    /// Whether going back needs checkpoints.
+    pub fn has_states(&self) -> bool {
+        !self.states.is_empty()
+    }
+
+    /// Remembers the states as they are, in the place of the oldest ones.
+    pub fn checkpoint(&mut self) -> Result<()> {
+        if self.states.is_empty() || self.checkpoints.iter().any(|c| c.0 == self.len) {
+            return Ok(());
+        }
+        let mut states = match self.checkpoints.len() {
+            CHECKPOINTS => self.checkpoints.remove(0).1,
+            _ => zeroed(self.states.len())?,
+        };
+        states.copy_from_slice(&self.states);
+        self.checkpoints.push((self.len, states));
+        Ok(())
+    }
+
+    /// The state of one layer.
+    pub(super) fn state(&mut self, layer: usize) -> &mut [f32] {
+        &mut self.states[self.state_starts[layer]..self.state_starts[layer + 1]]
     }
 
     /// Counts `n` further positions as held, once all layers have stored them.
