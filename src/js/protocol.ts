@@ -2,6 +2,7 @@
 
 import type { WireError } from "./errors.ts";
 import type {
+  BegunEvent,
   EngineInfo,
   FinishReason,
   Flavour,
@@ -12,6 +13,7 @@ import type {
   StorageEstimate,
   StorageKind,
   StoredModel,
+  TokenEvent,
   Warning,
 } from "./types.ts";
 
@@ -34,10 +36,18 @@ export interface LoadRequest {
 
 export interface LoadResult {
   id: string;
-  info: EngineInfo;
+  info: EngineInfo & { chatTemplate: string };
   storage: StorageKind | undefined;
   fromCache: boolean;
   cached: boolean;
+}
+
+export interface TemplateRequest {
+  messages: Message[];
+  addGenerationPrompt: boolean;
+  tools?: unknown[];
+  templateVariables?: Record<string, unknown>;
+  now?: number;
 }
 
 export interface GenerateResult {
@@ -52,7 +62,7 @@ export interface GenerateResult {
 /** One row per call: what goes in, what events come, what comes out. */
 export interface Calls {
   load: { in: LoadRequest; event: LoadEvent; out: LoadResult };
-  generate: { in: GenerateRequest; event: TokenEvent; out: GenerateResult };
+  generate: { in: GenerateRequest; event: ReplyEvent; out: GenerateResult };
   tokenize: {
     in: { text: string; parseSpecial: boolean };
     event: never;
@@ -60,7 +70,7 @@ export interface Calls {
   };
   detokenize: { in: { ids: number[] }; event: never; out: string };
   applyTemplate: {
-    in: { messages: Message[]; addGenerationPrompt: boolean };
+    in: TemplateRequest;
     event: never;
     out: string;
   };
@@ -110,9 +120,7 @@ export type LoadEvent =
   | { type: "progress"; progress: LoadProgress }
   | { type: "warning"; warning: Warning };
 
-export type TokenEvent =
-  | { type: "begun"; promptTokens: number; cachedTokens: number }
-  | { type: "token"; id: number; text: string };
+export type ReplyEvent = BegunEvent | TokenEvent;
 
 export type ToWorker =
   | {
@@ -126,7 +134,7 @@ export type ToWorker =
   | { type: "cancel"; id: number };
 
 export type ToPage =
-  | { type: "event"; id: number; event: LoadEvent | TokenEvent }
+  | { type: "event"; id: number; event: LoadEvent | ReplyEvent }
   | { type: "done"; id: number; out: Calls[CallName]["out"] }
   /** `fatal`: the engine is in an unknown state and the worker has to be replaced. */
   | { type: "failed"; id: number; error: WireError; fatal: boolean };

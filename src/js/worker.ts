@@ -2,6 +2,7 @@
 
 import { sizeOf } from "./download-request.ts";
 import { isAbort, SmidgenError, toWire } from "./errors.ts";
+import { Grammars } from "./grammar.ts";
 import { start, type Started } from "./instantiate.ts";
 import { JobQueue } from "./job-queue.ts";
 import { loadModel } from "./load-model.ts";
@@ -41,6 +42,7 @@ type Work = {
 };
 
 let engine: Engine | undefined;
+let grammars: Grammars | undefined;
 
 const work: Work = {
   load,
@@ -131,9 +133,13 @@ async function load(
     warn,
   });
   engine = model.engine;
+  grammars = new Grammars(engine, request.wasmBase);
   return {
     id: model.id,
-    info: settle(engine, await starting),
+    info: {
+      ...settle(engine, await starting),
+      chatTemplate: engine.template(),
+    },
     storage: storage?.kind,
     fromCache: model.fromCache,
     cached: model.cached,
@@ -162,34 +168,53 @@ function settle(engine: Engine, { threads, flavour }: Started): EngineInfo {
 }
 
 async function generate(
-  request: GenerateRequest,
+  { grammar, logitBias, ...rest }: GenerateRequest,
   { signal, event }: Context<"generate">,
 ): Promise<GenerateResult> {
   const engine = loaded();
+  const request = {
+    ...rest,
+    ...(logitBias ? { logitBias: biases(logitBias) } : {}),
+  };
   const beganAt = performance.now();
-  const begun = JSON.parse(engine.begin(JSON.stringify(request))) as Begun;
-  event({ type: "begun", ...begun });
-  // An abort is seen between slices and between tokens.
-  do {
-    await turn();
-    signal.throwIfAborted();
-  } while (!engine.prefill());
-  const prefilledAt = performance.now();
-  for (let decodeTokens = 1; ; decodeTokens++) {
-    await turn();
-    signal.throwIfAborted();
-    const { id, text, finish } = JSON.parse(engine.decode()) as Step;
-    event({ type: "token", id, text });
-    if (finish !== undefined) {
-      return {
-        finish,
-        ...begun,
-        prefillMs: prefilledAt - beganAt,
-        decodeMs: performance.now() - prefilledAt,
-        decodeTokens,
-      };
+  const constraint = grammar && (await grammars?.constrain(grammar, signal));
+  try {
+    const begun = JSON.parse(engine.begin(JSON.stringify(request))) as Begun;
+    event({ type: "begun", ...begun });
+    // An abort is seen between slices and between tokens.
+    do {
+      await turn();
+      signal.throwIfAborted();
+    } while (!engine.prefill());
+    const prefilledAt = performance.now();
+    for (let decodeTokens = 1; ; decodeTokens++) {
+      await turn();
+      signal.throwIfAborted();
+      const { finish, ...token } = JSON.parse(
+        engine.decode(constraint?.mask()),
+      ) as Step;
+      event({ type: "token", ...token });
+      if (finish !== undefined) {
+        const { promptTokens, cachedTokens } = begun;
+        return {
+          finish,
+          promptTokens,
+          cachedTokens,
+          prefillMs: prefilledAt - beganAt,
+          decodeMs: performance.now() - prefilledAt,
+          decodeTokens,
+        };
+      }
+      constraint?.accept(token.id);
     }
+  } finally {
+    constraint?.free();
   }
+}
+
+/** As the engine takes them. */
+function biases(given: Record<number, number>): [number, number][] {
+  return Object.entries(given).map(([id, bias]) => [Number(id), bias]);
 }
 
 /** What a panic printed, for the report of the trap that follows it. */

@@ -2,18 +2,21 @@
 
 use super::MemoryPlan;
 use super::fidelity::{self, Fidelity};
-use super::request::{Begun, Finish, Info, Request, Step};
+use super::request::{Begun, Finish, Info, Logprob, Request, Step};
 use super::stop::StopTexts;
 use crate::chat::{Message, RenderOptions, Template};
 use crate::error::{Error, Result};
 use crate::kernels::pool::Pool;
-use crate::sampler::Sampler;
+use crate::sampler::{Logprobs, Sampler, logit_bias, mask};
 use crate::tensor::zeroed;
 use crate::tokenizer::{Special, StreamDecoder, Tokenizer};
 use crate::transformer::{Cache, Importance, Model, SLICE, Scratch};
 
 /// The threads of this process. One engine computes at a time in each.
 pub static POOL: Pool = Pool::new();
+
+/// Tokens of a prompt's end that [`Begun::tail`] spells out.
+const TAIL: usize = 8;
 
 /// Positions whose logits [`Engine::evaluate`] holds at once.
 const AT_ONCE: usize = 16;
@@ -34,6 +37,8 @@ pub struct Engine {
 /// One reply being made.
 struct Generation {
     sampler: Sampler,
+    logit_bias: Vec<(u32, f32)>,
+    logprobs: Option<Logprobs>,
     decoder: StreamDecoder,
     stop: StopTexts,
     ignore_eos: bool,
@@ -116,10 +121,44 @@ impl Engine {
             add_generation_prompt,
             ..RenderOptions::default()
         };
-        Ok(self
-            .template
-            .render(&self.tokenizer, messages, &options)?
-            .text)
+        self.render(messages, &options)
+    }
+
+    /// Messages, tools and variables → prompt text.
+    pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String> {
+        let prompt = self.template.render(&self.tokenizer, messages, options)?;
+        Ok(prompt.text)
+    }
+
+    /// The model's chat template as it is rendered.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// The vocabulary for `grammar::Vocabulary`.
+    pub fn vocabulary(&self) -> Vec<u8> {
+        let tokens = self.model.config.vocab_size;
+        let stops = self.tokenizer.stop_tokens();
+        let mut packed = Vec::with_capacity(tokens * 12);
+        let words = [tokens as u32, stops.len() as u32];
+        for word in words.iter().chain(stops) {
+            packed.extend(word.to_le_bytes());
+        }
+        for id in 0..tokens as u32 {
+            let control = u32::from(self.tokenizer.is_control(id)) << 31;
+            let bytes = self.spelled(id);
+            packed.extend((bytes.len() as u32 | control).to_le_bytes());
+            packed.extend(bytes);
+        }
+        packed
+    }
+
+    /// The bytes of a token, a control token's name.
+    fn spelled(&self, id: u32) -> Vec<u8> {
+        match self.tokenizer.is_control(id) {
+            true => self.tokenizer.piece(id).unwrap_or_default().into(),
+            false => self.tokenizer.bytes(id),
+        }
     }
 
     fn prompt_ids(&self, request: &Request) -> Result<Vec<u32>> {
@@ -172,7 +211,10 @@ impl Engine {
     /// Begins a reply. What the prompt shares with the cache is kept; nothing changes if this fails.
     pub fn begin(&mut self, request: &Request) -> Result<Begun> {
         request.check()?;
-        let ids = self.prompt_ids(request)?;
+        let mut ids = self.prompt_ids(request)?;
+        if let Some(prefix) = &request.prefix {
+            ids.extend(self.tokenizer.encode(prefix, Special::Text)?);
+        }
         let context = self.cache.context();
         if ids.is_empty() || ids.len() >= context {
             return Err(Error::ContextFull {
@@ -190,13 +232,20 @@ impl Engine {
             .count();
         self.cache.truncate(shared);
         self.held.truncate(shared);
+        let tail = &ids[ids.len().saturating_sub(TAIL)..];
+        let tail: Vec<u8> = tail.iter().flat_map(|id| self.spelled(*id)).collect();
         let begun = Begun {
             prompt_tokens: ids.len(),
             cached_tokens: shared,
+            tail: String::from_utf8_lossy(&tail).into_owned(),
         };
         let room = context - ids.len();
         self.generation = Some(Generation {
             sampler,
+            logit_bias: request.logit_bias.clone(),
+            logprobs: request
+                .logprobs
+                .map(|top| Logprobs::new(self.model.config.vocab_size, top)),
             decoder: StreamDecoder::new(),
             stop: StopTexts::new(&request.stop),
             ignore_eos: request.ignore_eos,
@@ -227,6 +276,11 @@ impl Engine {
 
     /// Makes one token.
     pub fn decode(&mut self) -> Result<Step> {
+        self.decode_within(None)
+    }
+
+    /// Makes one token; with `allowed` (a bit for each id, 32 to a word) only one whose bit is set.
+    pub fn decode_within(&mut self, allowed: Option<&[u32]>) -> Result<Step> {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
         if g.evaluated < g.pending.len() {
             return Err(Error::WrongState {
@@ -239,17 +293,35 @@ impl Engine {
             self.model.logits(&POOL, &mut self.scratch, 0);
             self.held.push(id);
         }
-        let id = g.sampler.sample(self.scratch.logits_mut(), &self.held);
+        let logits = self.scratch.logits_mut();
+        if let Some(logprobs) = &mut g.logprobs {
+            logprobs.keep(logits);
+        }
+        logit_bias::apply(&g.logit_bias, logits);
+        if let Some(allowed) = allowed
+            && !mask::apply(allowed, logits)
+        {
+            self.generation = None;
+            return Err(Error::Grammar {
+                what: "no token of this model can go on from here".into(),
+            });
+        }
+        let id = g.sampler.sample(logits, &self.held);
         g.left -= 1;
         let mut step = Step {
             id,
             text: String::new(),
+            control: None,
+            logprobs: Vec::new(),
             finish: None,
         };
         if !g.ignore_eos && self.tokenizer.stop_tokens().contains(&id) {
             step.text = g.stop.push(&g.decoder.finish()).0 + &g.stop.rest();
             step.finish = Some(Finish::Stop);
         } else {
+            if self.tokenizer.is_control(id) {
+                step.control = self.tokenizer.piece(id).map(str::to_owned);
+            }
             let (text, stopped) = g.stop.push(&g.decoder.push(&self.tokenizer, id));
             step.text = text;
             if stopped {
@@ -267,9 +339,24 @@ impl Engine {
                 }
             }
         }
+        // A stop token is not part of the reply, and neither is its probability.
+        let told = g.ignore_eos || !self.tokenizer.stop_tokens().contains(&id);
+        let logprobs = g.logprobs.as_ref().filter(|_| told);
+        let logprobs = logprobs.map(|l| (l.of(id), l.top()));
         match step.finish {
             Some(_) => self.generation = None,
             None => g.last = Some(id),
+        }
+        if let Some((own, top)) = logprobs {
+            let told = core::iter::once((id, own)).chain(top);
+            step.logprobs = told
+                .map(|(id, logprob)| Logprob {
+                    id,
+                    // JSON has no −∞; OpenAI writes this for what is impossible.
+                    logprob: logprob.max(-9999.0),
+                    bytes: self.spelled(id),
+                })
+                .collect();
         }
         Ok(step)
     }

@@ -231,6 +231,7 @@ fn types(_: &Options) -> Result<()> {
     build::build(&build::Options {
         flavours: vec![FLAVOURS[0]],
         no_www: true,
+        ..Default::default()
     })?;
     let (pkg, www) = (project::pkg(), project::www());
     run(
