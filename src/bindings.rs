@@ -121,9 +121,7 @@ impl Engine {
             now: r.now,
             variables: r.template_variables,
         };
-        self.0
-            .render(&r.messages, &options)
-            .map_err(thrown)
+        self.0.render(&r.messages, &options).map_err(thrown)
     }
 
     /// JSON of `Request` → JSON of `Begun`.

@@ -48,7 +48,11 @@ interface ParsedCompletion {
 
 function parse(body: unknown): ParsedCompletion {
   if (!isFields(body)) {
-    throw new RequestError("invalid_type", null, "the request is not an object");
+    throw new RequestError(
+      "invalid_type",
+      null,
+      "the request is not an object",
+    );
   }
   for (const field of ["suffix", "best_of"]) {
     const value = body[field] ?? undefined;
@@ -78,7 +82,9 @@ function parse(body: unknown): ParsedCompletion {
   };
 }
 
-function parsePrompts(value: unknown): ({ prompt: string } | { ids: number[] })[] {
+function parsePrompts(
+  value: unknown,
+): ({ prompt: string } | { ids: number[] })[] {
   if (typeof value === "string") return [{ prompt: value }];
   if (isIds(value)) return [{ ids: value }];
   const list = Array.isArray(value) ? (value as unknown[]) : [];

@@ -26,7 +26,11 @@ export interface Tool {
 /** More would fit no small model's context, and its grammar no page's patience. */
 const MAX_TOOLS = 128;
 
-export function parseMessages(value: unknown): Message[] {
+/** Messages, and how the reply begins where the last is an assistant's with `prefix: true`. */
+export function parseMessages(value: unknown): {
+  messages: Message[];
+  prefix?: string;
+} {
   if (!Array.isArray(value)) throw wrongType("messages", "an array");
   if (value.length === 0) {
     throw new RequestError(
@@ -35,9 +39,19 @@ export function parseMessages(value: unknown): Message[] {
       "messages is empty; at least one message is needed",
     );
   }
-  return value.map((message: unknown, index) =>
+  const messages = value.map((message: unknown, index) =>
     parseMessage(message, `messages[${index}]`),
   );
+  const last: unknown = value.at(-1);
+  if (!isFields(last) || last.prefix !== true) return { messages };
+  const begun = messages.pop();
+  if (begun?.role !== "assistant") {
+    throw wrongType(
+      `messages[${messages.length}].prefix`,
+      "for a last message of an assistant",
+    );
+  }
+  return { messages, prefix: begun.content };
 }
 
 function parseMessage(message: unknown, at: string): Message {
@@ -74,11 +88,7 @@ function parseMessage(message: unknown, at: string): Message {
   }
 }
 
-function parseAssistant(
-  message: Fields,
-  content: string,
-  at: string,
-): Message {
+function parseAssistant(message: Fields, content: string, at: string): Message {
   const thoughts = message.reasoning_content ?? message.reasoning;
   const calls = message.tool_calls ?? [];
   if (!Array.isArray(calls)) throw wrongType(`${at}.tool_calls`, "an array");
@@ -104,7 +114,10 @@ function parseCall(call: unknown, at: string): TemplateToolCall {
     typeof made.name !== "string" ||
     typeof made.arguments !== "string"
   ) {
-    throw wrongType(at, '{ id, type: "function", function: { name, arguments } }');
+    throw wrongType(
+      at,
+      '{ id, type: "function", function: { name, arguments } }',
+    );
   }
   return {
     ...(typeof call.id === "string" ? { id: call.id } : {}),
@@ -179,7 +192,11 @@ export function parseTools(value: unknown): Tool[] {
       throw wrongValue(`${at}.function.name`, name, "a name not used before");
     }
     names.add(name);
-    if (parameters !== undefined && parameters !== null && !isFields(parameters))
+    if (
+      parameters !== undefined &&
+      parameters !== null &&
+      !isFields(parameters)
+    )
       throw wrongType(`${at}.function.parameters`, "a JSON Schema");
     return {
       type: "function",

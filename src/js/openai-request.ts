@@ -85,7 +85,7 @@ export function parseRequest(body: unknown, template: string): ParsedRequest {
     );
   }
   const generate: GenerateRequest = {
-    messages: parseMessages(body.messages),
+    ...parseMessages(body.messages),
     ...parseSampling(body),
   };
   const grammar = parseGrammar(body);
@@ -254,7 +254,9 @@ function planTools(
   const parallel = flag(body, "parallel_tool_calls") ?? true;
   const format = formatOf(template);
   const messages = generate.messages ?? [];
-  const spoken = messages.some(({ role, tool_calls }) => tool_calls || role === "tool");
+  const spoken = messages.some(
+    ({ role, tool_calls }) => tool_calls || role === "tool",
+  );
   if (!format.native && (spoken || tools.length > 0)) {
     generate.messages = withGenericTools(messages, allowed);
   } else if (tools.length > 0) {
@@ -289,13 +291,13 @@ export async function toolGrammar(
   for (const marker of [format.open, format.close]) {
     if (marker === undefined) continue;
     const id = await control(marker);
-    spelled.set(marker, id === undefined ? JSON.stringify(marker) : `<[${id}]>`);
+    spelled.set(
+      marker,
+      id === undefined ? JSON.stringify(marker) : `<[${id}]>`,
+    );
   }
-  const rules = callRules(
-    format,
-    allowed,
-    parallel,
-    (marker) => spelled.get(marker)!,
+  const rules = callRules(format, allowed, parallel, (marker) =>
+    spelled.get(marker)!,
   );
   if (required || !reply || !isJson(reply)) {
     return { type: "lark", source: `start: calls\n${rules}` };

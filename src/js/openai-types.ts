@@ -22,6 +22,8 @@ export interface ChatMessageParam {
   tool_call_id?: string;
   /** Not of OpenAI: what an assistant thought before its reply. */
   reasoning_content?: string | null;
+  /** Not of OpenAI: on a last assistant message, how the reply begins; the model goes on with it. */
+  prefix?: boolean;
 }
 
 export type ToolChoiceParam =

@@ -195,9 +195,7 @@ function toDelta(part: ReplyPart): ChatDelta {
       };
     case "arguments":
       return {
-        tool_calls: [
-          { index: part.index, function: { arguments: part.text } },
-        ],
+        tool_calls: [{ index: part.index, function: { arguments: part.text } }],
       };
   }
 }

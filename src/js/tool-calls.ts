@@ -74,8 +74,7 @@ function fromTags(body: string): WrittenCall[] | undefined {
     /<function=([\w.-]+)>([\s\S]*?)<\/function>/g,
     (_, name: string, inner: string) => {
       const values: Record<string, unknown> = {};
-      const parameters =
-        /<parameter=([^>\n]+)>\n?([\s\S]*?)\n?<\/parameter>/g;
+      const parameters = /<parameter=([^>\n]+)>\n?([\s\S]*?)\n?<\/parameter>/g;
       for (const [, key, text] of inner.matchAll(parameters)) {
         values[key!] = tryJson(text!) ?? text;
       }
@@ -217,9 +216,7 @@ function tryJson(text: string): unknown {
   }
 }
 
-function allOf(
-  calls: (WrittenCall | undefined)[],
-): WrittenCall[] | undefined {
+function allOf(calls: (WrittenCall | undefined)[]): WrittenCall[] | undefined {
   const whole = calls.filter((call) => call !== undefined);
   return whole.length > 0 && whole.length === calls.length ? whole : undefined;
 }

@@ -25,7 +25,9 @@ export const TOOL_FORMATS: readonly ToolFormat[] = [
   {
     // LFM2.
     name: "lfm2",
-    recognise: (template) => template.includes("<|tool_call_start|>") || template.includes("<|tool_list_start|>"),
+    recognise: (template) =>
+      template.includes("<|tool_call_start|>") ||
+      template.includes("<|tool_list_start|>"),
     open: "<|tool_call_start|>",
     close: "<|tool_call_end|>",
     key: "arguments",
@@ -88,7 +90,10 @@ export function formatOf(template: string): ToolFormat {
 }
 
 /** Messages for a template that knows no tools. */
-export function withGenericTools(messages: Message[], tools: Tool[]): Message[] {
+export function withGenericTools(
+  messages: Message[],
+  tools: Tool[],
+): Message[] {
   const plain = messages.map((message): Message => {
     if (message.role === "tool") {
       return {

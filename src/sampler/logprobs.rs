@@ -26,10 +26,7 @@ impl Logprobs {
         self.logits.clear();
         self.logits.extend_from_slice(logits);
         let max = logits.iter().fold(f32::NEG_INFINITY, |m, l| m.max(*l));
-        let sum: f64 = logits
-            .iter()
-            .map(|l| f64::from(libm::expf(*l - max)))
-            .sum();
+        let sum: f64 = logits.iter().map(|l| f64::from(libm::expf(*l - max))).sum();
         self.norm = f64::from(max) + libm::log(sum);
     }
 

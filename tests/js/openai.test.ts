@@ -59,7 +59,12 @@ function replay(events: (GenerateEvent | Error)[]) {
 /** A model without tools in its template. */
 function facade(generate: Generate, id = "m") {
   const controlToken = async () => undefined;
-  return createChatCompletions({ id, chatTemplate: "", generate, controlToken });
+  return createChatCompletions({
+    id,
+    chatTemplate: "",
+    generate,
+    controlToken,
+  });
 }
 
 function served(id: string, generate: Generate) {
@@ -71,7 +76,10 @@ function served(id: string, generate: Generate) {
     name: "m",
   };
   const { create } = facade(generate, id);
-  return createFetch(card, new Map<string, Route>([["/chat/completions", create]]));
+  return createFetch(
+    card,
+    new Map<string, Route>([["/chat/completions", create]]),
+  );
 }
 
 const parse = (body: unknown) => parseRequest(body, "");
@@ -293,10 +301,11 @@ test("the engine's refusals of a request come as OpenAI's, at create()", async (
     const { generate } = replay([
       new SmidgenError("context_full", "the prompt has 9 tokens"),
     ]);
-    await assert.rejects(
-      facade(generate).create({ messages: user, stream }),
-      { code: "context_length_exceeded", status: 400, param: "messages" },
-    );
+    await assert.rejects(facade(generate).create({ messages: user, stream }), {
+      code: "context_length_exceeded",
+      status: 400,
+      param: "messages",
+    });
   }
 });
 

@@ -46,7 +46,7 @@ function streamed(text: string, name: string | undefined, size: number): Seen {
   return summary([...all, ...parts.end()]);
 }
 
-const weather = { name: "weather", arguments: { city: "Oslo {\"}", days: 2 } };
+const weather = { name: "weather", arguments: { city: 'Oslo {"}', days: 2 } };
 const json = JSON.stringify(weather);
 const clock = { name: "clock", arguments: {} };
 
@@ -119,7 +119,11 @@ const cases: [string, string | undefined, string, Seen][] = [
       calls: [
         {
           name: "weather",
-          arguments: { city: "Oslo", days: 2, deep: { a: [true, null, -1500] } },
+          arguments: {
+            city: "Oslo",
+            days: 2,
+            deep: { a: [true, null, -1500] },
+          },
         },
         clock,
       ],
@@ -185,7 +189,11 @@ test("arguments come while they are written", () => {
 
 test("thoughts that the prompt has opened", () => {
   const parts = new ReplyParts(undefined, "<|im_start|>assistant\n<think>\n");
-  const all = [...parts.push("Hm.</th"), ...parts.push("ink>Yes"), ...parts.end()];
+  const all = [
+    ...parts.push("Hm.</th"),
+    ...parts.push("ink>Yes"),
+    ...parts.end(),
+  ];
   assert.deepEqual(summary(all), {
     content: "Yes",
     reasoning: "Hm.",

@@ -10,7 +10,15 @@ async function caught(promise) {
     return undefined;
   } catch (error) {
     const { name, code, message, status, param, type } = error;
-    return { name, code, message, status, param, type, own: error instanceof SmidgenError };
+    return {
+      name,
+      code,
+      message,
+      status,
+      param,
+      type,
+      own: error instanceof SmidgenError,
+    };
   }
 }
 
