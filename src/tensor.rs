@@ -1,4 +1,5 @@
 //! The weight arena and the matrices in it: every weight of a model stands once, packed, in one allocation.
+#![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
 use crate::kernels::{Packed, packed};
@@ -109,14 +110,57 @@ impl Arena {
     }
 }
 
-/// `n` zeros, or the error that there is no room for them.
-pub fn zeroed<T: Clone + Default>(n: usize) -> Result<Vec<T>> {
-    let bytes = (n as u64).saturating_mul(size_of::<T>() as u64);
-    let mut v = Vec::new();
-    v.try_reserve_exact(n).map_err(|_| Error::OutOfMemory {
-        needed: bytes,
+/// Types of which all bits zero are the number zero.
+///
+/// # Safety
+/// They are.
+pub unsafe trait Zero: Copy {}
+// SAFETY: integers and floats.
+unsafe impl Zero for u8 {}
+// SAFETY: as above.
+unsafe impl Zero for u16 {}
+// SAFETY: as above.
+unsafe impl Zero for f32 {}
+
+/// `n` zeros, or the error that there is no room for them. Pages that nobody has touched stay so: a cache for a long
+/// context costs memory only as far as it is filled.
+pub fn zeroed<T: Zero>(n: usize) -> Result<Vec<T>> {
+    let no_room = || Error::OutOfMemory {
+        needed: (n as u64).saturating_mul(size_of::<T>() as u64),
         available: 0,
-    })?;
-    v.resize(n, T::default());
-    Ok(v)
+    };
+    let layout = core::alloc::Layout::array::<T>(n).map_err(|_| no_room())?;
+    if layout.size() == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout is not empty.
+    let at = unsafe { zeros(layout) }.cast::<T>();
+    if at.is_null() {
+        return Err(no_room());
+    }
+    // SAFETY: allocated just so, and all zero.
+    Ok(unsafe { Vec::from_raw_parts(at, n, n) })
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+unsafe fn zeros(layout: core::alloc::Layout) -> *mut u8 {
+    // SAFETY: the caller's.
+    unsafe { std::alloc::alloc_zeroed(layout) }
+}
+
+/// The allocator would clear what it has just got from `memory.grow`, which is zero. No other thread allocates
+/// meanwhile: the pool's threads never do.
+#[cfg(target_arch = "wasm32")]
+unsafe fn zeros(layout: core::alloc::Layout) -> *mut u8 {
+    const PAGE: usize = 1 << 16;
+    let grown_from = core::arch::wasm32::memory_size(0) * PAGE;
+    // SAFETY: the caller's; what is cleared lies in the allocation.
+    unsafe {
+        let at = std::alloc::alloc(layout);
+        if !at.is_null() {
+            let old = grown_from.saturating_sub(at as usize).min(layout.size());
+            at.write_bytes(0, old);
+        }
+        at
+    }
 }

@@ -27,10 +27,15 @@ export interface Engine {
   detokenize(ids: Uint32Array): string;
   applyTemplate(request: string): string;
   begin(request: string): string;
+<<<<<<< HEAD
   prefill(): boolean;
   decode(allowed?: Uint32Array): string;
   template(): string;
   vocabulary(): Uint8Array;
+=======
+  prefill(most: number): boolean;
+  decode(): string;
+>>>>>>> main
   reset(): void;
   setThreads(n: number): void;
   free(): void;

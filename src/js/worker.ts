@@ -20,6 +20,7 @@ import { explain, openStorage } from "./storage/index.ts";
 import { estimate, listModels } from "./storage/room.ts";
 import { exportModel, importModel } from "./storage/transfer.ts";
 import type { StorageBackEnd } from "./storage/types.ts";
+import { DECODE, PREFILL, ThreadCount, TRIAL_TOKENS } from "./thread-count.ts";
 import { turn } from "./turn.ts";
 import type { EngineInfo, GenerateRequest, StorageChoice } from "./types.ts";
 import type { Begun, Engine, Step } from "./wasm-interface.ts";
@@ -41,8 +42,20 @@ type Work = {
   ) => Promise<Calls[N]["out"]> | Calls[N]["out"];
 };
 
+/** Tokens of a prompt that the engine evaluates at once. */
+const SLICE = 64;
+
 let engine: Engine | undefined;
 let grammars: Grammars | undefined;
+/** How many threads work on prompts and on replies. */
+let counts = threadCounts(1);
+
+function threadCounts(all: number) {
+  return {
+    prefill: new ThreadCount(all, PREFILL),
+    decode: new ThreadCount(all, DECODE),
+  };
+}
 
 const work: Work = {
   load,
@@ -163,7 +176,7 @@ async function storageFor(
 }
 
 function settle(engine: Engine, { threads, flavour }: Started): EngineInfo {
-  if (threads > 1) engine.setThreads(threads);
+  counts = threadCounts(threads);
   return { ...(JSON.parse(engine.info()) as EngineInfo), flavour, threads };
 }
 
@@ -181,21 +194,27 @@ async function generate(
   try {
     const begun = JSON.parse(engine.begin(JSON.stringify(request))) as Begun;
     event({ type: "begun", ...begun });
+    const { promptTokens, cachedTokens } = begun;
     // An abort is seen between slices and between tokens.
-    do {
+    for (let left = promptTokens - cachedTokens, done = false; !done;) {
       await turn();
       signal.throwIfAborted();
-    } while (!engine.prefill());
+      const tokens = Math.min(
+        left,
+        counts.prefill.trying ? TRIAL_TOKENS : SLICE,
+      );
+      done = prefill(engine, tokens);
+      left -= tokens;
+    }
     const prefilledAt = performance.now();
     for (let decodeTokens = 1; ; decodeTokens++) {
       await turn();
       signal.throwIfAborted();
-      const { finish, ...token } = JSON.parse(
-        engine.decode(constraint?.mask()),
-      ) as Step;
+      const allowed = constraint?.mask();
+      const { finish, ...token } =
+        decodeTokens === 1 ? sample(engine, allowed) : decode(engine, allowed);
       event({ type: "token", ...token });
       if (finish !== undefined) {
-        const { promptTokens, cachedTokens } = begun;
         return {
           finish,
           promptTokens,
@@ -215,6 +234,32 @@ async function generate(
 /** As the engine takes them. */
 function biases(given: Record<number, number>): [number, number][] {
   return Object.entries(given).map(([id, bias]) => [Number(id), bias]);
+}
+
+/** Evaluates the next `tokens` of a prompt; whether that was all. */
+function prefill(engine: Engine, tokens: number): boolean {
+  const count = counts.prefill;
+  engine.setThreads(count.next);
+  const beganAt = performance.now();
+  const done = engine.prefill(tokens);
+  // The rest of a prompt, which may be a token or two, says nothing of how long a slice takes.
+  if (tokens >= TRIAL_TOKENS) {
+    count.took((performance.now() - beganAt) / tokens);
+  }
+  return done;
+}
+
+/** The first token of a reply: its logits are there already. */
+function sample(engine: Engine, allowed?: Uint32Array): Step {
+  return JSON.parse(engine.decode(allowed)) as Step;
+}
+
+function decode(engine: Engine, allowed?: Uint32Array): Step {
+  engine.setThreads(counts.decode.next);
+  const beganAt = performance.now();
+  const step = sample(engine, allowed);
+  counts.decode.took(performance.now() - beganAt);
+  return step;
 }
 
 /** What a panic printed, for the report of the trap that follows it. */

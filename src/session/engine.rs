@@ -257,10 +257,11 @@ impl Engine {
         Ok(begun)
     }
 
-    /// Evaluates one slice of the prompt; whether all of it is evaluated.
-    pub fn prefill(&mut self) -> Result<bool> {
+    /// Evaluates one slice of the prompt, of at most `most` tokens; whether all of it is evaluated.
+    pub fn prefill(&mut self, most: usize) -> Result<bool> {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
-        let slice = &g.pending[g.evaluated..(g.evaluated + SLICE).min(g.pending.len())];
+        let end = g.evaluated + most.clamp(1, SLICE);
+        let slice = &g.pending[g.evaluated..end.min(g.pending.len())];
         if !slice.is_empty() {
             self.model
                 .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
