@@ -155,6 +155,16 @@ impl Engine {
         self.0.vocabulary()
     }
 
+    /// What has been evaluated, as bytes for `restore`.
+    pub fn save(&self) -> Vec<u8> {
+        self.0.save()
+    }
+
+    /// Takes up what `save` returned → its tokens.
+    pub fn restore(&mut self, state: &[u8]) -> Result<usize, JsValue> {
+        self.0.restore(state).map_err(thrown)
+    }
+
     /// Forgets everything evaluated.
     pub fn reset(&mut self) {
         self.0.reset();

@@ -25,6 +25,7 @@ import type {
   TemplateOptions,
   ModelInfo,
   ModelSource,
+  SavedSession,
   Warning,
 } from "./types.ts";
 
@@ -33,6 +34,16 @@ function unloaded(): SmidgenError {
     "unloaded",
     "this model was unloaded; load it again to use it",
   );
+}
+
+/** What the model has evaluated, kept in IndexedDB by name, the least recently used leaving first. */
+export interface SavedSessions {
+  save(name: string): Promise<SavedSession>;
+  /** A prompt that begins like the saved one then costs its new part only; how many tokens were taken up. */
+  restore(name: string): Promise<number>;
+  list(): Promise<SavedSession[]>;
+  /** Whether there was one. */
+  delete(name: string): Promise<boolean>;
 }
 
 /** A loaded model. Made by `Smidgen.load`. */
@@ -46,6 +57,7 @@ export class Llm {
     list(): Promise<{ object: "list"; data: ModelCard[] }>;
     retrieve(id: string): Promise<ModelCard>;
   };
+  readonly sessions: SavedSessions;
   /** Answers `/v1/chat/completions`, `/v1/completions` and `/v1/models` like a server would; give it to clients that take a `fetch`. */
   readonly fetch: typeof globalThis.fetch;
 
@@ -67,6 +79,12 @@ export class Llm {
     const chat = createChatCompletions(model);
     this.chat = { completions: chat };
     this.completions = createCompletions(model);
+    this.sessions = {
+      save: (name) => this.#call("keepSession", { name }),
+      restore: (name) => this.#call("resumeSession", { name }),
+      list: () => this.#call("listSessions", null),
+      delete: (name) => this.#call("deleteSession", { name }),
+    };
     const card: ModelCard = {
       id: info.id,
       object: "model",
@@ -199,6 +217,16 @@ export class Llm {
       now: localTime(),
       ...rest,
     });
+  }
+
+  /** What has been evaluated, as bytes: some 20 KB for each token of a small model. */
+  saveState(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#call("saveState", null);
+  }
+
+  /** Takes up what `saveState` of the same model returned; how many tokens that is. */
+  restoreState(state: Uint8Array<ArrayBuffer>): Promise<number> {
+    return this.#call("restoreState", { state });
   }
 
   /** Forgets the KV cache, and with it every conversation. */

@@ -9,6 +9,7 @@ import type {
   GenerateRequest,
   LoadProgress,
   Message,
+  SavedSession,
   StorageChoice,
   StorageEstimate,
   StorageKind,
@@ -75,6 +76,16 @@ export interface Calls {
     out: string;
   };
   reset: { in: null; event: never; out: null };
+  saveState: { in: null; event: never; out: Uint8Array<ArrayBuffer> };
+  restoreState: {
+    in: { state: Uint8Array<ArrayBuffer> };
+    event: never;
+    out: number;
+  };
+  keepSession: { in: { name: string }; event: never; out: SavedSession };
+  resumeSession: { in: { name: string }; event: never; out: number };
+  listSessions: { in: null; event: never; out: SavedSession[] };
+  deleteSession: { in: { name: string }; event: never; out: boolean };
   listModels: {
     in: { storage: StorageChoice };
     event: never;

@@ -164,6 +164,14 @@ export interface TemplateOptions {
   now?: number;
 }
 
+/** What a model has evaluated, kept on this device so that the same beginning need not be evaluated again. */
+export interface SavedSession {
+  name: string;
+  bytes: number;
+  /** Milliseconds since 1970. */
+  usedAt: number;
+}
+
 /** What a reply must be. The engine's grammar module is fetched with the first of these. */
 export type Grammar =
   | { type: "json_object" }

@@ -27,16 +27,13 @@ export interface Engine {
   detokenize(ids: Uint32Array): string;
   applyTemplate(request: string): string;
   begin(request: string): string;
-<<<<<<< HEAD
-  prefill(): boolean;
+  prefill(most: number): boolean;
   decode(allowed?: Uint32Array): string;
   template(): string;
   vocabulary(): Uint8Array;
-=======
-  prefill(most: number): boolean;
-  decode(): string;
->>>>>>> main
   reset(): void;
+  save(): Uint8Array<ArrayBuffer>;
+  restore(state: Uint8Array): number;
   setThreads(n: number): void;
   free(): void;
 }

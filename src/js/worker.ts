@@ -16,6 +16,12 @@ import type {
   ToWorker,
   WireSource,
 } from "./protocol.ts";
+import {
+  deleteSession,
+  keepSession,
+  listSessions,
+  readSession,
+} from "./saved-sessions.ts";
 import { explain, openStorage } from "./storage/index.ts";
 import { estimate, listModels } from "./storage/room.ts";
 import { exportModel, importModel } from "./storage/transfer.ts";
@@ -47,6 +53,7 @@ const SLICE = 64;
 
 let engine: Engine | undefined;
 let grammars: Grammars | undefined;
+let modelId = "";
 /** How many threads work on prompts and on replies. */
 let counts = threadCounts(1);
 
@@ -68,6 +75,13 @@ const work: Work = {
     loaded().reset();
     return null;
   },
+  saveState: () => loaded().save(),
+  restoreState: ({ state }) => loaded().restore(state),
+  keepSession: ({ name }) => keepSession(modelId, name, loaded().save()),
+  resumeSession: async ({ name }) =>
+    loaded().restore(await readSession(modelId, name)),
+  listSessions: () => listSessions(modelId),
+  deleteSession: ({ name }) => deleteSession(modelId, name),
   listModels: async ({ storage }) => {
     const opened = await openStorage(storage);
     return opened.storage ? listModels(opened.storage) : [];
@@ -147,6 +161,7 @@ async function load(
   });
   engine = model.engine;
   grammars = new Grammars(engine, request.wasmBase);
+  modelId = model.id;
   return {
     id: model.id,
     info: {

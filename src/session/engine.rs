@@ -15,6 +15,9 @@ use crate::transformer::{Cache, Importance, Model, SLICE, Scratch};
 /// The threads of this process. One engine computes at a time in each.
 pub static POOL: Pool = Pool::new();
 
+/// What a saved state starts with, and its version.
+const STATE: [u8; 8] = *b"smidgen1";
+
 /// Tokens of a prompt's end that [`Begun::tail`] spells out.
 const TAIL: usize = 8;
 
@@ -360,6 +363,65 @@ impl Engine {
                 .collect();
         }
         Ok(step)
+    }
+
+    /// What has been evaluated, to be taken up by [`Engine::restore`] of the same model: a head, the ids, the KV cache.
+    pub fn save(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend(STATE);
+        out.extend(self.fingerprint().to_le_bytes());
+        out.extend((self.held.len() as u32).to_le_bytes());
+        out.extend(self.held.iter().flat_map(|id| id.to_le_bytes()));
+        self.cache.save(&self.model.config, &mut out);
+        out
+    }
+
+    /// Takes up what [`Engine::save`] wrote, instead of what is held; how many tokens that is. Nothing changes if
+    /// this fails.
+    pub fn restore(&mut self, state: &[u8]) -> Result<usize> {
+        let refused = |found: &str| Error::BadArgument {
+            name: "state".into(),
+            found: found.into(),
+            expected: "what save returned for this model, with a context at least as long".into(),
+        };
+        let (head, rest) = state
+            .split_at_checked(STATE.len() + 12)
+            .ok_or_else(|| refused("too short"))?;
+        let head = head
+            .strip_prefix(&STATE)
+            .ok_or_else(|| refused("something else"))?;
+        let (fingerprint, count) = head.split_at(8);
+        if fingerprint != self.fingerprint().to_le_bytes() {
+            return Err(refused("of another model"));
+        }
+        let count = u32::from_le_bytes(count.try_into().expect("four bytes")) as usize;
+        let (ids, cache) = count
+            .checked_mul(4)
+            .and_then(|bytes| rest.split_at_checked(bytes))
+            .ok_or_else(|| refused("cut short"))?;
+        let ids: Vec<u32> = ids
+            .chunks_exact(4)
+            .map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")))
+            .collect();
+        self.check_ids(&ids)?;
+        if !self.cache.restore(&self.model.config, count, cache) {
+            return Err(refused("of another size"));
+        }
+        self.generation = None;
+        self.held = ids;
+        Ok(count)
+    }
+
+    /// Tells models apart whose states look alike: FNV-1a over what is known of this one.
+    fn fingerprint(&self) -> u64 {
+        let i = &self.info;
+        let known = format!(
+            "{}\n{}\n{}\n{}\n{}\n{}",
+            i.name, i.architecture, i.format, i.parameters, i.vocab_size, i.layers
+        );
+        known.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     /// Forgets everything evaluated.

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::kernels::attention::{CHUNK, store_key, store_value};
 use crate::ops::attention::KeyValues;
 use crate::tensor::zeroed;
+use core::ops::Range;
 
 /// Keys and values of the positions evaluated so far.
 pub struct Cache {
@@ -24,6 +25,10 @@ fn elements(config: &Config, capacity: usize) -> Vec<usize> {
         .attentions()
         .map(|a| a.shape.n_kv_heads * a.shape.head_dim * capacity)
         .collect()
+}
+
+fn head_dims(config: &Config) -> Vec<usize> {
+    config.attentions().map(|a| a.shape.head_dim).collect()
 }
 
 impl Cache {
@@ -70,6 +75,53 @@ impl Cache {
     /// Forgets every position from `len` on.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+    }
+
+    /// The held positions of every layer: per head the keys in whole blocks of eight positions, then the values.
+    /// `head_dims`: one for each layer.
+    fn held_parts(&self, head_dims: &[usize], len: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let mut parts = Vec::new();
+        for (layer, head_dim) in head_dims.iter().enumerate() {
+            let size = self.capacity * head_dim;
+            for start in (self.starts[layer]..self.starts[layer + 1]).step_by(size.max(1)) {
+                let keys = start..start + len.next_multiple_of(8) * head_dim;
+                parts.push((keys, start..start + len * head_dim));
+            }
+        }
+        parts
+    }
+
+    /// Appends what is held to `out`, little-endian.
+    pub fn save(&self, config: &Config, out: &mut Vec<u8>) {
+        for (keys, values) in self.held_parts(&head_dims(config), self.len) {
+            let halves = self.keys[keys].iter().chain(&self.values[values]);
+            out.extend(halves.flat_map(|half| half.to_le_bytes()));
+        }
+    }
+
+    /// Holds the `len` positions that [`Cache::save`] wrote, if `bytes` are as many as that takes; whether they are.
+    pub fn restore(&mut self, config: &Config, len: usize, bytes: &[u8]) -> bool {
+        if len > self.context {
+            return false;
+        }
+        let parts = self.held_parts(&head_dims(config), len);
+        let wanted = parts.iter().map(|(k, v)| 2 * (k.len() + v.len())).sum();
+        if bytes.len() != wanted {
+            return false;
+        }
+        let mut halves = bytes
+            .chunks_exact(2)
+            .map(|b| u16::from_le_bytes([b[0], b[1]]));
+        for (keys, values) in parts {
+            for half in &mut self.keys[keys] {
+                *half = halves.next().unwrap_or_default();
+            }
+            for half in &mut self.values[values] {
+                *half = halves.next().unwrap_or_default();
+            }
+        }
+        self.len = len;
+        true
     }
 
     /// Counts `n` further positions as held, once all layers have stored them.

@@ -30,7 +30,9 @@ impl Kernel {
         let isa = Isa::best();
         let row = cols / format.block_len() * format.block_bytes();
         // Bytes of which every pair is an ordinary half, whatever they mean.
-        let source: Vec<u8> = (0..row * TILE_ROWS).map(|i| 0x20 | (i * 37 % 31) as u8).collect();
+        let source: Vec<u8> = (0..row * TILE_ROWS)
+            .map(|i| 0x20 | (i * 37 % 31) as u8)
+            .collect();
         let parts: Vec<&[u8]> = source.chunks_exact(row).collect();
         let group_bytes = packed_bytes(format, TILE_ROWS, cols);
         let mut packed = vec![0; packed_bytes(format, rows, cols)];
@@ -73,7 +75,12 @@ impl Kernel {
                 bytes: &self.packed,
             };
             let out = &mut self.out;
-            matmul(self.isa, &Pool::new(), &self.x, &mut [Product { weights, out }]);
+            matmul(
+                self.isa,
+                &Pool::new(),
+                &self.x,
+                &mut [Product { weights, out }],
+            );
         }
     }
 
