@@ -162,11 +162,11 @@ export function callRules(
   const open = format.open ? `${spelled(format.open)} "\\n"? ` : "";
   const close = format.close ? ` "\\n"? ${spelled(format.close)}` : "";
   const one = format.list
-    ? `${open}"[" call${parallel ? ' (", " call)*' : ""} "]"${close}`
+    ? `${open}"[" call${parallel ? ' (", " call){0,7}' : ""} "]"${close}`
     : `${open}call${close}`;
   const repeats = parallel && !format.list && format.open;
   return [
-    `calls: ${repeats ? `wrapped ("\\n" wrapped)*` : "wrapped"}`,
+    `calls: ${repeats ? `wrapped ("\\n" wrapped){0,7}` : "wrapped"}`,
     `wrapped: ${one}`,
     `call: %json ${JSON.stringify(callSchema(format, tools))}`,
   ].join("\n");

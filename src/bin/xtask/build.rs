@@ -12,6 +12,9 @@ use std::process::Command;
 /// Folders of an npm package that are made, not written.
 const MADE: [&str; 4] = ["dist", "dist-tests", "node_modules", "dev-dist"];
 
+/// Arguments for cargo that make the library the grammar module.
+pub const GRAMMAR_ARGUMENTS: [&str; 3] = ["--no-default-features", "--features", "grammar"];
+
 #[derive(Args, Default)]
 pub struct Options {
     /// Build only this flavour (may be repeated); all of them otherwise
@@ -79,14 +82,13 @@ fn build_grammar() -> Result<bool> {
     let directory = project::pkg().join("dist/wasm/grammar");
     let wasm = directory.join("smidgen_bg.wasm");
     let outputs = [wasm.clone(), directory.join("smidgen.js")];
-    let arguments = ["--no-default-features", "--features", "grammar"];
     let fingerprint = rust_sources("wasm grammar")?
         .text(&flavour.rustflags())
-        .text(&arguments.join(" "));
+        .text(&GRAMMAR_ARGUMENTS.join(" "));
     unless_done("wasm grammar", fingerprint, &outputs, || {
         tools::wasm_target(flavour.threads)?;
         let bindgen = tools::wasm_bindgen()?;
-        let module = compile_as("grammar", flavour, &arguments)?;
+        let module = compile_as("grammar", flavour, &GRAMMAR_ARGUMENTS)?;
         bind(
             &bindgen,
             &module,

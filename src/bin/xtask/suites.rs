@@ -28,7 +28,7 @@ struct Suite {
     run: fn(&Options) -> Result<()>,
 }
 
-const SUITES: [Suite; 9] = [
+const SUITES: [Suite; 10] = [
     Suite {
         name: "fmt",
         about: "rustfmt and prettier would change nothing",
@@ -68,6 +68,11 @@ const SUITES: [Suite; 9] = [
         name: "e2e",
         about: "the package and the app in Chromium, on- and offline",
         run: e2e,
+    },
+    Suite {
+        name: "clients",
+        about: "the openai client, the AI SDK and the Prompt API over the package in Chromium",
+        run: clients,
     },
     Suite {
         name: "cache-faults",
@@ -170,7 +175,12 @@ fn clippy(_: &Options) -> Result<()> {
         build::flavoured(&mut cargo, &flavour);
         run(&format!("clippy, {flavour}"), &mut cargo)?;
     }
-    Ok(())
+    let mut cargo = tools::cargo();
+    cargo.args(["clippy", "--quiet", "--lib"]);
+    cargo.args(["--target", "wasm32-unknown-unknown"]);
+    cargo.args(build::GRAMMAR_ARGUMENTS).args(deny);
+    build::flavoured(&mut cargo, &FLAVOURS[0]);
+    run("clippy, grammar", &mut cargo)
 }
 
 fn native(options: &Options) -> Result<()> {
@@ -258,8 +268,18 @@ fn js(options: &Options) -> Result<()> {
 fn e2e(options: &Options) -> Result<()> {
     build::build(&build::Options::default())?;
     let mut tests = end_to_end_tests()?;
-    tests.retain(|path| !is_cache_faults(path));
+    tests.retain(|path| !is_of(path, "cache-faults.") && !is_of(path, "clients."));
     browser_tests("End-to-end tests", tests, options)
+}
+
+fn clients(options: &Options) -> Result<()> {
+    build::build(&build::Options {
+        no_www: true,
+        ..Default::default()
+    })?;
+    let mut tests = end_to_end_tests()?;
+    tests.retain(|path| is_of(path, "clients."));
+    browser_tests("Other people's clients", tests, options)
 }
 
 fn cache_faults(options: &Options) -> Result<()> {
@@ -268,13 +288,13 @@ fn cache_faults(options: &Options) -> Result<()> {
         ..Default::default()
     })?;
     let mut tests = end_to_end_tests()?;
-    tests.retain(|path| is_cache_faults(path));
+    tests.retain(|path| is_of(path, "cache-faults."));
     browser_tests("Faults of the weight cache", tests, options)
 }
 
-fn is_cache_faults(path: &Path) -> bool {
+fn is_of(path: &Path, suite: &str) -> bool {
     path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with("cache-faults."))
+        .is_some_and(|name| name.to_string_lossy().starts_with(suite))
 }
 
 fn browser_tests(step: &str, mut tests: Vec<PathBuf>, options: &Options) -> Result<()> {
