@@ -5,6 +5,7 @@ use smidgen::kernels::packed::{TILE_ROWS, pack_group, packed_bytes};
 use smidgen::kernels::pool::Pool;
 use smidgen::kernels::{Activations, Isa, Packed, Product, matmul};
 use smidgen::quant::{FORMATS, Format};
+use smidgen::tensor::{Line, zeroed};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -17,7 +18,7 @@ pub struct Kernel {
     cols: usize,
     /// One group's rows as they stand in a file.
     source: Vec<u8>,
-    packed: Vec<u8>,
+    packed: Vec<Line>,
     x: Activations,
     out: Vec<f32>,
 }
@@ -35,8 +36,9 @@ impl Kernel {
             .collect();
         let parts: Vec<&[u8]> = source.chunks_exact(row).collect();
         let group_bytes = packed_bytes(format, TILE_ROWS, cols);
-        let mut packed = vec![0; packed_bytes(format, rows, cols)];
-        for group in packed.chunks_exact_mut(group_bytes) {
+        let bytes = packed_bytes(format, rows, cols);
+        let mut packed = zeroed::<Line>(bytes.div_ceil(64)).ok()?;
+        for group in Line::bytes_mut(&mut packed)[..bytes].chunks_exact_mut(group_bytes) {
             pack_group(format, &parts, cols, group);
         }
         let mut kernel = Kernel {
@@ -54,7 +56,7 @@ impl Kernel {
             format,
             rows,
             cols,
-            bytes: &kernel.packed,
+            bytes: &Line::bytes(&kernel.packed)[..bytes],
         };
         kernel.x.fill(isa, &input, cols, &[weights]);
         Some(kernel)
@@ -62,7 +64,7 @@ impl Kernel {
 
     /// Bytes of the packed matrix.
     pub fn bytes(&self) -> usize {
-        self.packed.len()
+        packed_bytes(self.format, self.rows, self.cols)
     }
 
     /// Multiplies so many times.
@@ -72,7 +74,7 @@ impl Kernel {
                 format: self.format,
                 rows: self.rows,
                 cols: self.cols,
-                bytes: &self.packed,
+                bytes: &Line::bytes(&self.packed)[..self.bytes()],
             };
             let out = &mut self.out;
             matmul(
@@ -90,7 +92,8 @@ impl Kernel {
         let group_bytes = packed_bytes(self.format, TILE_ROWS, self.cols);
         for _ in 0..times {
             let parts: Vec<&[u8]> = self.source.chunks_exact(row).collect();
-            for group in self.packed.chunks_exact_mut(group_bytes) {
+            let bytes = self.bytes();
+            for group in Line::bytes_mut(&mut self.packed)[..bytes].chunks_exact_mut(group_bytes) {
                 pack_group(self.format, &parts, self.cols, group);
             }
         }

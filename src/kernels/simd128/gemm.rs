@@ -78,6 +78,7 @@ pub(super) fn group<S: Simd, P: Quads, C: Loads>(
                         next: place.blocks,
                         panel,
                         len,
+                        columns: codes.steps * 8 / halves,
                         offset: codes.offset,
                     };
                     let out = sums[t].as_mut_ptr();
@@ -125,10 +126,9 @@ unsafe fn unpack<S: Simd, P: Quads, C: Loads>(
             for block in 0..C::COLS / BLOCK {
                 for r in 0..2 {
                     let step = |step: usize| panel.add(step * S::PANEL_BYTES / 4 + 16 * r);
-                    S::put_quads(P::quads::<S, 0>(quants, table, r), step(0));
-                    S::put_quads(P::quads::<S, 1>(quants, table, r), step(1));
-                    S::put_quads(P::quads::<S, 2>(quants, table, r), step(2));
-                    S::put_quads(P::quads::<S, 3>(quants, table, r), step(3));
+                    for i in 0..4 {
+                        S::put_quads(P::quads::<S>(quants, table, r, i), step(i));
+                    }
                 }
                 let mut at = panel.add(S::PANEL_BYTES);
                 for group in 0..groups::<C>() {
@@ -161,7 +161,9 @@ struct Span {
     next: usize,
     panel: *const u8,
     len: usize,
-    offset: f32,
+    /// Columns that share scales, 16 or 32. Not a constant, so that loops over them stay loops.
+    columns: usize,
+    offset: v128,
 }
 
 /// [`span_dot`] of the next inputs, at most four.
@@ -195,7 +197,7 @@ unsafe fn span_dot<S: Simd, const MINS: bool, const GROUPS: usize, const TOKENS:
     x: &Span,
     out: *mut f32,
 ) {
-    let offset = f32x4_splat(x.offset);
+    let offset = x.offset;
     for b in 0..x.len {
         // SAFETY: b < len and t < TOKENS, for which the caller promised all of it.
         unsafe {
@@ -205,11 +207,7 @@ unsafe fn span_dot<S: Simd, const MINS: bool, const GROUPS: usize, const TOKENS:
                 let inputs = core::array::from_fn(|t| {
                     x.q.add((t * x.next + b) * S::X_BYTES + g * S::X_BYTES / GROUPS)
                 });
-                let dots = if GROUPS == 1 {
-                    S::panel_dot::<32, TOKENS>(quants, inputs)
-                } else {
-                    S::panel_dot::<16, TOKENS>(quants, inputs)
-                };
+                let dots = S::panel_dot::<TOKENS>(quants, inputs, x.columns);
                 let scales = panel.add(S::PANEL_BYTES + g * SCALES * (1 + MINS as usize));
                 for r in 0..2 {
                     let scale = load(scales.add(16 * r));

@@ -17,7 +17,7 @@ pub(super) unsafe fn gemv<S: Simd, P: Quads, C: Loads>(
     codes: &Codes,
 ) -> [v128; 2] {
     let mut sums = [f32x4_splat(0.0); 2];
-    let (offset, table) = (f32x4_splat(codes.offset), codes.table);
+    let (offset, table) = (codes.offset, codes.table);
     let (mut q, mut d, mut s) = (x.q.as_ptr(), x.d.as_ptr(), x.s.as_ptr());
     let mut s16 = x.s16.as_ptr();
     for _ in 0..tiles {
@@ -28,15 +28,15 @@ pub(super) unsafe fn gemv<S: Simd, P: Quads, C: Loads>(
             for block in 0..C::COLS / BLOCK {
                 let scale = v128_load32_splat(d.cast());
                 if C::GROUP >= BLOCK {
-                    let dots = S::dot32::<P>(quants, table, q);
+                    let dots = S::dot::<P>(quants, table, q, 0..codes.steps);
                     let x = [scale, v128_load32_splat(s.cast()), offset];
                     let weights = scales::<C>(w, head, block * BLOCK / C::GROUP);
                     sums = add::<S>(sums, dots, x, weights);
                 } else {
-                    let dots = S::dot16::<P, 0>(quants, table, q);
+                    let dots = S::dot::<P>(quants, table, q, 0..codes.steps / 2);
                     let x = [scale, v128_load32_splat(s16.cast()), offset];
                     sums = add::<S>(sums, dots, x, scales::<C>(w, head, 2 * block));
-                    let dots = S::dot16::<P, 1>(quants, table, q);
+                    let dots = S::dot::<P>(quants, table, q, codes.steps / 2..codes.steps);
                     let x = [scale, v128_load32_splat(s16.add(1).cast()), offset];
                     sums = add::<S>(sums, dots, x, scales::<C>(w, head, 2 * block + 1));
                 }
