@@ -105,7 +105,7 @@ impl Cache {
             return false;
         }
         let parts = self.held_parts(&head_dims(config), len);
-        let wanted = parts.iter().map(|(k, v)| 2 * (k.len() + v.len())).sum();
+        let wanted: usize = parts.iter().map(|(k, v)| 2 * (k.len() + v.len())).sum();
         if bytes.len() != wanted {
             return false;
         }
