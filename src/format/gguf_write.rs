@@ -85,6 +85,12 @@ impl HeaderWriter {
         self.keys.push(u8::from(value));
     }
 
+    /// Adds a key with truth values.
+    pub fn bools(&mut self, key: &str, values: &[bool]) {
+        self.array(key, kind::BOOL, values.len());
+        self.keys.extend(values.iter().map(|v| u8::from(*v)));
+    }
+
     /// Adds a key with a text.
     pub fn str(&mut self, key: &str, value: &str) {
         self.key(key, kind::STRING);

@@ -8,6 +8,7 @@ mod tokenizer;
 use super::gguf_write::HeaderWriter;
 use crate::error::{Error, Result};
 use serde_json::Value;
+use std::borrow::Cow;
 use tokenizer::TokenizerJson;
 
 /// Files that are read; all others of a folder but its weights are left aside.
@@ -151,15 +152,43 @@ impl Folder {
 }
 
 fn json(name: &str, bytes: &[u8]) -> Result<Value> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|e| Error::MalformedHeader {
-        what: format!("{name} is no JSON: {e}"),
-    })?;
+    let value: Value =
+        serde_json::from_slice(&standard(bytes)).map_err(|e| Error::MalformedHeader {
+            what: format!("{name} is no JSON: {e}"),
+        })?;
     if value.is_object() {
         return Ok(value);
     }
     Err(Error::MalformedHeader {
         what: format!("{name} holds no JSON object"),
     })
+}
+
+/// `bytes` with the numbers that Python writes and JSON does not know as `null`.
+fn standard(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let (mut out, mut at) = (Vec::new(), 0);
+    let (mut quoted, mut i) = (false, 0);
+    while i < bytes.len() {
+        let words: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
+        let word = words.into_iter().find(|w| bytes[i..].starts_with(w));
+        match (bytes[i], word) {
+            (b'\\', _) if quoted => i += 1,
+            (b'"', _) => quoted = !quoted,
+            (_, Some(word)) if !quoted => {
+                out.extend_from_slice(&bytes[at..i]);
+                out.extend_from_slice(b"null");
+                i += word.len() - 1;
+                at = i + 1;
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    if at == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    out.extend_from_slice(&bytes[at..]);
+    Cow::Owned(out)
 }
 
 /// One id or several.
