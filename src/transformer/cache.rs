@@ -78,12 +78,12 @@ impl Cache {
     }
 
     /// Bytes that [`Cache::new`] takes.
-    pub fn bytes(config: &Config, context: usize) -> usize {
-        let states: usize = config.blocks.iter().map(|b| b.state_len(config.dim)).sum();
-        4 * elements(config, context.next_multiple_of(CHUNK))
-            .iter()
-            .sum::<usize>()
-            + 4 * states * (1 + CHECKPOINTS)
+    pub fn bytes(config: &Config, context: usize) -> u64 {
+        let capacity = context.next_multiple_of(CHUNK) as u64;
+        let widths = config.attentions();
+        let widths = widths.map(|a| (a.shape.n_kv_heads * a.shape.head_dim) as u64);
+        let states = config.blocks.iter().map(|b| b.state_len(config.dim) as u64);
+        4 * widths.sum::<u64>() * capacity + 4 * states.sum::<u64>() * (1 + CHECKPOINTS as u64)
     }
 
     /// Positions held.

