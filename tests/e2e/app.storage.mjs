@@ -122,7 +122,7 @@ describe("what is on this device", { timeout: 900_000 }, () => {
       await app.page.getByText("Ask something.").waitFor(SLOW);
       const view = await openView(app);
       await view.getByText("other.gguf").first().waitFor();
-      assert.equal(await view.getByText(FILE_NAME).count(), 0);
+      await view.getByText(FILE_NAME).waitFor({ state: "hidden" });
     },
   );
 
@@ -179,8 +179,10 @@ describe("what is on this device", { timeout: 900_000 }, () => {
     LIMIT,
     async (t) => {
       const { app, server } = await stage(t);
-      server.faults.set(MODEL_PATH, { cutAfter: 3_000_000 });
+      server.faults.set(MODEL_PATH, { bytesPerSecond: 20e6 });
       await app.start.click();
+      await app.page.getByText(/^[2-9]\d% *$/).waitFor(SLOW);
+      await server.stop();
       await app.page
         .getByText(/^Code: download_(interrupted|network)/)
         .waitFor(SLOW);
