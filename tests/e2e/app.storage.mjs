@@ -122,7 +122,8 @@ describe("what is on this device", { timeout: 900_000 }, () => {
       await app.page.getByText("Ask something.").waitFor(SLOW);
       const view = await openView(app);
       await view.getByText("other.gguf").first().waitFor();
-      await view.getByText(FILE_NAME).waitFor({ state: "hidden" });
+      const left = view.getByRole("listitem").filter({ hasText: FILE_NAME });
+      await left.waitFor({ state: "hidden" });
     },
   );
 
@@ -174,7 +175,8 @@ describe("what is on this device", { timeout: 900_000 }, () => {
     },
   );
 
-  test(
+  // As long as the package has patience.
+  (process.env.SMIDGEN_FULL ? test : test.skip)(
     "a line that stays lost: it is said, with what came before kept",
     LIMIT,
     async (t) => {
