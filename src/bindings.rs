@@ -143,9 +143,9 @@ impl Engine {
             .map_err(thrown)
     }
 
-    /// One slice of the prompt; true when all of it is evaluated.
-    pub fn prefill(&mut self) -> Result<bool, JsValue> {
-        self.0.prefill().map_err(thrown)
+    /// One slice of the prompt, of at most `most` tokens; true when all of it is evaluated.
+    pub fn prefill(&mut self, most: usize) -> Result<bool, JsValue> {
+        self.0.prefill(most).map_err(thrown)
     }
 
     /// One token → JSON of `Step`.

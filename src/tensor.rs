@@ -1,4 +1,5 @@
 //! The weight arena and the matrices in it: every weight of a model stands once, packed, in one allocation.
+#![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
 use crate::kernels::{Packed, packed};
@@ -65,10 +66,29 @@ pub fn matrix_bytes(format: Format, rows: usize, cols: usize) -> u64 {
     (group * rows.div_ceil(packed::TILE_ROWS) as u64).next_multiple_of(64)
 }
 
+/// A line of the cache: what matrices are aligned to.
+#[repr(C, align(64))]
+#[derive(Debug, Clone, Copy)]
+pub struct Line(pub [u8; 64]);
+
+impl Line {
+    /// The bytes of `lines`.
+    pub fn bytes(lines: &[Line]) -> &[u8] {
+        // SAFETY: lines are nothing but bytes, one after the other.
+        unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), size_of_val(lines)) }
+    }
+
+    /// The bytes of `lines`.
+    pub fn bytes_mut(lines: &mut [Line]) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { core::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), size_of_val(lines)) }
+    }
+}
+
 /// The bytes of all matrices of a model.
 #[derive(Default)]
 pub struct Arena {
-    parts: Vec<Vec<u8>>,
+    parts: Vec<Vec<Line>>,
 }
 
 impl Arena {
@@ -82,7 +102,7 @@ impl Arena {
                 needed: *bytes,
                 available: isize::MAX as u64,
             })?;
-            self.parts.push(zeroed(n)?);
+            self.parts.push(zeroed(n.div_ceil(64))?);
         }
         Ok(())
     }
@@ -93,14 +113,14 @@ impl Arena {
             format: m.format,
             rows: m.rows,
             cols: m.cols,
-            bytes: &self.parts[m.part][m.at..m.at + m.bytes()],
+            bytes: &Line::bytes(&self.parts[m.part])[m.at..m.at + m.bytes()],
         }
     }
 
     /// The bytes of the eight rows of group `group`, to pack them.
     pub fn group_mut(&mut self, m: &Matrix, group: usize) -> &mut [u8] {
         let bytes = packed::packed_bytes(m.format, packed::TILE_ROWS, m.cols);
-        &mut self.parts[m.part][m.at + group * bytes..][..bytes]
+        &mut Line::bytes_mut(&mut self.parts[m.part])[m.at + group * bytes..][..bytes]
     }
 
     /// Row `row` of a matrix in f32 → `out` (cols).
@@ -109,14 +129,59 @@ impl Arena {
     }
 }
 
-/// `n` zeros, or the error that there is no room for them.
-pub fn zeroed<T: Clone + Default>(n: usize) -> Result<Vec<T>> {
-    let bytes = (n as u64).saturating_mul(size_of::<T>() as u64);
-    let mut v = Vec::new();
-    v.try_reserve_exact(n).map_err(|_| Error::OutOfMemory {
-        needed: bytes,
+/// Types of which all bits zero are the number zero.
+///
+/// # Safety
+/// They are.
+pub unsafe trait Zero: Copy {}
+// SAFETY: integers and floats.
+unsafe impl Zero for u8 {}
+// SAFETY: as above.
+unsafe impl Zero for u16 {}
+// SAFETY: as above.
+unsafe impl Zero for f32 {}
+// SAFETY: bytes.
+unsafe impl Zero for Line {}
+
+/// `n` zeros, or the error that there is no room for them. Pages that nobody has touched stay so: a cache for a long
+/// context costs memory only as far as it is filled.
+pub fn zeroed<T: Zero>(n: usize) -> Result<Vec<T>> {
+    let no_room = || Error::OutOfMemory {
+        needed: (n as u64).saturating_mul(size_of::<T>() as u64),
         available: 0,
-    })?;
-    v.resize(n, T::default());
-    Ok(v)
+    };
+    let layout = core::alloc::Layout::array::<T>(n).map_err(|_| no_room())?;
+    if layout.size() == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout is not empty.
+    let at = unsafe { zeros(layout) }.cast::<T>();
+    if at.is_null() {
+        return Err(no_room());
+    }
+    // SAFETY: allocated just so, and all zero.
+    Ok(unsafe { Vec::from_raw_parts(at, n, n) })
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+unsafe fn zeros(layout: core::alloc::Layout) -> *mut u8 {
+    // SAFETY: the caller's.
+    unsafe { std::alloc::alloc_zeroed(layout) }
+}
+
+/// The allocator would clear what it has just got from `memory.grow`, which is zero. No other thread allocates
+/// meanwhile: the pool's threads never do.
+#[cfg(target_arch = "wasm32")]
+unsafe fn zeros(layout: core::alloc::Layout) -> *mut u8 {
+    const PAGE: usize = 1 << 16;
+    let grown_from = core::arch::wasm32::memory_size(0) * PAGE;
+    // SAFETY: the caller's; what is cleared lies in the allocation.
+    unsafe {
+        let at = std::alloc::alloc(layout);
+        if !at.is_null() {
+            let old = grown_from.saturating_sub(at as usize).min(layout.size());
+            at.write_bytes(0, old);
+        }
+        at
+    }
 }

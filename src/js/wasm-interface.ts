@@ -25,7 +25,7 @@ export interface Engine {
   detokenize(ids: Uint32Array): string;
   applyTemplate(request: string): string;
   begin(request: string): string;
-  prefill(): boolean;
+  prefill(most: number): boolean;
   decode(): string;
   reset(): void;
   setThreads(n: number): void;

@@ -19,6 +19,7 @@ import { explain, openStorage } from "./storage/index.ts";
 import { estimate, listModels } from "./storage/room.ts";
 import { exportModel, importModel } from "./storage/transfer.ts";
 import type { StorageBackEnd } from "./storage/types.ts";
+import { DECODE, PREFILL, ThreadCount, TRIAL_TOKENS } from "./thread-count.ts";
 import { turn } from "./turn.ts";
 import type { EngineInfo, GenerateRequest, StorageChoice } from "./types.ts";
 import type { Begun, Engine, Step } from "./wasm-interface.ts";
@@ -40,7 +41,19 @@ type Work = {
   ) => Promise<Calls[N]["out"]> | Calls[N]["out"];
 };
 
+/** Tokens of a prompt that the engine evaluates at once. */
+const SLICE = 64;
+
 let engine: Engine | undefined;
+/** How many threads work on prompts and on replies. */
+let counts = threadCounts(1);
+
+function threadCounts(all: number) {
+  return {
+    prefill: new ThreadCount(all, PREFILL),
+    decode: new ThreadCount(all, DECODE),
+  };
+}
 
 const work: Work = {
   load,
@@ -157,7 +170,7 @@ async function storageFor(
 }
 
 function settle(engine: Engine, { threads, flavour }: Started): EngineInfo {
-  if (threads > 1) engine.setThreads(threads);
+  counts = threadCounts(threads);
   return { ...(JSON.parse(engine.info()) as EngineInfo), flavour, threads };
 }
 
@@ -170,15 +183,19 @@ async function generate(
   const begun = JSON.parse(engine.begin(JSON.stringify(request))) as Begun;
   event({ type: "begun", ...begun });
   // An abort is seen between slices and between tokens.
-  do {
+  for (let left = begun.promptTokens - begun.cachedTokens, done = false; !done;) {
     await turn();
     signal.throwIfAborted();
-  } while (!engine.prefill());
+    const tokens = Math.min(left, counts.prefill.trying ? TRIAL_TOKENS : SLICE);
+    done = prefill(engine, tokens);
+    left -= tokens;
+  }
   const prefilledAt = performance.now();
   for (let decodeTokens = 1; ; decodeTokens++) {
     await turn();
     signal.throwIfAborted();
-    const { id, text, finish } = JSON.parse(engine.decode()) as Step;
+    const { id, text, finish } =
+      decodeTokens === 1 ? sample(engine) : decode(engine);
     event({ type: "token", id, text });
     if (finish !== undefined) {
       return {
@@ -190,6 +207,32 @@ async function generate(
       };
     }
   }
+}
+
+/** Evaluates the next `tokens` of a prompt; whether that was all. */
+function prefill(engine: Engine, tokens: number): boolean {
+  const count = counts.prefill;
+  engine.setThreads(count.next);
+  const beganAt = performance.now();
+  const done = engine.prefill(tokens);
+  // The rest of a prompt, which may be a token or two, says nothing of how long a slice takes.
+  if (tokens >= TRIAL_TOKENS) {
+    count.took((performance.now() - beganAt) / tokens);
+  }
+  return done;
+}
+
+/** The first token of a reply: its logits are there already. */
+function sample(engine: Engine): Step {
+  return JSON.parse(engine.decode()) as Step;
+}
+
+function decode(engine: Engine): Step {
+  engine.setThreads(counts.decode.next);
+  const beganAt = performance.now();
+  const step = sample(engine);
+  counts.decode.took(performance.now() - beganAt);
+  return step;
 }
 
 /** What a panic printed, for the report of the trap that follows it. */

@@ -124,8 +124,12 @@ struct Shared<'a> {
 /// The most products one call fuses.
 pub const MAX_FUSED: usize = 4;
 
-/// Row groups that a thread takes at a time: enough for a fork to be worth it, few enough to balance.
+/// The most row groups that a thread takes at a time.
 const CHUNK_GROUPS: usize = 24;
+
+/// Chunks for each thread: so many that threads of unequal speed end at about the same time, few enough that taking one
+/// costs little beside computing it (a microsecond in a small model's products).
+const CHUNKS_A_THREAD: usize = 4;
 
 /// Computes every product over the same `x`, as one job of the pool. `x` must have been filled for the forms needed.
 pub fn matmul(isa: Isa, pool: &Pool, x: &Activations, products: &mut [Product<'_>]) {
@@ -143,8 +147,11 @@ pub fn matmul(isa: Isa, pool: &Pool, x: &Activations, products: &mut [Product<'_
             out: pool::Rows::new(product.out),
         });
     }
-    pool.run(groups.div_ceil(CHUNK_GROUPS), &|chunk| {
-        let (mut from, mut to) = (chunk * CHUNK_GROUPS, (chunk + 1) * CHUNK_GROUPS);
+    let size = groups
+        .div_ceil(pool.threads() * CHUNKS_A_THREAD)
+        .clamp(1, CHUNK_GROUPS);
+    pool.run(groups.div_ceil(size), &|chunk| {
+        let (mut from, mut to) = (chunk * size, (chunk + 1) * size);
         for s in shared.iter().flatten() {
             if from < s.groups {
                 multiply(isa, x, s, from, to.min(s.groups));

@@ -1,8 +1,9 @@
 //! The thread pool: one job at a time, split into chunks that threads take from a shared counter.
 //!
 //! Threads spin for a short while, then sleep: a fork-join in a busy loop costs well under a microsecond, and a thread
-//! that has lost its core does not burn another's. What a chunk computes never depends on who computes it, so results
-//! do not depend on the number of threads. Without workers `run` is a plain loop.
+//! that has lost its core does not burn another's. The caller takes chunks too and waits only for those workers that
+//! have entered the job: one that sleeps, or that the system has put aside, holds nobody up. What a chunk computes never
+//! depends on who computes it, so results do not depend on the number of threads. Without workers `run` is a plain loop.
 #![allow(unsafe_code)]
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -10,26 +11,61 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 /// The most threads a pool takes, the caller's included.
 pub const MAX_THREADS: usize = 16;
 
-/// What the epoch grows by from job to job; the rest of the word holds the number of threads.
-const EPOCH: u32 = 32;
-
 /// Rounds of the spin loop before a thread sleeps, about 20–50 µs.
 const SPIN_ROUNDS: u32 = 20_000;
 
+/// What [`Pool::state`] says, in one word, so that a worker enters the very job whose number and threads it has seen.
+#[derive(Clone, Copy)]
+struct State(u32);
+
+impl State {
+    /// Bits of the workers that are in the job.
+    const INSIDE: u32 = 0x1f;
+    /// One of the threads that may take part, the caller's included.
+    const THREAD: u32 = 0x20;
+    /// Workers may enter.
+    const OPEN: u32 = 0x400;
+    /// What the number of a job grows by.
+    const JOB: u32 = 0x800;
+
+    /// The next job for `threads` threads, open, with nobody inside.
+    fn next(self, threads: usize) -> State {
+        let job = (self.0 & !(Self::JOB - 1)).wrapping_add(Self::JOB);
+        State(job | Self::OPEN | (threads as u32 * Self::THREAD))
+    }
+
+    fn inside(self) -> u32 {
+        self.0 & Self::INSIDE
+    }
+
+    fn threads(self) -> usize {
+        ((self.0 / Self::THREAD) & 0x1f) as usize
+    }
+
+    fn open(self) -> bool {
+        self.0 & Self::OPEN != 0
+    }
+
+    fn job(self) -> u32 {
+        self.0 / Self::JOB
+    }
+}
+
 /// The memory that threads share to hand out one job.
 pub struct Pool {
-    /// Job number × [`EPOCH`] + threads that take part in it, the caller's included: one word, so that a worker that
-    /// wakes late can never pair one job's number with another's threads. Workers wait for it to change.
-    epoch: AtomicU32,
+    /// A [`State`]. Workers sleep on it.
+    state: AtomicU32,
     /// Threads wanted by the owner.
     wanted: AtomicUsize,
     /// Workers that have started.
     workers: AtomicUsize,
-    /// Workers that have not finished the current job.
-    running: AtomicU32,
+    /// Workers that sleep or are about to.
+    asleep: AtomicU32,
+    /// 1 while the caller sleeps, or is about to, until the last worker has left. The caller sleeps on it.
+    caller: AtomicU32,
     next: AtomicUsize,
     chunks: AtomicUsize,
-    /// Points to the caller's `&dyn Fn(usize)`, valid while `running` is not 0.
+    /// Points to the caller's `&dyn Fn(usize)`, valid while the job is open or a worker is inside.
     job: AtomicPtr<()>,
     /// Not 0 when the workers are to return.
     closed: AtomicU32,
@@ -41,10 +77,11 @@ impl Pool {
     /// A pool without workers.
     pub const fn new() -> Pool {
         Pool {
-            epoch: AtomicU32::new(0),
+            state: AtomicU32::new(0),
             wanted: AtomicUsize::new(1),
             workers: AtomicUsize::new(0),
-            running: AtomicU32::new(0),
+            asleep: AtomicU32::new(0),
+            caller: AtomicU32::new(0),
             next: AtomicUsize::new(0),
             chunks: AtomicUsize::new(0),
             job: AtomicPtr::new(core::ptr::null_mut()),
@@ -76,27 +113,35 @@ impl Pool {
         self.job.store(at.cast_mut().cast(), Ordering::Relaxed);
         self.chunks.store(chunks, Ordering::Relaxed);
         self.next.store(0, Ordering::Relaxed);
-        self.running.store(threads as u32 - 1, Ordering::Relaxed);
-        let number = self.epoch.load(Ordering::Relaxed) / EPOCH;
-        self.epoch.store(
-            number.wrapping_add(1).wrapping_mul(EPOCH) | threads as u32,
-            Ordering::Release,
-        );
-        notify(&self.epoch);
+        // Nobody is inside and nobody can enter: the last job was left and shut.
+        let state = State(self.state.load(Ordering::Relaxed)).next(threads);
+        self.state.store(state.0, Ordering::SeqCst);
+        if self.asleep.load(Ordering::SeqCst) > 0 {
+            notify(&self.state);
+        }
         self.take(job, chunks);
-        let mut rounds = 0;
+        let shut = State(self.state.fetch_and(!State::OPEN, Ordering::AcqRel));
+        if shut.inside() > 0 {
+            self.wait_for_workers();
+        }
+    }
+
+    fn wait_for_workers(&self) {
+        let inside = |order| State(self.state.load(order)).inside();
+        for _ in 0..SPIN_ROUNDS {
+            if inside(Ordering::Acquire) == 0 {
+                return;
+            }
+            core::hint::spin_loop();
+        }
         loop {
-            let running = self.running.load(Ordering::Acquire);
-            if running == 0 {
+            self.caller.store(1, Ordering::SeqCst);
+            if inside(Ordering::SeqCst) == 0 {
                 break;
             }
-            rounds += 1;
-            if rounds < SPIN_ROUNDS {
-                core::hint::spin_loop();
-            } else {
-                wait(&self.running, running);
-            }
+            wait(&self.caller, 1);
         }
+        self.caller.store(0, Ordering::Relaxed);
     }
 
     fn take(&self, job: Job<'_>, chunks: usize) {
@@ -111,47 +156,58 @@ impl Pool {
 
     /// A worker's life: takes part in jobs until [`Pool::close`].
     pub fn work(&self) {
-        let mut seen = self.epoch.load(Ordering::Acquire);
         let index = 1 + self.workers.fetch_add(1, Ordering::AcqRel);
-        loop {
-            let mut rounds = 0;
-            loop {
-                let epoch = self.epoch.load(Ordering::Acquire);
-                if epoch != seen {
-                    seen = epoch;
-                    break;
-                }
+        // The job that this worker has been in, or has no part in.
+        let mut done = None;
+        let mut rounds = 0;
+        while self.closed.load(Ordering::Acquire) == 0 {
+            let state = State(self.state.load(Ordering::Acquire));
+            if !state.open() || done == Some(state.job()) {
                 rounds += 1;
                 if rounds < SPIN_ROUNDS {
                     core::hint::spin_loop();
                 } else {
-                    wait(&self.epoch, seen);
+                    self.sleep(state);
                 }
-            }
-            if self.closed.load(Ordering::Acquire) != 0 {
-                return;
-            }
-            if index < (seen % EPOCH) as usize {
+            } else if index >= state.threads() {
+                done = Some(state.job());
+            } else if self.enter(state) {
+                done = Some(state.job());
+                rounds = 0;
                 let at: *const Job<'_> = self.job.load(Ordering::Relaxed).cast_const().cast();
-                // SAFETY: `run` stored the address of its `job` before the epoch it released and does not return before
-                // this worker has lowered `running`, so the reference lives for the whole of `take`.
+                // SAFETY: `run` stored the address of its `job` before it opened the job that was entered, and does not
+                // return before everybody inside has left, so the reference lives for the whole of `take`.
                 self.take(unsafe { *at }, self.chunks.load(Ordering::Relaxed));
-                if self.running.fetch_sub(1, Ordering::Release) == 1 {
-                    notify(&self.running);
+                let left = State(self.state.fetch_sub(1, Ordering::SeqCst));
+                if left.inside() == 1 && self.caller.load(Ordering::SeqCst) == 1 {
+                    // Changed first: a caller that is only about to sleep then does not.
+                    self.caller.store(0, Ordering::SeqCst);
+                    notify(&self.caller);
                 }
             }
         }
     }
 
-    /// Sends the workers home.
+    fn enter(&self, seen: State) -> bool {
+        self.state
+            .compare_exchange_weak(seen.0, seen.0 + 1, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Until the state is another than `seen`, or anybody calls.
+    fn sleep(&self, seen: State) {
+        self.asleep.fetch_add(1, Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) == 0 {
+            wait(&self.state, seen.0);
+        }
+        self.asleep.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Sends the workers home. No job may be running.
     pub fn close(&self) {
-        self.closed.store(1, Ordering::Release);
-        let number = self.epoch.load(Ordering::Relaxed) / EPOCH;
-        self.epoch.store(
-            number.wrapping_add(1).wrapping_mul(EPOCH),
-            Ordering::Release,
-        );
-        notify(&self.epoch);
+        self.closed.store(1, Ordering::SeqCst);
+        self.state.fetch_add(State::JOB, Ordering::SeqCst);
+        notify(&self.state);
     }
 }
 

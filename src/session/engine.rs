@@ -220,10 +220,10 @@ impl Engine {
         Ok(begun)
     }
 
-    /// Evaluates one slice of the prompt; whether all of it is evaluated.
-    pub fn prefill(&mut self) -> Result<bool> {
+    /// Evaluates one slice of the prompt, of at most `most` tokens; whether all of it is evaluated.
+    pub fn prefill(&mut self, most: usize) -> Result<bool> {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
-        let mut end = (g.evaluated + SLICE).min(g.pending.len());
+        let mut end = (g.evaluated + most.clamp(1, SLICE)).min(g.pending.len());
         if self.cache.has_states() && g.evaluated < g.pending.len() {
             // The same prompt may come again, and its last token is always evaluated: there a checkpoint is worth most.
             let last = g.pending.len() - 1;

@@ -45,7 +45,7 @@ impl Bench {
             engine.reset();
             let start = Instant::now();
             let begun = engine.begin(&request)?;
-            while !engine.prefill()? {}
+            while !engine.prefill(usize::MAX)? {}
             engine.decode()?;
             prefill.push(begun.prompt_tokens as f64 / start.elapsed().as_secs_f64());
             let (start, mut n) = (Instant::now(), 1);

@@ -68,7 +68,7 @@ impl Run {
         }
         let start = Instant::now();
         let begun = engine.begin(&request)?;
-        while !engine.prefill()? {}
+        while !engine.prefill(usize::MAX)? {}
         let prefilled = Instant::now();
         let mut tokens = 0;
         let finish = loop {
