@@ -92,9 +92,19 @@ fn bert_tensors(c: &Config) -> Vec<TensorSpec> {
     let dim = c.dim;
     let mut t = tensors(c);
     t.all.retain(|s| s.slot.part != Part::OutputNorm);
-    t.matrix(Part::PositionEmbedding, "position_embd.weight", c.max_seq_len, dim);
+    t.matrix(
+        Part::PositionEmbedding,
+        "position_embd.weight",
+        c.max_seq_len,
+        dim,
+    );
     if c.reader.n_types > 0 {
-        t.matrix(Part::TokenTypes, "token_types.weight", c.reader.n_types, dim);
+        t.matrix(
+            Part::TokenTypes,
+            "token_types.weight",
+            c.reader.n_types,
+            dim,
+        );
     }
     t.vector(Part::EmbeddingNorm, "token_embd_norm.weight", dim)
         .vector(Part::EmbeddingNormBias, "token_embd_norm.bias", dim)
@@ -102,7 +112,9 @@ fn bert_tensors(c: &Config) -> Vec<TensorSpec> {
         .norms(Part::AttentionOutputBias, "attn_output.bias")
         .norms(Part::AttentionOutputNorm, "attn_output_norm.weight")
         .norms(Part::AttentionOutputNormBias, "attn_output_norm.bias")
-        .vectors(Part::UpBias, "ffn_up.bias", |b| Some(b.feed_forward.hidden_dim()))
+        .vectors(Part::UpBias, "ffn_up.bias", |b| {
+            Some(b.feed_forward.hidden_dim())
+        })
         .norms(Part::DownBias, "ffn_down.bias")
         .norms(Part::LayerOutputNorm, "layer_output_norm.weight")
         .norms(Part::LayerOutputNormBias, "layer_output_norm.bias");

@@ -76,9 +76,7 @@ pub(super) fn shape(keys: Keys<'_>, dim: usize, n_layers: usize) -> Result<Shape
     let n_kv_heads = keys.each("attention.head_count_kv", n_layers)?;
     let n_kv_heads = n_kv_heads.and_then(|list| list.into_iter().max());
     let n_kv_heads = n_kv_heads.map_or(n_heads, |n| n as usize);
-    let head_dim = keys
-        .count("attention.key_length")?
-        .unwrap_or(dim / n_heads);
+    let head_dim = keys.count("attention.key_length")?.unwrap_or(dim / n_heads);
     if n_kv_heads == 0 || n_heads % n_kv_heads != 0 {
         return keys.bad(
             "attention.head_count_kv",
@@ -96,7 +94,11 @@ pub(super) fn shape(keys: Keys<'_>, dim: usize, n_layers: usize) -> Result<Shape
     if let Some(n) = keys.count("attention.value_length")?
         && n != head_dim
     {
-        return keys.bad("attention.value_length", n, format!("the key length {head_dim}"));
+        return keys.bad(
+            "attention.value_length",
+            n,
+            format!("the key length {head_dim}"),
+        );
     }
     Ok(Shape {
         n_heads,
@@ -211,16 +213,25 @@ pub(super) fn experts(c: &mut Config, keys: Keys<'_>) -> Result<()> {
 pub(super) fn attending(c: &Config, keys: Keys<'_>) -> Result<Vec<bool>> {
     let n = c.blocks.len();
     let list = keys.each("attention.head_count_kv", n)?;
-    Ok(list.unwrap_or_else(|| vec![1; n]).iter().map(|n| *n > 0).collect())
+    Ok(list
+        .unwrap_or_else(|| vec![1; n])
+        .iter()
+        .map(|n| *n > 0)
+        .collect())
 }
 
 /// The tensors of such a decoder but its norms.
 pub(super) fn tensors(c: &Config) -> Tensors<'_> {
     let mut t = Tensors::new(c);
-    t.matrix(Part::TokenEmbedding, "token_embd.weight", c.vocab_size, c.dim)
-        .matrix(Part::Output, "output.weight", c.vocab_size, c.dim)
-        .optional()
-        .vector(Part::OutputNorm, "output_norm.weight", c.dim);
+    t.matrix(
+        Part::TokenEmbedding,
+        "token_embd.weight",
+        c.vocab_size,
+        c.dim,
+    )
+    .matrix(Part::Output, "output.weight", c.vocab_size, c.dim)
+    .optional()
+    .vector(Part::OutputNorm, "output_norm.weight", c.dim);
     if let Some(rope) = c.ropes.first() {
         let pairs = rope.dims / 2;
         t.vector(Part::RopeFactors, "rope_freqs.weight", pairs)

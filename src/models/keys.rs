@@ -17,7 +17,12 @@ impl Keys<'_> {
     }
 
     /// The error that `key` is `found`.
-    pub fn bad<T>(&self, key: &str, found: impl ToString, expected: impl Into<String>) -> Result<T> {
+    pub fn bad<T>(
+        &self,
+        key: &str,
+        found: impl ToString,
+        expected: impl Into<String>,
+    ) -> Result<T> {
         Err(Error::BadKey {
             key: self.key(key),
             found: found.to_string(),
@@ -36,9 +41,8 @@ impl Keys<'_> {
 
     /// A count that has to be there.
     pub fn require(&self, key: &str) -> Result<usize> {
-        self.count(key)?.ok_or_else(|| Error::MissingKey {
-            key: self.key(key),
-        })
+        self.count(key)?
+            .ok_or_else(|| Error::MissingKey { key: self.key(key) })
     }
 
     /// A number for each of `n` layers, from a list or one for all.
@@ -49,7 +53,11 @@ impl Keys<'_> {
         }
         match self.meta.u32s(&whole)? {
             Some(list) if list.len() == n => Ok(Some(list)),
-            Some(list) => self.bad(key, format!("{} layers", list.len()), format!("{n} of them")),
+            Some(list) => self.bad(
+                key,
+                format!("{} layers", list.len()),
+                format!("{n} of them"),
+            ),
             None => Ok(None),
         }
     }
@@ -84,11 +92,17 @@ impl Keys<'_> {
             Err(_) => {
                 let list = self.meta.bools(&whole)?.unwrap_or_default();
                 if list.len() != n {
-                    return self.bad(key, format!("{} layers", list.len()), format!("{n} of them"));
+                    return self.bad(
+                        key,
+                        format!("{} layers", list.len()),
+                        format!("{n} of them"),
+                    );
                 }
                 return Ok(list);
             }
         };
-        Ok((0..n).map(|i| cycle == 0 || i % cycle < cycle - 1).collect())
+        Ok((0..n)
+            .map(|i| cycle == 0 || i % cycle < cycle - 1)
+            .collect())
     }
 }

@@ -6,9 +6,7 @@ use super::keys::Keys;
 use super::tensors::Tensors;
 use crate::error::Result;
 use crate::ops::scan::Scan;
-use crate::transformer::{
-    Block, Config, FeedForward, Mixer, Norm, Part, Reader, StateSpace,
-};
+use crate::transformer::{Block, Config, FeedForward, Mixer, Norm, Part, Reader, StateSpace};
 
 const NAME: &str = "mamba2";
 
@@ -46,11 +44,16 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     },
     tensors: |c| {
         let mut t = Tensors::new(c);
-        t.matrix(Part::TokenEmbedding, "token_embd.weight", c.vocab_size, c.dim)
-            .matrix(Part::Output, "output.weight", c.vocab_size, c.dim)
-            .optional()
-            .vector(Part::OutputNorm, "output_norm.weight", c.dim)
-            .norms(Part::AttentionNorm, "attn_norm.weight");
+        t.matrix(
+            Part::TokenEmbedding,
+            "token_embd.weight",
+            c.vocab_size,
+            c.dim,
+        )
+        .matrix(Part::Output, "output.weight", c.vocab_size, c.dim)
+        .optional()
+        .vector(Part::OutputNorm, "output_norm.weight", c.dim)
+        .norms(Part::AttentionNorm, "attn_norm.weight");
         state_space_tensors(&mut t);
         t.all
     },
@@ -64,7 +67,11 @@ pub(super) fn state_space(keys: Keys<'_>) -> Result<StateSpace> {
     let state_dim = keys.require("ssm.state_size")?;
     let kernel = keys.require("ssm.conv_kernel")?;
     if inner % n_heads != 0 {
-        return keys.bad("ssm.time_step_rank", n_heads, format!("a divisor of inner_size {inner}"));
+        return keys.bad(
+            "ssm.time_step_rank",
+            n_heads,
+            format!("a divisor of inner_size {inner}"),
+        );
     }
     if n_heads % n_groups != 0 {
         return keys.bad(

@@ -166,7 +166,13 @@ impl<'a> Tensors<'a> {
                     self.add(Some(i), Part::Router, "ffn_gate_inp.weight", n_experts, dim);
                     for (part, name, (rows, cols)) in matrices {
                         for e in 0..n_experts {
-                            self.add(Some(i), part, &format!("{name}_exps.{e}.weight"), rows, cols);
+                            self.add(
+                                Some(i),
+                                part,
+                                &format!("{name}_exps.{e}.weight"),
+                                rows,
+                                cols,
+                            );
                             let spec = self.all.last_mut().expect("just added");
                             spec.slot.expert = Some(e);
                             spec.inside = Some((format!("blk.{i}.{name}_exps.weight"), e * rows));

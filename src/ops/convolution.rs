@@ -3,7 +3,13 @@
 /// x[t][c] = Σ taps[c][j] · x[t − (kernel − 1) + j][c] (+ bias[c]) for `x` [tokens, channels] in place. `taps`
 /// [channels, kernel]; `state` [kernel − 1, channels]: the inputs before the first token, then those before the next.
 /// `bias` may be empty.
-pub fn short_convolution(x: &mut [f32], taps: &[f32], bias: &[f32], kernel: usize, state: &mut [f32]) {
+pub fn short_convolution(
+    x: &mut [f32],
+    taps: &[f32],
+    bias: &[f32],
+    kernel: usize,
+    state: &mut [f32],
+) {
     let channels = taps.len() / kernel;
     debug_assert_eq!(state.len(), (kernel - 1) * channels);
     for x in x.chunks_exact_mut(channels) {

@@ -31,12 +31,22 @@ impl Scan {
     /// Takes one token into `state` [n_heads, head_dim, state_dim] and reads → `out` [n_heads, head_dim]:
     /// state = exp(step · rate) · state + step · value ⊗ key; out = state · query + skip · value.
     /// `rates` (below 0) and `skips` [n_heads].
-    pub fn step(&self, token: Token<'_>, rates: &[f32], skips: &[f32], state: &mut [f32], out: &mut [f32]) {
+    pub fn step(
+        &self,
+        token: Token<'_>,
+        rates: &[f32],
+        skips: &[f32],
+        state: &mut [f32],
+        out: &mut [f32],
+    ) {
         let (p, n) = (self.head_dim, self.state_dim);
         let heads_a_group = self.n_heads / self.n_groups;
         for h in 0..self.n_heads {
             let group = h / heads_a_group * n;
-            let (key, query) = (&token.keys[group..group + n], &token.queries[group..group + n]);
+            let (key, query) = (
+                &token.keys[group..group + n],
+                &token.queries[group..group + n],
+            );
             let step = token.steps[h];
             let decay = (step * rates[h]).exp();
             let rows = state[h * p * n..(h + 1) * p * n].chunks_exact_mut(n);

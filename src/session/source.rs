@@ -398,7 +398,10 @@ fn apart(builder: &WeightsBuilder, tensors: Vec<TensorInfo>) -> Result<Vec<Tenso
         let length = |spec: &TensorSpec| if vector { spec.cols } else { spec.rows };
         let rows: usize = parts.iter().map(|(_, spec)| length(spec)).sum();
         let cols = if vector { 1 } else { parts[0].1.cols as u64 };
-        let found = tensor.shape.iter().fold(1, |n: u64, d| n.saturating_mul(*d));
+        let found = tensor
+            .shape
+            .iter()
+            .fold(1, |n: u64, d| n.saturating_mul(*d));
         let fits = vector || tensor.shape.first() == Some(&cols);
         if found != rows as u64 * cols || !fits || (vector && tensor.format.block_len() > 1) {
             return Err(Error::BadShape {

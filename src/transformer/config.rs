@@ -207,9 +207,7 @@ impl Block {
         match &self.mixer {
             Mixer::Attention(_) => 0,
             Mixer::ShortConvolution { kernel } => (kernel - 1) * dim,
-            Mixer::StateSpace(s) => {
-                (s.kernel - 1) * s.channels() + s.inner() * s.scan.state_dim
-            }
+            Mixer::StateSpace(s) => (s.kernel - 1) * s.channels() + s.inner() * s.scan.state_dim,
         }
     }
 }

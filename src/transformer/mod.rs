@@ -1,7 +1,7 @@
 //! `Config`, `Weights`, the KV cache and the one `forward`; names no model.
 
-mod cache;
 mod attend;
+mod cache;
 mod config;
 mod feed;
 mod forward;

@@ -100,11 +100,23 @@ impl Model {
         let [_, activation] = self.config.reader.activations;
         let h = n * self.config.dim;
         if w.optional(Part::Unmask).is_some() {
-            self.dense(pool, s, n, (Part::Unmask, w.vector(Part::UnmaskBias)), activation);
+            self.dense(
+                pool,
+                s,
+                n,
+                (Part::Unmask, w.vector(Part::UnmaskBias)),
+                activation,
+            );
             self.norm_in_place(&mut s.h[..h], w.norm(Part::UnmaskNorm));
         } else if w.optional(Part::Pooler).is_some() && self.fills_masks() {
             // Some families call it as others call what stands before the classifier.
-            self.dense(pool, s, n, (Part::Pooler, w.vector(Part::PoolerBias)), activation);
+            self.dense(
+                pool,
+                s,
+                n,
+                (Part::Pooler, w.vector(Part::PoolerBias)),
+                activation,
+            );
             self.norm_in_place(&mut s.h[..h], w.norm(Part::PoolerNorm));
         }
     }
@@ -123,7 +135,10 @@ impl Model {
         s.activations
             .fill(self.isa, &s.h[..n * dim], dim, &[weights]);
         let h = &mut s.h[..n * dim];
-        let mut products = [crate::kernels::Product { weights, out: &mut *h }];
+        let mut products = [crate::kernels::Product {
+            weights,
+            out: &mut *h,
+        }];
         crate::kernels::matmul(self.isa, pool, &s.activations, &mut products);
         self.add_bias(h, bias);
         activation.apply(self.isa, h);

@@ -75,7 +75,9 @@ impl Model {
             [self.packed(w, Part::MixerInput)],
             [&mut *wide],
         );
-        let (convolved, states) = cache.state(layer).split_at_mut((space.kernel - 1) * channels);
+        let (convolved, states) = cache
+            .state(layer)
+            .split_at_mut((space.kernel - 1) * channels);
         let (rates, skips, biases) = (
             w.vector(Part::Rates),
             w.vector(Part::Skips),

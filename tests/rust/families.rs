@@ -79,7 +79,10 @@ fn distance(expected: &[f64], found: &[f32]) -> (f64, f64) {
         .zip(found)
         .map(|(e, f)| (e - f64::from(*f)).abs());
     // A NaN is as far as can be.
-    let far = differences.fold(0.0, |m: f64, d| if d.is_nan() { f64::INFINITY } else { m.max(d) });
+    let far = differences.fold(
+        0.0,
+        |m: f64, d| if d.is_nan() { f64::INFINITY } else { m.max(d) },
+    );
     (far, expected.iter().fold(0.0, |m: f64, e| m.max(e.abs())))
 }
 
@@ -101,7 +104,10 @@ fn encoders_compute_what_the_reference_computes() {
                     failed.push(format!("{form}: {what} {far} of {size}"));
                 }
             };
-            check("mean", &engine.read(&ids, usize::MAX, Pooling::Mean).unwrap());
+            check(
+                "mean",
+                &engine.read(&ids, usize::MAX, Pooling::Mean).unwrap(),
+            );
             let first = engine.read(&ids, usize::MAX, Pooling::First).unwrap();
             check("first", &first);
             let folder = form.ends_with("folder");

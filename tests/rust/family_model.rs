@@ -65,7 +65,10 @@ pub struct Tensor {
 
 impl Family {
     pub fn ids(&self) -> Vec<u32> {
-        numbers(&self.golden["ids"]).iter().map(|n| *n as u32).collect()
+        numbers(&self.golden["ids"])
+            .iter()
+            .map(|n| *n as u32)
+            .collect()
     }
 
     fn vocab_size(&self) -> usize {
@@ -82,7 +85,10 @@ impl Family {
     fn tensor(&self, name: &str) -> Tensor {
         let (_, row) = self.rows().find(|(n, _)| *n == name).expect(name);
         let shape: Vec<usize> = numbers(&row[1]).iter().map(|n| *n as usize).collect();
-        let (mean, spread) = (row[2].as_f64().unwrap() as f32, row[3].as_f64().unwrap() as f32);
+        let (mean, spread) = (
+            row[2].as_f64().unwrap() as f32,
+            row[3].as_f64().unwrap() as f32,
+        );
         let seed = seed(name);
         let n = shape.iter().product::<usize>() as u64;
         Tensor {
@@ -156,7 +162,8 @@ impl Family {
         for (name, bytes) in self.text_files() {
             text.take(&name, &bytes).unwrap();
         }
-        text.write_text_keys(self.vocab_size(), &mut header).unwrap();
+        text.write_text_keys(self.vocab_size(), &mut header)
+            .unwrap();
         let mut data = Vec::new();
         for row in recipe["tensors"].as_array().unwrap() {
             let tensor = self.converted(row);
@@ -188,7 +195,8 @@ impl Family {
                 for row in 0..rows {
                     let (head, i) = (row / head_dim, row % head_dim);
                     let from = head * head_dim + i / 2 + i % 2 * (head_dim / 2);
-                    tensor.values[row * cols..][..cols].copy_from_slice(&old[from * cols..][..cols]);
+                    tensor.values[row * cols..][..cols]
+                        .copy_from_slice(&old[from * cols..][..cols]);
                 }
             }
             "add" => {

@@ -152,9 +152,10 @@ impl Folder {
 }
 
 fn json(name: &str, bytes: &[u8]) -> Result<Value> {
-    let value: Value = serde_json::from_slice(&standard(bytes)).map_err(|e| Error::MalformedHeader {
-        what: format!("{name} is no JSON: {e}"),
-    })?;
+    let value: Value =
+        serde_json::from_slice(&standard(bytes)).map_err(|e| Error::MalformedHeader {
+            what: format!("{name} is no JSON: {e}"),
+        })?;
     if value.is_object() {
         return Ok(value);
     }

@@ -107,10 +107,7 @@ pub fn gelu(x: &mut [f32]) {
         for c in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
             p = f32x4_add(f32x4_mul(p, t), f32x4_splat(c));
         }
-        let tail = f32x4_mul(
-            f32x4_mul(p, t),
-            exp(f32x4_neg(f32x4_mul(size, size))),
-        );
+        let tail = f32x4_mul(f32x4_mul(p, t), exp(f32x4_neg(f32x4_mul(size, size))));
         // 1 + erf(z) = 2 − tail for z ≥ 0, and tail below: no cancellation on either side.
         let sum = v128_bitselect(
             tail,

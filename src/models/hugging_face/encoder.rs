@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::config_json::{ConfigJson, Writer, missing};
 use super::Listed;
+use super::config_json::{ConfigJson, Writer, missing};
 use crate::error::Result;
 
 /// Settings under their names: (of the folder, of GGUF).

@@ -10,7 +10,9 @@ const ATTENTION: [&str; 2] = ["full_attention", "attention"];
 
 /// Heads for keys by layer: none where the layer does not attend.
 fn heads_by_layer(c: ConfigJson<'_>, keys: &mut Writer) -> Result<()> {
-    let types = c.layers("layer_types")?.ok_or_else(|| missing("layer_types"))?;
+    let types = c
+        .layers("layer_types")?
+        .ok_or_else(|| missing("layer_types"))?;
     let heads = i32::try_from(key_heads(c)?).unwrap_or(i32::MAX);
     let each: Vec<i32> = types
         .iter()
@@ -67,7 +69,11 @@ fn space(c: ConfigJson<'_>, keys: &mut Writer, inner: u32, names: [&str; 4]) -> 
     if let Some(limit) = limit.filter(|l| l.len() == 2) {
         let finite = limit[1].as_f64().is_some();
         if finite || limit[0].as_f64().is_some_and(|low| low > 0.0) {
-            return Err(bad("time_step_limit", &limit.clone().into(), "0 to infinity"));
+            return Err(bad(
+                "time_step_limit",
+                &limit.clone().into(),
+                "0 to infinity",
+            ));
         }
     }
     Ok(())
@@ -78,8 +84,15 @@ pub(super) fn state_spaces(config: &ConfigJson<'_>, keys: &mut Writer) -> Result
     let c = *config;
     c.only("hidden_act", &["silu"])?;
     c.only("use_bias", &["false"])?;
-    let inner = c.require("num_heads")?.saturating_mul(c.require("head_dim")?);
-    space(c, keys, inner, ["num_heads", "n_groups", "state_size", "conv_kernel"])?;
+    let inner = c
+        .require("num_heads")?
+        .saturating_mul(c.require("head_dim")?);
+    space(
+        c,
+        keys,
+        inner,
+        ["num_heads", "n_groups", "state_size", "conv_kernel"],
+    )?;
     for (from, key) in [
         ("vocab_size", "vocab_size"),
         ("hidden_size", "embedding_length"),
@@ -107,7 +120,12 @@ pub(super) fn some_state_spaces(c: ConfigJson<'_>, keys: &mut Writer) -> Result<
     let inner = c
         .require("mamba_n_heads")?
         .saturating_mul(c.require("mamba_d_head")?);
-    let names = ["mamba_n_heads", "mamba_n_groups", "mamba_d_state", "mamba_d_conv"];
+    let names = [
+        "mamba_n_heads",
+        "mamba_n_groups",
+        "mamba_d_state",
+        "mamba_d_conv",
+    ];
     space(c, keys, inner, names)?;
     let turned = c.str("position_embedding_type") == Some("rope");
     keys.bool("rope.scaling.finetuned", turned);

@@ -136,7 +136,10 @@ fn renamed(name: &str, from: &str, to: &str) -> Option<String> {
     for piece in pieces {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let number = &rest[..digits];
-        number.parse::<u32>().ok().filter(|n| n.to_string() == number)?;
+        number
+            .parse::<u32>()
+            .ok()
+            .filter(|n| n.to_string() == number)?;
         made = made.replacen("{}", number, 1);
         rest = rest[digits..].strip_prefix(piece)?;
     }

@@ -13,7 +13,10 @@ pub(super) const PLAIN: Names = &[
     ("model.layers.{}.self_attn.q_norm", "blk.{}.attn_q_norm"),
     ("model.layers.{}.self_attn.k_norm", "blk.{}.attn_k_norm"),
     ("model.layers.{}.self_attn.o_proj", "blk.{}.attn_output"),
-    ("model.layers.{}.post_attention_layernorm", "blk.{}.ffn_norm"),
+    (
+        "model.layers.{}.post_attention_layernorm",
+        "blk.{}.ffn_norm",
+    ),
     ("model.layers.{}.mlp.gate_proj", "blk.{}.ffn_gate"),
     ("model.layers.{}.mlp.up_proj", "blk.{}.ffn_up"),
     ("model.layers.{}.mlp.down_proj", "blk.{}.ffn_down"),
@@ -21,9 +24,18 @@ pub(super) const PLAIN: Names = &[
 
 /// Where a norm stands behind attention, others have the one before the feed-forward.
 pub(super) const NORMED_BEHIND: Names = &[
-    ("model.layers.{}.post_attention_layernorm", "blk.{}.post_attention_norm"),
-    ("model.layers.{}.pre_feedforward_layernorm", "blk.{}.ffn_norm"),
-    ("model.layers.{}.post_feedforward_layernorm", "blk.{}.post_ffw_norm"),
+    (
+        "model.layers.{}.post_attention_layernorm",
+        "blk.{}.post_attention_norm",
+    ),
+    (
+        "model.layers.{}.pre_feedforward_layernorm",
+        "blk.{}.ffn_norm",
+    ),
+    (
+        "model.layers.{}.post_feedforward_layernorm",
+        "blk.{}.post_ffw_norm",
+    ),
 ];
 
 pub(super) const FUSED: Names = &[
@@ -33,15 +45,33 @@ pub(super) const FUSED: Names = &[
 
 pub(super) const EXPERTS: Names = &[
     ("model.layers.{}.mlp.gate", "blk.{}.ffn_gate_inp"),
-    ("model.layers.{}.mlp.experts.{}.gate_proj", "blk.{}.ffn_gate_exps.{}"),
-    ("model.layers.{}.mlp.experts.{}.up_proj", "blk.{}.ffn_up_exps.{}"),
-    ("model.layers.{}.mlp.experts.{}.down_proj", "blk.{}.ffn_down_exps.{}"),
+    (
+        "model.layers.{}.mlp.experts.{}.gate_proj",
+        "blk.{}.ffn_gate_exps.{}",
+    ),
+    (
+        "model.layers.{}.mlp.experts.{}.up_proj",
+        "blk.{}.ffn_up_exps.{}",
+    ),
+    (
+        "model.layers.{}.mlp.experts.{}.down_proj",
+        "blk.{}.ffn_down_exps.{}",
+    ),
 ];
 
 pub(super) const STACKED_EXPERTS: Names = &[
-    ("model.layers.{}.block_sparse_moe.router.layer", "blk.{}.ffn_gate_inp"),
-    ("model.layers.{}.block_sparse_moe.input_linear", "blk.{}.ffn_gate_up_exps"),
-    ("model.layers.{}.block_sparse_moe.output_linear", "blk.{}.ffn_down_exps"),
+    (
+        "model.layers.{}.block_sparse_moe.router.layer",
+        "blk.{}.ffn_gate_inp",
+    ),
+    (
+        "model.layers.{}.block_sparse_moe.input_linear",
+        "blk.{}.ffn_gate_up_exps",
+    ),
+    (
+        "model.layers.{}.block_sparse_moe.output_linear",
+        "blk.{}.ffn_down_exps",
+    ),
 ];
 
 pub(super) const BERT: Names = &[
@@ -52,11 +82,20 @@ pub(super) const BERT: Names = &[
     ("encoder.layer.{}.attention.self.query", "blk.{}.attn_q"),
     ("encoder.layer.{}.attention.self.key", "blk.{}.attn_k"),
     ("encoder.layer.{}.attention.self.value", "blk.{}.attn_v"),
-    ("encoder.layer.{}.attention.output.dense", "blk.{}.attn_output"),
-    ("encoder.layer.{}.attention.output.LayerNorm", "blk.{}.attn_output_norm"),
+    (
+        "encoder.layer.{}.attention.output.dense",
+        "blk.{}.attn_output",
+    ),
+    (
+        "encoder.layer.{}.attention.output.LayerNorm",
+        "blk.{}.attn_output_norm",
+    ),
     ("encoder.layer.{}.intermediate.dense", "blk.{}.ffn_up"),
     ("encoder.layer.{}.output.dense", "blk.{}.ffn_down"),
-    ("encoder.layer.{}.output.LayerNorm", "blk.{}.layer_output_norm"),
+    (
+        "encoder.layer.{}.output.LayerNorm",
+        "blk.{}.layer_output_norm",
+    ),
     ("pooler.dense", "cls"),
     ("classifier", "cls.output"),
     ("cls.predictions.transform.dense", "mlm.dense"),
@@ -76,11 +115,20 @@ pub(super) const DISTILBERT: Names = &[
     ("transformer.layer.{}.attention.q_lin", "blk.{}.attn_q"),
     ("transformer.layer.{}.attention.k_lin", "blk.{}.attn_k"),
     ("transformer.layer.{}.attention.v_lin", "blk.{}.attn_v"),
-    ("transformer.layer.{}.attention.out_lin", "blk.{}.attn_output"),
-    ("transformer.layer.{}.sa_layer_norm", "blk.{}.attn_output_norm"),
+    (
+        "transformer.layer.{}.attention.out_lin",
+        "blk.{}.attn_output",
+    ),
+    (
+        "transformer.layer.{}.sa_layer_norm",
+        "blk.{}.attn_output_norm",
+    ),
     ("transformer.layer.{}.ffn.lin1", "blk.{}.ffn_up"),
     ("transformer.layer.{}.ffn.lin2", "blk.{}.ffn_down"),
-    ("transformer.layer.{}.output_layer_norm", "blk.{}.layer_output_norm"),
+    (
+        "transformer.layer.{}.output_layer_norm",
+        "blk.{}.layer_output_norm",
+    ),
     ("pre_classifier", "cls"),
     ("vocab_transform", "mlm.dense"),
     ("vocab_layer_norm", "mlm.norm"),

@@ -41,7 +41,12 @@ pub(super) fn write(
     let half = dims.min(4096) / 2;
     match kind {
         "default" => return Ok(Vec::new()),
-        "llama3" => return Ok(vec![("rope_freqs.weight", by_wave(rope, theta, dims, half)?)]),
+        "llama3" => {
+            return Ok(vec![(
+                "rope_freqs.weight",
+                by_wave(rope, theta, dims, half)?,
+            )]);
+        }
         "linear" | "dynamic" | "yarn" | "longrope" => keys.str("rope.scaling.type", kind),
         other => {
             return Err(bad(
@@ -76,7 +81,11 @@ pub(super) fn write(
     if kind == "yarn" {
         rope.only("truncate", &["true"])?;
         let usual = 1.0 + 0.1 * factor.max(1.0).ln();
-        let magnitude = match (magnitude, rope.number("mscale")?, rope.number("mscale_all_dim")?) {
+        let magnitude = match (
+            magnitude,
+            rope.number("mscale")?,
+            rope.number("mscale_all_dim")?,
+        ) {
             (Some(magnitude), ..) => magnitude,
             (None, Some(a), Some(b)) => {
                 (1.0 + 0.1 * a * factor.max(1.0).ln()) / (1.0 + 0.1 * b * factor.max(1.0).ln())

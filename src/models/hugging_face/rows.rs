@@ -3,7 +3,7 @@
 use super::config_json::{ConfigJson, Writer, bad, missing};
 use super::decoder::{self, plain, rope_settings, shape, sliding};
 use super::names::{
-    BERT, DISTILBERT, EXPERTS, FUSED, MODERNBERT, NORMED_BEHIND, HYBRID, PLAIN, ROBERTA,
+    BERT, DISTILBERT, EXPERTS, FUSED, HYBRID, MODERNBERT, NORMED_BEHIND, PLAIN, ROBERTA,
     SHORT_CONVOLUTIONS, STACKED_EXPERTS, STATE_SPACES,
 };
 use super::{Declaration, Listed, encoder, hybrid, rope};
@@ -52,7 +52,10 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
             let n = newer.map_or_else(|| c.require("num_experts"), Ok)?;
             keys.u32("expert_count", n);
             keys.u32("expert_used_count", c.require("num_experts_per_tok")?);
-            keys.u32("expert_feed_forward_length", c.require("moe_intermediate_size")?);
+            keys.u32(
+                "expert_feed_forward_length",
+                c.require("moe_intermediate_size")?,
+            );
             plain(c, keys)
         },
         ..ROW
