@@ -24,7 +24,7 @@ impl Charsmap {
             .split_first_chunk::<4>()
             .ok_or_else(|| bad("too short for a length"))?;
         let len = u32::from_le_bytes(*len) as usize;
-        if len % 4 != 0 {
+        if !len.is_multiple_of(4) {
             return Err(bad("whose trie is not made of whole units"));
         }
         let (trie, replacements) = rest

@@ -23,9 +23,9 @@ pub(super) enum Part<'t> {
 
 impl Markers {
     /// Empty pieces are left out: they would match everywhere.
-    pub fn new(vocabulary: &Vocabulary, ids: impl Iterator<Item = u32>) -> Result<Markers> {
+    pub fn new(vocabulary: &Vocabulary, mut ids: Vec<u32>) -> Result<Markers> {
         let piece = |id: u32| vocabulary.piece(id).unwrap_or_default();
-        let mut ids: Vec<u32> = ids.filter(|id| !piece(*id).is_empty()).collect();
+        ids.retain(|id| !piece(*id).is_empty());
         if let Some(long) = ids.iter().find(|id| piece(**id).len() > MAX_MARKER_BYTES) {
             return Err(Error::Tokenizer {
                 what: format!(
@@ -33,7 +33,7 @@ impl Markers {
                 ),
             });
         }
-        ids.sort_by_key(|id| (piece(*id).as_bytes(), *id));
+        ids.sort_unstable_by_key(|id| (piece(*id).as_bytes(), *id));
         ids.dedup_by_key(|id| piece(*id));
         let mut first_bytes = [false; 256];
         for first in ids.iter().filter_map(|id| piece(*id).bytes().next()) {

@@ -85,7 +85,7 @@ pub struct Tokenizer {
     model: Model,
     /// What is done to a text, one after the other, before the model sees it.
     rewrites: Vec<Rewrite>,
-    /// Control and user-defined tokens.
+    /// Control, unknown and user-defined tokens.
     all_markers: Markers,
     /// User-defined tokens only.
     text_markers: Markers,
@@ -170,13 +170,14 @@ impl Tokenizer {
                 _ => Vec::new(),
             },
         };
-        let user_defined = || vocabulary.of_kind(Kind::UserDefined);
+        let text_markers: Vec<u32> = vocabulary.of_kind(Kind::UserDefined).collect();
+        let mut all_markers = text_markers.clone();
+        for kind in [Kind::Control, Kind::Unknown] {
+            all_markers.extend(vocabulary.of_kind(kind));
+        }
         Ok(Tokenizer {
-            all_markers: Markers::new(
-                &vocabulary,
-                user_defined().chain(vocabulary.of_kind(Kind::Control)),
-            )?,
-            text_markers: Markers::new(&vocabulary, user_defined())?,
+            all_markers: Markers::new(&vocabulary, all_markers)?,
+            text_markers: Markers::new(&vocabulary, text_markers)?,
             guard: Guard::new(&vocabulary),
             add_bos: meta
                 .bool("tokenizer.ggml.add_bos_token")?

@@ -10,6 +10,7 @@ use crate::format::Metadata;
 use bitcannon::Span;
 use bitcannon::classes::class_runs_into;
 use bitcannon::classify::{classify_scalar, mask};
+use core::ops::Range;
 
 /// A way to split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +23,6 @@ pub(super) enum Split {
     Cl100k,
     /// cl100k with every digit alone.
     Cl100kDigits,
-    /// o200k: as cl100k, and words break before capitals.
-    O200k,
-    /// o200k without contractions, every digit alone.
-    O200kDigits,
-    /// Numbers in threes, then Han and kana runs, then the rest.
-    NumbersHan,
     /// Patterns as `tokenizer.json` files write them.
     Patterns(&'static [&'static str]),
 }
@@ -92,27 +87,34 @@ macro_rules! contractions {
 }
 
 /// Words of o200k, which break before capitals.
+/// Words of o200k, which break before capitals: upper case, lower case, what may end a word, what follows words.
 macro_rules! o200k {
-    ($upper:literal, $lower:literal, $tail:literal) => {
+    ($upper:literal, $lower:literal, $end:expr, $tail:literal) => {
         concat!(
             r"[^\r\n\p{L}\p{N}]?",
             $upper,
             "*",
             $lower,
             "+",
-            contractions!(),
-            "?|",
-            r"[^\r\n\p{L}\p{N}]?",
+            $end,
+            r"|[^\r\n\p{L}\p{N}]?",
             $upper,
             "+",
             $lower,
             "*",
-            contractions!(),
-            "?|",
+            $end,
+            "|",
             $tail
         )
     };
 }
+
+const O200K: &str = o200k!(
+    r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]",
+    r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+    r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+);
 
 const TABLE: &[PreTokenizer] = &[
     // "default" and a missing key: files older than the key, nearly all of them GPT-2's kin.
@@ -187,12 +189,20 @@ const TABLE: &[PreTokenizer] = &[
     )),
     row(
         &["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"],
-        Split::O200k,
+        Split::Patterns(&[O200K]),
     ),
-    whole_words(row(&["granite-embed-multi-97m"], Split::O200k)),
+    whole_words(row(&["granite-embed-multi-97m"], Split::Patterns(&[O200K]))),
     PreTokenizer {
         add_bos: true,
-        ..whole_words(row(&["tekken"], Split::O200kDigits))
+        ..whole_words(row(
+            &["tekken"],
+            Split::Patterns(&[o200k!(
+                r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]",
+                r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
+                "",
+                r"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+            )]),
+        ))
     },
     row(
         &["kimi-k2"],
@@ -201,13 +211,18 @@ const TABLE: &[PreTokenizer] = &[
             o200k!(
                 r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]",
                 r"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]",
+                "(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
                 r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
             )
         )]),
     ),
     row(
         &["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"],
-        Split::NumbersHan,
+        Split::Patterns(&[
+            r"\p{N}{1,3}",
+            "[一-龥぀-ゟ゠-ヿ]+",
+            r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##,
+        ]),
     ),
     row(
         &["deepseek-coder"],
@@ -264,14 +279,7 @@ const TABLE: &[PreTokenizer] = &[
     ),
     row(
         &["tiny_aya", "cohere2moe"],
-        Split::Patterns(&[
-            r"\d{1,3}(?=(?:\d{3})*\b)",
-            o200k!(
-                r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]",
-                r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
-                r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-            ),
-        ]),
+        Split::Patterns(&[r"\d{1,3}(?=(?:\d{3})*\b)", O200K]),
     ),
     row(
         &["superbpe"],
@@ -377,7 +385,8 @@ impl Splitter {
         };
         scratch.tags.resize(text.len(), 0);
         classify_scalar(text.as_bytes(), &mut scratch.tags);
-        let mut words = vec![0..text.len()];
+        scratch.search.refuel(text);
+        let mut words: Vec<Range<usize>> = core::iter::once(0..text.len()).collect();
         for pattern in &self.patterns {
             let mut parts = Vec::with_capacity(words.len());
             for word in words {
@@ -416,7 +425,6 @@ pub(super) struct Scratch {
     tags: Vec<u8>,
     starts: Vec<u64>,
     flags: Vec<u64>,
-    later: Vec<u64>,
     words: Vec<Span>,
     parts: Vec<Span>,
     search: pattern::Scratch,
@@ -431,15 +439,14 @@ impl Split {
             tags,
             starts,
             flags,
-            later,
             words,
             parts,
             search: _,
         } = scratch;
         tags.resize(len, 0);
         words.resize(len + 1, Span::default());
-        for (bitmap, len) in [(&mut *starts, blocks), (flags, blocks), (later, 2 * blocks)] {
-            bitmap.resize(len, 0);
+        for bitmap in [&mut *starts, flags] {
+            bitmap.resize(blocks, 0);
         }
         classify_scalar(bytes, tags);
 
@@ -462,11 +469,6 @@ impl Split {
             }
             Split::Cl100k => bitcannon::bitcannon_cl100k(bytes, tags, starts, flags, words),
             Split::Cl100kDigits => bitcannon::bitcannon_qwen(bytes, tags, starts, flags, words),
-            Split::O200k => bitcannon::bitcannon_o200k(bytes, tags, starts, flags, later, words),
-            Split::O200kDigits => {
-                bitcannon::bitcannon_tekken(bytes, tags, starts, flags, later, words)
-            }
-            Split::NumbersHan => bitcannon::bitcannon_deepseek(bytes, tags, starts, words),
             Split::Patterns(_) => 0,
         };
         for word in &words[..n] {

@@ -129,8 +129,9 @@ impl WordPiece {
         for c in text.chars() {
             match c {
                 '\0' | '\u{fffd}' => {}
-                // Not control characters but spaces, so that the category below leaves them.
-                c if c.is_whitespace() => cleaned.push(' '),
+                // Control characters by category, but spaces here.
+                '\t' | '\n' | '\r' => cleaned.push(' '),
+                c if c.is_whitespace() && !c.is_control() => cleaned.push(' '),
                 c if is_han(c) => cleaned.extend([' ', c, ' ']),
                 c => cleaned.push(c),
             }

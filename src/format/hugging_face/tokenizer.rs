@@ -197,7 +197,7 @@ impl TokenizerJson {
                 );
                 self.write_spaces(&normalizer, keys);
             }
-            "WordPiece" => self.write_word_piece(&normalizer, &mut pieces, &kinds, keys)?,
+            "WordPiece" => self.write_word_piece(&normalizer, &mut pieces, &mut kinds, keys)?,
             kind if kind == "BPE" || unnamed => {
                 keys.str("tokenizer.ggml.model", "gpt2");
                 pre_tokenizer::write(
@@ -238,7 +238,7 @@ impl TokenizerJson {
         &self,
         normalizer: &Normalizer,
         pieces: &mut [String],
-        kinds: &[i32],
+        kinds: &mut [i32],
         keys: &mut HeaderWriter,
     ) -> Result<()> {
         let refused = |what: &str| Error::Tokenizer {
@@ -257,7 +257,7 @@ impl TokenizerJson {
         };
         let prefix = self.model.continuing_subword_prefix.as_deref();
         let prefix = prefix.unwrap_or("##");
-        for (piece, kind) in pieces.iter_mut().zip(kinds) {
+        for (piece, kind) in pieces.iter_mut().zip(&*kinds) {
             if *kind == kind::NORMAL {
                 *piece = match piece.strip_prefix(prefix) {
                     Some(rest) => rest.to_owned(),
@@ -279,6 +279,9 @@ impl TokenizerJson {
             .and_then(|token| self.id(token))
         {
             keys.u32(UNKNOWN_KEY, id);
+            if let Some(kind) = kinds.get_mut(id as usize) {
+                *kind = kind::UNKNOWN;
+            }
         }
         Ok(())
     }

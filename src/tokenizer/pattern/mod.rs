@@ -13,8 +13,10 @@ use set::Set;
 
 /// More than any real pattern needs, repetitions written out.
 const MAX_PROGRAM: usize = 4096;
-/// Steps for each byte of a text and instruction of a pattern; honest patterns stay below two.
-const FUEL_PER_BYTE: u64 = 16;
+/// Steps that a whole text may take, besides some for each of its bytes: honest patterns that look ahead, over a
+/// number of thousands of digits, take most of them.
+const FUEL: u64 = 1 << 27;
+const FUEL_PER_BYTE: u64 = 1 << 10;
 
 /// A compiled pattern.
 pub(super) struct Pattern {
@@ -66,9 +68,15 @@ pub(super) struct Scratch {
     /// For each instruction, the last round that has reached it.
     reached: Vec<u32>,
     round: u32,
+    fuel: u64,
 }
 
 impl Scratch {
+    /// Before the first pattern looks at a text.
+    pub fn refuel(&mut self, text: &str) {
+        self.fuel = FUEL + FUEL_PER_BYTE * text.len() as u64;
+    }
+
     fn new_round(&mut self) {
         self.round = self.round.wrapping_add(1);
         if self.round == 0 {
@@ -99,9 +107,9 @@ impl Pattern {
         }
     }
 
-    fn push(&mut self, op: Op) -> core::result::Result<u16, String> {
+    fn push(&mut self, op: Op) -> parse::Result<u16> {
         if self.program.len() >= MAX_PROGRAM {
-            return Err("it is too long".into());
+            return Err("it is too long");
         }
         self.program.push(op);
         Ok(self.program.len() as u16 - 1)
@@ -111,7 +119,7 @@ impl Pattern {
         self.program.len() as u16
     }
 
-    fn compile(&mut self, node: &Node) -> core::result::Result<(), String> {
+    fn compile(&mut self, node: &Node) -> parse::Result<()> {
         match node {
             Node::One(set) => self.push(Op::One(*set)).map(drop),
             Node::All(nodes) => nodes.iter().try_for_each(|node| self.compile(node)),
@@ -133,7 +141,7 @@ impl Pattern {
         }
     }
 
-    fn compile_any(&mut self, nodes: &[Node]) -> core::result::Result<(), String> {
+    fn compile_any(&mut self, nodes: &[Node]) -> parse::Result<()> {
         let mut jumps = Vec::new();
         for (index, node) in nodes.iter().enumerate() {
             if index + 1 == nodes.len() {
@@ -157,7 +165,7 @@ impl Pattern {
         node: &Node,
         times: &(u16, Option<u16>),
         greedy: bool,
-    ) -> core::result::Result<(), String> {
+    ) -> parse::Result<()> {
         let fork = |stay: u16, leave: u16| {
             if greedy {
                 Op::Fork(stay, leave)
@@ -195,11 +203,10 @@ impl Pattern {
         mut each: impl FnMut(Range<usize>),
     ) -> Result<()> {
         let len = text.text.len();
-        let mut fuel = FUEL_PER_BYTE * (len as u64 + 64) * self.program.len() as u64;
         let (mut start, mut at) = (0, 0);
         while let Some((c, _)) = text.at(at) {
-            let found = self.longest_at(text, at, 0, scratch, &mut fuel);
-            if fuel == 0 {
+            let found = self.longest_at(text, at, 0, scratch);
+            if scratch.fuel == 0 {
                 return Err(Error::Tokenizer {
                     what: "a pattern of the pre-tokenizer goes over a text again and again".into(),
                 });
@@ -232,12 +239,11 @@ impl Pattern {
         mut at: usize,
         op: u16,
         scratch: &mut Scratch,
-        fuel: &mut u64,
     ) -> Option<usize> {
         let mut found = None;
         scratch.reached.resize(self.program.len(), 0);
         scratch.new_round();
-        self.reach(text, at, op, scratch, fuel);
+        self.reach(text, at, op, scratch);
         loop {
             let mut now = core::mem::take(&mut scratch.next);
             scratch.next = core::mem::take(&mut scratch.now);
@@ -245,7 +251,7 @@ impl Pattern {
             scratch.new_round();
             let next = text.at(at);
             for op in &now {
-                *fuel = fuel.saturating_sub(1);
+                scratch.fuel = scratch.fuel.saturating_sub(1);
                 match (&self.program[usize::from(*op)], next) {
                     // What is less preferred has no say any more.
                     (Op::Found, _) => {
@@ -255,14 +261,15 @@ impl Pattern {
                     (Op::One(set), Some((c, tag)))
                         if self.sets[usize::from(*set)].contains(c, tag) =>
                     {
-                        self.reach(text, at + c.len_utf8(), op + 1, scratch, fuel);
+                        self.reach(text, at + c.len_utf8(), op + 1, scratch);
                     }
                     _ => {}
                 }
             }
             now.clear();
             scratch.now = now;
-            let (Some((c, _)), false, true) = (next, scratch.next.is_empty(), *fuel > 0) else {
+            let (Some((c, _)), false, true) = (next, scratch.next.is_empty(), scratch.fuel > 0)
+            else {
                 scratch.next.clear();
                 return found;
             };
@@ -271,7 +278,7 @@ impl Pattern {
     }
 
     /// Adds to `scratch.next` what can be reached from `op` without a character, preferred ways first.
-    fn reach(&self, text: Tagged<'_>, at: usize, op: u16, scratch: &mut Scratch, fuel: &mut u64) {
+    fn reach(&self, text: Tagged<'_>, at: usize, op: u16, scratch: &mut Scratch) {
         scratch.stack.push(op);
         while let Some(op) = scratch.stack.pop() {
             let seen = &mut scratch.reached[usize::from(op)];
@@ -279,13 +286,13 @@ impl Pattern {
                 continue;
             }
             *seen = scratch.round;
-            *fuel = fuel.saturating_sub(1);
+            scratch.fuel = scratch.fuel.saturating_sub(1);
             match &self.program[usize::from(op)] {
                 Op::One(_) | Op::Found => scratch.next.push(op),
                 Op::Jump(to) => scratch.stack.push(*to),
                 Op::Fork(first, second) => scratch.stack.extend([*second, *first]),
                 Op::Look { ahead, then } => {
-                    if self.looks(text, at, op + 1, fuel) == *ahead {
+                    if self.looks(text, at, op + 1, &mut scratch.fuel) == *ahead {
                         scratch.stack.push(*then);
                     }
                 }
@@ -316,8 +323,13 @@ impl Pattern {
             let next = text.at(at);
             return next.is_some_and(|(c, tag)| self.sets[usize::from(*set)].contains(c, tag));
         }
-        self.longest_at(text, at, op, &mut Scratch::default(), fuel)
-            .is_some()
+        let mut scratch = Scratch {
+            fuel: *fuel,
+            ..Scratch::default()
+        };
+        let found = self.longest_at(text, at, op, &mut scratch);
+        *fuel = scratch.fuel;
+        found.is_some()
     }
 }
 
@@ -331,9 +343,11 @@ mod tests {
         classify_scalar(text.as_bytes(), &mut tags);
         let mut words = Vec::new();
         let tagged = Tagged { text, tags: &tags };
+        let mut scratch = Scratch::default();
+        scratch.refuel(text);
         Pattern::new(pattern)
             .unwrap()
-            .split(tagged, &mut Scratch::default(), |range| {
+            .split(tagged, &mut scratch, |range| {
                 words.push(text[range].to_owned());
             })
             .unwrap();
@@ -400,7 +414,9 @@ mod tests {
             tags: &tags,
         };
         let hostile = Pattern::new("(?:(?:a*)*a*)*b").unwrap();
-        let error = hostile.split(tagged, &mut Scratch::default(), |_| ());
+        let mut scratch = Scratch::default();
+        scratch.refuel(&text);
+        let error = hostile.split(tagged, &mut scratch, |_| ());
         assert_eq!(error.unwrap_err().code(), "bad_tokenizer");
     }
 }

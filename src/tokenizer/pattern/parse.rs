@@ -8,7 +8,8 @@ use core::str::Chars;
 const MAX_DEPTH: usize = 16;
 const MAX_REPEAT: u16 = 512;
 
-type Result<T> = core::result::Result<T, String>;
+/// What is wrong; the message around it shows the pattern.
+pub(super) type Result<T> = core::result::Result<T, &'static str>;
 
 /// A parsed pattern; sets are numbers of a list.
 pub(super) enum Node {
@@ -34,7 +35,7 @@ pub(super) fn parse(source: &str, sets: &mut Vec<Set>) -> Result<Node> {
     let node = parser.any()?;
     match parser.rest.next() {
         None => Ok(node),
-        Some(c) => Err(format!("{c:?} closes nothing")),
+        Some(_) => Err("a bracket closes nothing"),
     }
 }
 
@@ -52,16 +53,16 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, c: char) -> Result<()> {
-        match self.rest.next() {
-            Some(found) if found == c => Ok(()),
-            found => Err(format!("{c:?} is missing before {found:?}")),
+        if self.take(c) {
+            return Ok(());
         }
+        Err("a closing bracket is missing")
     }
 
     fn deeper(&mut self) -> Result<()> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err("its brackets are too deep".into());
+            return Err("its brackets are too deep");
         }
         Ok(())
     }
@@ -83,7 +84,7 @@ impl Parser<'_> {
 
     fn one(&mut self) -> Result<Node> {
         let Some(c) = self.rest.next() else {
-            return Err("it ends too early".into());
+            return Err("it ends too early");
         };
         match c {
             '(' => self.group(),
@@ -107,7 +108,7 @@ impl Parser<'_> {
                     ..Set::default()
                 })
             }
-            '*' | '+' | '?' | '{' => Err(format!("{c:?} repeats nothing")),
+            '*' | '+' | '?' | '{' => Err("a repetition repeats nothing"),
             c => self.add(Set {
                 items: vec![Item::Range(c, c)],
                 ..Set::default()
@@ -137,7 +138,7 @@ impl Parser<'_> {
                     self.expect(':')?;
                     self.fold = true;
                 }
-                other => return Err(format!("groups that start with (?{other:?} are not known")),
+                _ => return Err("groups are (…), (?:…), (?i:…), (?=…) and (?!…)"),
             }
         }
         let node = self.any()?;
@@ -170,39 +171,34 @@ impl Parser<'_> {
             self.take('+');
         }
         if matches!(self.rest.peek(), Some('*' | '+' | '?' | '{')) {
-            return Err("a repetition is repeated".into());
+            return Err("a repetition is repeated");
         }
         Ok(Node::Repeat(Box::new(node), times, greedy))
     }
 
     fn times(&mut self) -> Result<(u16, Option<u16>)> {
-        let mut number = || {
-            let mut digits = String::new();
-            while let Some(digit) = self.rest.next_if(char::is_ascii_digit) {
-                digits.push(digit);
-            }
-            digits.parse::<u16>().ok()
-        };
-        let least = number();
-        let most = if self.take(',') {
-            let mut digits = String::new();
-            while let Some(digit) = self.rest.next_if(char::is_ascii_digit) {
-                digits.push(digit);
-            }
-            if digits.is_empty() {
-                None
-            } else {
-                Some(digits.parse::<u16>().map_err(|e| e.to_string())?)
-            }
-        } else {
-            least
+        let least = self.number();
+        let most = match self.take(',') {
+            true => self.number(),
+            false => least,
         };
         self.expect('}')?;
         let least = least.ok_or("a number of repetitions is missing")?;
-        if least > MAX_REPEAT || most.is_some_and(|most| most > MAX_REPEAT || most < least) {
-            return Err(format!("it repeats {least} to {most:?} times"));
+        if least.max(most.unwrap_or(0)) > MAX_REPEAT || most.is_some_and(|most| most < least) {
+            return Err("it repeats too often, or fewer times than at least");
         }
         Ok((least, most))
+    }
+
+    /// Digits, if any follow.
+    fn number(&mut self) -> Option<u16> {
+        let mut number: Option<u16> = None;
+        while let Some(digit) = self.rest.peek().and_then(|c| c.to_digit(10)) {
+            self.rest.next();
+            let before = number.unwrap_or(0);
+            number = Some(before.saturating_mul(10).saturating_add(digit as u16));
+        }
+        number
     }
 
     /// After the opening bracket.
@@ -214,7 +210,7 @@ impl Parser<'_> {
         };
         loop {
             let Some(c) = self.rest.next() else {
-                return Err("a set is not closed".into());
+                return Err("a set is not closed");
             };
             let item = match c {
                 ']' => break,
@@ -248,18 +244,18 @@ impl Parser<'_> {
         let last = match self.rest.next() {
             Some('\\') => self.escape()?,
             Some(c) => Item::Range(c, c),
-            None => return Err("a set is not closed".into()),
+            None => return Err("a set is not closed"),
         };
         match last {
             Item::Range(last, _) if first <= last => Ok(Item::Range(first, last)),
-            _ => Err("a range in a set has no end".into()),
+            _ => Err("a range in a set has no end"),
         }
     }
 
     /// After the backslash.
     fn escape(&mut self) -> Result<Item> {
         let Some(c) = self.rest.next() else {
-            return Err("it ends in a backslash".into());
+            return Err("it ends in a backslash");
         };
         let one = |c: char| Ok(Item::Range(c, c));
         match c {
@@ -274,7 +270,7 @@ impl Parser<'_> {
             'v' => one('\u{b}'),
             'x' => self.code(2),
             'u' => self.code(4),
-            c if c.is_ascii_alphanumeric() => Err(format!("\\{c} is not known")),
+            c if c.is_ascii_alphanumeric() => Err("a letter behind a backslash is not known"),
             c => one(c),
         }
     }
@@ -282,19 +278,19 @@ impl Parser<'_> {
     /// A character by its code: so many digits, or any number in braces.
     fn code(&mut self, digits: usize) -> Result<Item> {
         let braces = self.take('{');
-        let mut hex = String::new();
-        while hex.len() < if braces { 6 } else { digits } {
-            match self.rest.next_if(char::is_ascii_hexdigit) {
-                Some(digit) => hex.push(digit),
-                None => break,
-            }
+        let mut code = 0;
+        for _ in 0..if braces { 6 } else { digits } {
+            let Some(digit) = self.rest.peek().and_then(|c| c.to_digit(16)) else {
+                break;
+            };
+            self.rest.next();
+            code = code << 4 | digit;
         }
         if braces {
             self.expect('}')?;
         }
-        let code = u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32);
-        code.map(|c| Item::Range(c, c))
-            .ok_or_else(|| format!("{hex:?} is no character's code"))
+        let c = char::from_u32(code).ok_or("a code is no character's")?;
+        Ok(Item::Range(c, c))
     }
 
     fn property(&mut self) -> Result<Class> {
@@ -307,7 +303,6 @@ impl Parser<'_> {
         } else {
             name.extend(self.rest.next());
         }
-        let unknown = |name: &str| Err(format!("the property {name:?} is not known"));
         match name.as_str() {
             "L" => Ok(Class::Letter),
             "Ll" => Ok(Class::Lower),
@@ -319,7 +314,7 @@ impl Parser<'_> {
             // The tags do not tell these from those that follow them in every pattern.
             "Lu" if self.follows(r"\p{Lt}") => Ok(Class::Upper),
             "Lm" if self.follows(r"\p{Lo}") => Ok(Class::Caseless),
-            name => unknown(name),
+            _ => Err("a property is not known"),
         }
     }
 

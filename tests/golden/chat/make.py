@@ -116,4 +116,5 @@ def main():
     (here / "cases.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()
