@@ -67,8 +67,9 @@ impl Partials {
     }
 
     /// Bytes that [`Partials::new`] takes.
-    pub fn bytes(shape: &Shape, capacity: usize) -> usize {
-        4 * shape.n_heads * capacity.div_ceil(CHUNK) * (shape.head_dim + 2 * MAX_GROUP)
+    pub fn bytes(shape: &Shape, capacity: usize) -> u64 {
+        let a_chunk = shape.n_heads * (shape.head_dim + 2 * MAX_GROUP);
+        4 * a_chunk as u64 * capacity.div_ceil(CHUNK) as u64
     }
 }
 

@@ -128,8 +128,8 @@ impl Rotation {
     }
 
     /// Bytes that [`Rotation::new`] takes.
-    pub fn bytes(dims: usize, tokens: usize) -> usize {
-        4 * dims * (tokens + 1)
+    pub fn bytes(dims: usize, tokens: usize) -> u64 {
+        4 * dims as u64 * (tokens as u64 + 1)
     }
 
     /// Computes the angles of positions `first..first + tokens`.

@@ -359,12 +359,17 @@ fn unplanned(config: &Config, options: &LoadOptions) -> Result<MemoryPlan> {
     };
     Ok(MemoryPlan {
         weights_bytes: 0,
-        cache_bytes: Cache::bytes(config, context_length),
-        scratch_bytes: Scratch::bytes(config, context_length),
+        cache_bytes: addressed(Cache::bytes(config, context_length)),
+        scratch_bytes: addressed(Scratch::bytes(config, context_length)),
         total_bytes: 0,
         context_length,
         file_bytes: 0,
     })
+}
+
+/// `bytes`, or what no plan can reach where the address space does not hold them.
+fn addressed(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// The format of each tensor of `gguf` in the mixture called `name`.
