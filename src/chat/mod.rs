@@ -124,6 +124,11 @@ impl Template {
         self.warning.as_deref()
     }
 
+    /// The Jinja source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// The prompt for a conversation.
     pub fn render(
         &self,

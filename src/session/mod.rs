@@ -14,4 +14,4 @@ mod stop;
 pub use engine::{Engine, POOL};
 pub use loader::{LoadOptions, Loader, MemoryPlan};
 pub use read::{Class, Filled};
-pub use request::{Begun, Finish, Info, Request, Step};
+pub use request::{Begun, Finish, Info, Logprob, Request, Step};

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::kernels::attention::{CHUNK, store_key, store_value};
 use crate::ops::attention::KeyValues;
 use crate::tensor::zeroed;
+use core::ops::Range;
 
 /// Keys and values of the positions evaluated so far.
 pub struct Cache {
@@ -39,6 +40,14 @@ fn elements(config: &Config, capacity: usize) -> Vec<usize> {
 
 /// Checkpoints kept: one is at the end of the last prompt, one at that of the prompt before.
 const CHECKPOINTS: usize = 2;
+
+/// Of every layer; 0 where nothing is attended over.
+fn head_dims(config: &Config) -> Vec<usize> {
+    let blocks = config.blocks.iter();
+    blocks
+        .map(|b| b.attention().map_or(0, |a| a.shape.head_dim))
+        .collect()
+}
 
 impl Cache {
     /// Room for `context` positions.
@@ -139,6 +148,59 @@ impl Cache {
     /// The state of one layer.
     pub(super) fn state(&mut self, layer: usize) -> &mut [f32] {
         &mut self.states[self.state_starts[layer]..self.state_starts[layer + 1]]
+    }
+
+    /// The held positions of every layer: per head the keys in whole blocks of eight positions, then the values.
+    /// `head_dims`: one for each layer.
+    fn held_parts(&self, head_dims: &[usize], len: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        let mut parts = Vec::new();
+        for (layer, head_dim) in head_dims.iter().enumerate() {
+            let size = self.capacity * head_dim;
+            for start in (self.starts[layer]..self.starts[layer + 1]).step_by(size.max(1)) {
+                let keys = start..start + len.next_multiple_of(8) * head_dim;
+                parts.push((keys, start..start + len * head_dim));
+            }
+        }
+        parts
+    }
+
+    /// Appends what is held to `out`, little-endian.
+    pub fn save(&self, config: &Config, out: &mut Vec<u8>) {
+        for (keys, values) in self.held_parts(&head_dims(config), self.len) {
+            let halves = self.keys[keys].iter().chain(&self.values[values]);
+            out.extend(halves.flat_map(|half| half.to_le_bytes()));
+        }
+        out.extend(self.states.iter().flat_map(|state| state.to_le_bytes()));
+    }
+
+    /// Holds the `len` positions that [`Cache::save`] wrote, if `bytes` are as many as that takes; whether they are.
+    pub fn restore(&mut self, config: &Config, len: usize, bytes: &[u8]) -> bool {
+        if len > self.context {
+            return false;
+        }
+        let parts = self.held_parts(&head_dims(config), len);
+        let wanted: usize = parts.iter().map(|(k, v)| 2 * (k.len() + v.len())).sum();
+        if bytes.len() != wanted + 4 * self.states.len() {
+            return false;
+        }
+        let (bytes, states) = bytes.split_at(wanted);
+        let mut halves = bytes
+            .chunks_exact(2)
+            .map(|b| u16::from_le_bytes([b[0], b[1]]));
+        for (keys, values) in parts {
+            for half in &mut self.keys[keys] {
+                *half = halves.next().unwrap_or_default();
+            }
+            for half in &mut self.values[values] {
+                *half = halves.next().unwrap_or_default();
+            }
+        }
+        for (state, bytes) in self.states.iter_mut().zip(states.chunks_exact(4)) {
+            *state = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+        self.checkpoints.clear();
+        self.len = len;
+        true
     }
 
     /// Counts `n` further positions as held, once all layers have stored them.

@@ -75,6 +75,7 @@ pub fn bench(options: &Options) -> Result<()> {
     build::build(&build::Options {
         flavours: flavours(options),
         no_www: true,
+        ..Default::default()
     })?;
     tools::npm_packages(&project::e2e())?;
     let bench = project::root().join("tests/bench");

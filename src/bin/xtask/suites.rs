@@ -80,6 +80,11 @@ const SUITES: [Suite; 11] = [
         run: e2e,
     },
     Suite {
+        name: "clients",
+        about: "the openai client, the AI SDK and the Prompt API over the package in Chromium",
+        run: clients,
+    },
+    Suite {
         name: "cache-faults",
         about: "the weight cache while servers, tabs and workers fail at random",
         run: cache_faults,
@@ -183,7 +188,12 @@ fn clippy(_: &Options) -> Result<()> {
         build::flavoured(&mut cargo, &flavour);
         run(&format!("clippy, {flavour}"), &mut cargo)?;
     }
-    Ok(())
+    let mut cargo = tools::cargo();
+    cargo.args(["clippy", "--quiet", "--lib"]);
+    cargo.args(["--target", "wasm32-unknown-unknown"]);
+    cargo.args(build::GRAMMAR_ARGUMENTS).args(deny);
+    build::flavoured(&mut cargo, &FLAVOURS[0]);
+    run("clippy, grammar", &mut cargo)
 }
 
 /// The test targets of the suite `formats`.
@@ -312,6 +322,7 @@ fn types(_: &Options) -> Result<()> {
     build::build(&build::Options {
         flavours: vec![FLAVOURS[0]],
         no_www: true,
+        ..Default::default()
     })?;
     let (pkg, www) = (project::pkg(), project::www());
     run(
@@ -342,6 +353,16 @@ fn e2e(options: &Options) -> Result<()> {
     browser_tests("End-to-end tests", tests, options)
 }
 
+fn clients(options: &Options) -> Result<()> {
+    build::build(&build::Options {
+        no_www: true,
+        ..Default::default()
+    })?;
+    let mut tests = end_to_end_tests()?;
+    tests.retain(|path| room(path) == Room::Clients);
+    browser_tests("Other people's clients", tests, options)
+}
+
 fn cache_faults(options: &Options) -> Result<()> {
     build::build(&build::Options {
         no_www: true,
@@ -358,6 +379,7 @@ enum Room {
     EndToEnd,
     CacheFaults,
     Formats,
+    Clients,
 }
 
 fn room(path: &Path) -> Room {
@@ -365,6 +387,7 @@ fn room(path: &Path) -> Room {
     match name.split('.').next() {
         Some("cache-faults") => Room::CacheFaults,
         Some("fidelity") => Room::Formats,
+        Some("clients") => Room::Clients,
         _ => Room::EndToEnd,
     }
 }
