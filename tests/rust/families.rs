@@ -148,11 +148,7 @@ fn token_by_token_is_the_same_as_in_slices() {
             };
             let begun = engine.begin(&request).unwrap();
             assert_eq!(begun.cached_tokens, n - 1, "{}", family.name);
-<<<<<<< HEAD
             while !engine.prefill(64).unwrap() {}
-=======
-            while !engine.prefill(usize::MAX).unwrap() {}
->>>>>>> main
             let step = engine.decode().unwrap();
             assert_eq!(step.id, tops[n - 1], "{} after {n} tokens", family.name);
         }
