@@ -28,7 +28,7 @@ struct Suite {
     run: fn(&Options) -> Result<()>,
 }
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 12] = [
     Suite {
         name: "fmt",
         about: "rustfmt and prettier would change nothing",
