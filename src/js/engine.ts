@@ -10,13 +10,13 @@ import type {
   Completions,
   ModelCard,
 } from "./openai-types.ts";
-import type {
-  CallName,
-  Calls,
-  LoadRequest,
-  LoadResult,
-  WireSource,
-} from "./protocol.ts";
+import type { CallName, Calls, LoadRequest, WireSource } from "./protocol.ts";
+import {
+  canShare,
+  connectShared,
+  type Loaded,
+  type LoadWatch,
+} from "./shared-tabs.ts";
 import type {
   GenerateEvent,
   GenerateRequest,
@@ -61,14 +61,18 @@ export class Llm {
   /** Answers `/v1/chat/completions`, `/v1/completions` and `/v1/models` like a server would; give it to clients that take a `fetch`. */
   readonly fetch: typeof globalThis.fetch;
 
-  readonly #request: LoadRequest;
+  readonly #connect: () => Promise<Connection>;
   #connection: Promise<Connection>;
   #unloaded = false;
 
   /** Not for use outside the package: `Smidgen.load` makes these. */
-  constructor(connection: Connection, request: LoadRequest, info: ModelInfo) {
+  constructor(
+    connection: Connection,
+    connect: () => Promise<Connection>,
+    info: ModelInfo,
+  ) {
     this.#connection = Promise.resolve(connection);
-    this.#request = request;
+    this.#connect = connect;
     this.info = info;
     const model = {
       id: info.id,
@@ -274,15 +278,29 @@ export class Llm {
   }
 
   async #replace(): Promise<Connection> {
-    const connection = new Connection();
-    try {
-      await connection.call("load", this.#request);
-    } catch (error) {
-      connection.close(unloaded());
-      throw error;
-    }
+    const connection = await this.#connect();
     if (this.#unloaded) connection.close(unloaded());
     return connection;
+  }
+}
+
+/** A worker with the model in it. */
+async function connectAlone(
+  request: LoadRequest,
+  watch: LoadWatch,
+): Promise<Loaded> {
+  const connection = new Connection();
+  try {
+    return {
+      connection,
+      result: await connection.call("load", request, watch),
+    };
+  } catch (error) {
+    // An aborted download first puts away what has arrived, so that the next load goes on from there.
+    if (watch.signal?.aborted)
+      setTimeout(() => connection.close(unloaded()), 2000);
+    else connection.close(unloaded());
+    throw error;
   }
 }
 
@@ -294,29 +312,22 @@ export async function load(
   const startedAt = performance.now();
   const request = toRequest(source, options);
   const warnings: Warning[] = [];
-  const connection = new Connection();
-  let result: LoadResult;
-  try {
-    result = await connection.call("load", request, {
-      signal: options.signal,
-      onEvent: (event) => {
-        if (event.type === "progress") {
-          options.onProgress?.(event.progress);
-        } else {
-          warnings.push(event.warning);
-          options.onWarning?.(event.warning);
-        }
-      },
-    });
-  } catch (error) {
-    // An aborted download first puts away what has arrived, so that the next load goes on from there.
-    if (options.signal?.aborted)
-      setTimeout(() => connection.close(unloaded()), 2000);
-    else connection.close(unloaded());
-    throw error;
-  }
+  const connect =
+    options.shareTabs && canShare() ? connectShared : connectAlone;
+  const { connection, result } = await connect(request, {
+    signal: options.signal,
+    onEvent: (event) => {
+      if (event.type === "progress") {
+        options.onProgress?.(event.progress);
+      } else {
+        warnings.push(event.warning);
+        options.onWarning?.(event.warning);
+      }
+    },
+  });
   const { info, id, storage, fromCache, cached } = result;
-  return new Llm(connection, request, {
+  const again = async () => (await connect(request, {})).connection;
+  return new Llm(connection, again, {
     ...info,
     id,
     storage,

@@ -18,15 +18,13 @@ export interface RunnableTool extends Tool {
   };
 }
 
-export interface RunToolsParams extends Omit<
-  ChatCompletionCreateParams,
-  "tools" | "stream" | "n"
-> {
-  messages: ChatMessageParam[];
+export type RunToolsParams = ChatCompletionCreateParams & {
   tools: RunnableTool[];
+  stream?: false | null;
+  n?: 1 | null;
   /** Replies at most; the last may call nothing. Default 8. */
   max_steps?: number;
-}
+};
 
 export interface ToolRun {
   /** The last reply. */

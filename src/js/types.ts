@@ -43,6 +43,11 @@ export interface LoadOptions {
   /** Default `"auto"`: the fastest flavour that this browser validates. */
   flavour?: Flavour | "auto";
   storage?: StorageChoice;
+  /**
+   * One engine for all tabs of this origin that ask for the same model and context length: the first loads it, the
+   * others use it, and one takes over when it is closed. Default false.
+   */
+  shareTabs?: boolean;
   /** Where the model does not fit this device's storage: delete others that are not pinned, least recently used first. Default false. */
   makeRoom?: boolean;
   /** Keep the model on this device and use it when it is there. Default true. */
