@@ -1,5 +1,7 @@
 //! The only file that names `wasm_bindgen`: turns JSON and typed arrays into calls of `session`. Converts, never decides.
 
+mod encoders;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -7,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use crate::chat::{Message, RenderOptions};
 use crate::error::Error;
 use crate::session;
-use crate::tokenizer::Special;
+use crate::tokenizer::{Rewrite, Special, set_platform};
 
 /// An `Error` of JavaScript with our code.
 fn thrown(error: Error) -> JsValue {
@@ -34,6 +36,23 @@ fn json<T: Serialize>(value: &T) -> String {
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
+    set_platform(rewrite);
+}
+
+/// The browser's Unicode tables.
+fn rewrite(text: &str, how: Rewrite) -> String {
+    let text = js_sys::JsString::from(text);
+    let without = |pattern| text.replace_by_pattern(&js_sys::RegExp::new(pattern, "gu"), "");
+    let done = match how {
+        Rewrite::Nfc => text.normalize("NFC"),
+        Rewrite::Nfd => text.normalize("NFD"),
+        Rewrite::Nfkc => text.normalize("NFKC"),
+        Rewrite::Nfkd => text.normalize("NFKD"),
+        Rewrite::NoMarks => without(r"\p{Mn}+"),
+        Rewrite::NoControls => without(r"[\p{Cc}\p{Cf}\p{Co}]+"),
+        Rewrite::Lowercase => text.to_lower_case(),
+    };
+    done.into()
 }
 
 /// A model being streamed in.

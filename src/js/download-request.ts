@@ -11,6 +11,8 @@ export interface Validators {
 
 /** A connection without a byte for this long counts as lost: phones change networks without telling. */
 const STALL_MS = 20_000;
+/** Of each connection. */
+const READ_BYTES = 256 * 1024;
 
 export interface RequestOptions {
   signal: AbortSignal;
@@ -35,7 +37,45 @@ export interface Answer {
   validators: Validators;
   /** Of the whole file, where the server names it beside its ETag as model hubs do. */
   sha256: string | undefined;
-  body: ReadableStreamDefaultReader<Uint8Array>;
+  body: Body;
+}
+
+/** The bytes of an answer as they come. */
+export class Body {
+  readonly #reader:
+    ReadableStreamBYOBReader | ReadableStreamDefaultReader<Uint8Array>;
+  /** Where the engine can read into given memory: the same again and again, instead of new memory for every piece. */
+  #memory: ArrayBuffer | undefined;
+
+  constructor(stream: ReadableStream<Uint8Array> | null) {
+    if (!stream) {
+      this.#reader = empty().getReader();
+      return;
+    }
+    try {
+      this.#reader = stream.getReader({ mode: "byob" });
+      this.#memory = new ArrayBuffer(READ_BYTES);
+    } catch {
+      this.#reader = stream.getReader();
+    }
+  }
+
+  /** Undefined at the end. A piece is to be used before the next is asked for. */
+  async read(): Promise<Uint8Array | undefined> {
+    if (!this.#memory) {
+      const reader = this.#reader as ReadableStreamDefaultReader<Uint8Array>;
+      return (await reader.read()).value;
+    }
+    const reader = this.#reader as ReadableStreamBYOBReader;
+    const view = new Uint8Array(this.#memory);
+    const { done, value } = await reader.read(view);
+    if (value) this.#memory = value.buffer;
+    return done ? undefined : value;
+  }
+
+  cancel(): Promise<void> {
+    return this.#reader.cancel();
+  }
 }
 
 /** Rejects with `download_http`, `download_network`, or `download_range` where another part came than was asked for. */
@@ -60,7 +100,7 @@ export async function ask(
   const length = lengthOf(answer);
   const shared = {
     sha256: linkedSha256(answer),
-    body: answer.body?.getReader() ?? empty(),
+    body: new Body(answer.body),
   };
   const validators: Validators = {
     etag: answer.headers.get("etag") ?? undefined,
@@ -101,11 +141,11 @@ export async function ask(
   return { partial: true, start, end, validators, ...shared };
 }
 
-/** The next piece of a body; rejects where none comes for too long. */
+/** The next piece of a body, undefined at its end; rejects where none comes for too long. */
 export async function readBody(
   body: Answer["body"],
   options: RequestOptions,
-): Promise<ReadableStreamReadResult<Uint8Array>> {
+): Promise<Uint8Array | undefined> {
   const ms = options.stallMs ?? STALL_MS;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stalled = new Promise<never>((_, reject) => {
@@ -219,12 +259,12 @@ function sameOrigin(url: string): boolean {
   return new URL(url).origin === globalThis.location?.origin;
 }
 
-function empty(): ReadableStreamDefaultReader<Uint8Array> {
+function empty(): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     start(controller) {
       controller.close();
     },
-  }).getReader();
+  });
 }
 
 function networkError(url: string, cause: unknown): SmidgenError {

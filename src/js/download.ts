@@ -33,10 +33,13 @@ export interface ChunkPlan {
   /** Whether a chunk is on the device already and need not come again. */
   have(index: number): boolean;
   /**
-   * Called with every whole chunk as soon as it has come, in any order. The connection waits for the promise, which
-   * must not reject; what has to be done before the file's end is seen must be begun before the call returns.
+   * Called with every whole chunk as soon as it has come, in any order. The bytes are used for another chunk once the
+   * promise has resolved, which must not reject; what has to be done before the file's end is seen must be begun before
+   * the call returns.
    */
   store(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** A connection waits for it after every chunk that it has stored. */
+  room(): Promise<void>;
 }
 
 /** A chunk in memory: from its first byte until it is both stored and read. */
@@ -72,6 +75,8 @@ export class Download {
   #plan!: ChunkPlan;
   #queue: Run[] = [];
   readonly #slots = new Map<number, Slot>();
+  /** Memory of chunks that are stored and read, for the next ones. */
+  readonly #spare: ArrayBuffer[] = [];
   #maxSlots = 0;
   #lanes = 0;
   /** The chunk that is being read, or will be next. */
@@ -174,7 +179,8 @@ export class Download {
   }
 
   /**
-   * The bytes of a missing chunk as they come; none where the file ends before it. To be called with ascending indices.
+   * The bytes of a missing chunk as they come, each piece to be used before the next is asked for; none where the file
+   * ends before it. To be called with ascending indices.
    * Rejects with `truncated`, `download_changed` or `download_interrupted`.
    */
   async *chunk(
@@ -224,7 +230,10 @@ export class Download {
   }
 
   #release(index: number, slot: Slot): void {
-    if (slot.read && slot.stored) this.#slots.delete(index);
+    if (slot.read && slot.stored) {
+      this.#slots.delete(index);
+      this.#spare.push(slot.buffer.buffer);
+    }
     this.#notify();
   }
 
@@ -287,7 +296,23 @@ export class Download {
         throw this.#interrupted(run.at, reason);
       }
       await pause(wait * (0.5 + Math.random() / 2), this.#stop.signal);
+      this.#narrow(run);
     }
+  }
+
+  /** A run of a server that sent the whole file may span chunks that are here: a new connection need not bring them. */
+  #narrow(run: Run): void {
+    const { chunkBytes, have } = this.#plan;
+    if (run.end === Infinity) return;
+    const first = Math.floor(run.at / chunkBytes);
+    const indices = range(Math.ceil(run.end / chunkBytes)).slice(first);
+    const missing = indices.filter((index) => !have(index));
+    if (missing.length === indices.length) return;
+    const { validators } = this;
+    const [next, ...later] = runsOf({ validators, chunkBytes, missing });
+    run.at = Math.max(run.at, next?.at ?? run.end);
+    run.end = next?.end ?? run.end;
+    this.#queue.unshift(...later);
   }
 
   /** A new connection for a run. */
@@ -334,9 +359,9 @@ export class Download {
     this.#stop.signal.addEventListener("abort", onStop, { once: true });
     try {
       while (run.at < run.end) {
-        const { done, value } = await readBody(body, this.#options);
+        const value = await readBody(body, this.#options);
         if (this.#failure !== undefined) throw this.#failure;
-        if (done) {
+        if (!value) {
           if (run.end !== Infinity) return false;
           // Only the end of the stream tells the size.
           await this.#ended(position);
@@ -394,10 +419,11 @@ export class Download {
     }
     const { chunkBytes } = this.#plan;
     const { totalBytes = Infinity } = this.validators;
+    const length = Math.min(chunkBytes, totalBytes - index * chunkBytes);
+    // The last chunk alone may be shorter; its memory is too short for another, and none comes.
+    const memory = this.#spare.pop() ?? new ArrayBuffer(length);
     const slot: Slot = {
-      buffer: new Uint8Array(
-        Math.min(chunkBytes, totalBytes - index * chunkBytes),
-      ),
+      buffer: new Uint8Array(memory, 0, length),
       filled: 0,
       whole: false,
       stored: false,
@@ -417,9 +443,11 @@ export class Download {
     const storing = this.#plan.store(index, slot.buffer);
     slot.whole = true;
     this.#notify();
-    await storing;
-    slot.stored = true;
-    this.#release(index, slot);
+    void storing.then(() => {
+      slot.stored = true;
+      this.#release(index, slot);
+    });
+    await this.#plan.room();
   }
 
   async #ended(position: number): Promise<void> {
@@ -487,8 +515,8 @@ async function fetchSpanOnce(
   let filled = 0;
   try {
     while (answer.partial && filled < length) {
-      const { done, value } = await readBody(answer.body, options);
-      if (done) break;
+      const value = await readBody(answer.body, options);
+      if (!value) break;
       bytes.set(value.subarray(0, length - filled), filled);
       filled += Math.min(value.length, length - filled);
     }
@@ -507,8 +535,8 @@ async function fetchSpanOnce(
 
 /** Reads the end that follows the last byte: a body that is cancelled instead costs its connection. */
 async function endOf(body: Answer["body"]): Promise<void> {
-  const { done } = await body.read().catch(() => ({ done: true }));
-  if (!done) await body.cancel().catch(() => {});
+  const more = await body.read().catch(() => undefined);
+  if (more) await body.cancel().catch(() => {});
 }
 
 function isChange(error: unknown): boolean {

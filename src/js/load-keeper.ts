@@ -4,6 +4,7 @@ import { toWire } from "./errors.ts";
 import { deletableModels, deleteOldest, freeBytes } from "./storage/room.ts";
 import {
   storedBytes,
+  type ChunkBytes,
   type FileRecord,
   type StorageBackEnd,
 } from "./storage/types.ts";
@@ -60,11 +61,16 @@ export class Keeper {
     this.#record = record;
   }
 
-  /** Takes the bytes over at once and never rejects; the promise is there to be waited for, so that storing keeps up. */
-  async write(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  /** Resolves when the bytes are the caller's again. Never rejects. */
+  async write(index: number, bytes: ChunkBytes): Promise<void> {
     await this.#writer?.write(index, bytes);
     const failure = this.#writer?.failure;
     if (failure !== undefined) await this.#giveUp(failure);
+  }
+
+  /** To be waited for before the next chunk is brought, so that storing keeps up. */
+  async room(): Promise<void> {
+    await this.#writer?.room();
   }
 
   /** True when the file is now complete in storage. */

@@ -260,6 +260,7 @@ async function complete(
     chunkBytes: record.chunkBytes,
     have,
     store: (index, bytes) => keeper.write(index, bytes),
+    room: () => keeper.room(),
   });
   const feed = new Feed({
     ...context,
@@ -318,9 +319,9 @@ async function fromBlob(
     for (let index = 0; index * chunkBytes < blob.size; index++) {
       const start = index * chunkBytes;
       const chunk = await read(blob.slice(start, start + chunkBytes));
-      const stored = keeper.write(index, chunk);
+      void keeper.write(index, chunk);
       await feed.push(chunk);
-      await stored;
+      await keeper.room();
     }
     const engine = await feed.finish();
     const cached = await keeper.commit(blob.size);

@@ -29,8 +29,9 @@ export interface Warning {
   message: string;
 }
 
-export type StorageChoice = "auto" | "indexeddb" | "memory";
-export type StorageKind = "indexeddb" | "memory";
+export type StorageChoice = "auto" | StorageKind;
+/** Models kept as `opfs` are found as `indexeddb` and the other way round: both have their records in IndexedDB. */
+export type StorageKind = "opfs" | "indexeddb" | "memory";
 
 export interface LoadOptions {
   signal?: AbortSignal;

@@ -23,6 +23,7 @@ import {
   readSession,
 } from "./saved-sessions.ts";
 import { explain, openStorage } from "./storage/index.ts";
+import { openThread } from "./storage/remote.ts";
 import { estimate, listModels } from "./storage/room.ts";
 import { exportModel, importModel } from "./storage/transfer.ts";
 import type { StorageBackEnd } from "./storage/types.ts";
@@ -150,7 +151,7 @@ async function load(
   const options = JSON.stringify(
     contextLength === undefined ? {} : { contextLength },
   );
-  const model = await loadModel({
+  const loading = loadModel({
     source: request.source,
     storage,
     makeRoom: request.makeRoom,
@@ -159,6 +160,7 @@ async function load(
     progress: (progress) => event({ type: "progress", progress }),
     warn,
   });
+  const model = await loading.finally(() => storage?.close());
   engine = model.engine;
   grammars = new Grammars(engine, request.wasmBase);
   modelId = model.id;
@@ -180,7 +182,7 @@ async function storageFor(
   warn: (warning: { code: string; message: string }) => void,
 ): Promise<StorageBackEnd | undefined> {
   if (!cache) return undefined;
-  const { storage, reason } = await openStorage(choice);
+  const { storage, reason } = await openThread(choice);
   if (!storage) {
     warn({
       code: "storage_failed",

@@ -26,19 +26,19 @@ const AT_ONCE: usize = 16;
 
 /// A model that answers.
 pub struct Engine {
-    model: Model,
-    tokenizer: Tokenizer,
+    pub(super) model: Model,
+    pub(super) tokenizer: Tokenizer,
     template: Template,
-    cache: Cache,
-    scratch: Scratch,
+    pub(super) cache: Cache,
+    pub(super) scratch: Scratch,
     /// The ids whose keys and values are in the cache.
-    held: Vec<u32>,
-    generation: Option<Generation>,
+    pub(super) held: Vec<u32>,
+    pub(super) generation: Option<Generation>,
     info: Info,
 }
 
 /// One reply being made.
-struct Generation {
+pub(super) struct Generation {
     sampler: Sampler,
     logit_bias: Vec<(u32, f32)>,
     logprobs: Option<Logprobs>,
@@ -197,7 +197,18 @@ impl Engine {
         Ok(ids)
     }
 
-    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+    /// Refuses to go on with texts where tokens see those after them.
+    fn check_causal(&self) -> Result<()> {
+        if self.model.config.is_causal() {
+            return Ok(());
+        }
+        Err(Error::WrongState {
+            what: "this model reads texts and cannot write: embed, classify, rerank or fill masks with it"
+                .into(),
+        })
+    }
+
+    pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {
         match ids
             .iter()
             .find(|id| **id as usize >= self.model.config.vocab_size)
@@ -214,6 +225,7 @@ impl Engine {
     /// Begins a reply. What the prompt shares with the cache is kept; nothing changes if this fails.
     pub fn begin(&mut self, request: &Request) -> Result<Begun> {
         request.check()?;
+        self.check_causal()?;
         let mut ids = self.prompt_ids(request)?;
         if let Some(prefix) = &request.prefix {
             ids.extend(self.tokenizer.encode(prefix, Special::Text)?);
@@ -233,7 +245,7 @@ impl Engine {
             .zip(&ids[..ids.len() - 1])
             .take_while(|(a, b)| a == b)
             .count();
-        self.cache.truncate(shared);
+        let shared = self.cache.truncate(shared);
         self.held.truncate(shared);
         let tail = &ids[ids.len().saturating_sub(TAIL)..];
         let tail: Vec<u8> = tail.iter().flat_map(|id| self.spelled(*id)).collect();
@@ -263,8 +275,16 @@ impl Engine {
     /// Evaluates one slice of the prompt, of at most `most` tokens; whether all of it is evaluated.
     pub fn prefill(&mut self, most: usize) -> Result<bool> {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
-        let end = g.evaluated + most.clamp(1, SLICE);
-        let slice = &g.pending[g.evaluated..end.min(g.pending.len())];
+        let mut end = (g.evaluated + most.clamp(1, SLICE)).min(g.pending.len());
+        if self.cache.has_states() && g.evaluated < g.pending.len() {
+            // The same prompt may come again, and its last token is always evaluated: there a checkpoint is worth most.
+            let last = g.pending.len() - 1;
+            match g.evaluated == last {
+                true => self.cache.checkpoint()?,
+                false => end = end.min(last),
+            }
+        }
+        let slice = &g.pending[g.evaluated..end];
         if !slice.is_empty() {
             self.model
                 .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
@@ -446,6 +466,7 @@ impl Engine {
             });
         }
         self.check_ids(ids)?;
+        self.check_causal()?;
         self.reset();
         // Several positions at once, so that the head's weights are read once for all of them.
         let mut logits = zeroed(AT_ONCE.min(ids.len()) * vocab_size)?;

@@ -24,6 +24,9 @@ describe("faults in every browser engine", { timeout: 1_800_000 }, () => {
       context.after(() => page.close());
       const world = {
         server,
+        // WebKit's port for this system has no files with synchronous access.
+        storages:
+          driven.name === "webkit" ? ["indexeddb"] : ["opfs", "indexeddb"],
         deaths: ["reload", "worker", "server", "tab"],
         newPage: async () => ({
           ...page,

@@ -51,6 +51,7 @@ test(
     });
     const world = {
       server,
+      storages: ["opfs", "indexeddb"],
       deaths: ["tab", "crash", "reload", "worker", "server"],
       newPage: () => newPage(browser),
     };

@@ -17,7 +17,17 @@ const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 /** A scene that takes long: with `--full`. */
 const slow = (...scene) => process.env.SMIDGEN_FULL && test(...scene);
 
-describe("a cache that loses nothing", { timeout: 600_000 }, () => {
+for (const storage of ["opfs", "indexeddb"]) {
+  describe(`a cache that loses nothing: ${storage}`, { timeout: 600_000 }, () =>
+    scenes(storage),
+  );
+}
+
+function scenes(storage) {
+  /** A scene in which the place of the chunks matters little: with `--full` over every back end. */
+  const once = storage === "opfs" ? test : slow;
+  const slowOnce = storage === "opfs" ? slow : () => {};
+
   let server;
   let bodies;
   before(async () => {
@@ -70,7 +80,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
           }),
           ({ code, message }) => ({ code, message }),
         ),
-      [source, options],
+      [source, { storage, ...options }],
     );
   const stored = (page, url) => page.evaluate(inPage.stored, url);
   const chat = (page) => page.evaluate(inPage.chat);
@@ -81,7 +91,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
   /** Changes chunks behind the package's back: `change(bytes, index)` gives the new ones, or undefined to delete. */
   const tamper = (page, url, indices, change) =>
     page.evaluate(
-      async ([url, indices, source]) => {
+      async ([url, indices, source, storage]) => {
         const change = new Function(`return ${source}`)();
         const wait = (request) =>
           new Promise((resolve, reject) => {
@@ -91,20 +101,45 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
         const database = await wait(indexedDB.open("smidgen"));
         const stores = () =>
           database.transaction(["complete", "chunks"], "readwrite");
+        const chunks = () => stores().objectStore("chunks");
+        const places = {
+          indexeddb: async () => ({
+            get: async (name) =>
+              new Blob([await wait(chunks().get(name))]).arrayBuffer(),
+            put: (name, bytes) => wait(chunks().put(bytes.buffer, name)),
+            delete: (name) => wait(chunks().delete(name)),
+          }),
+          opfs: async () => {
+            const root = await navigator.storage.getDirectory();
+            const folder = await root.getDirectoryHandle("smidgen");
+            return {
+              get: async (name) =>
+                (
+                  await (await folder.getFileHandle(name)).getFile()
+                ).arrayBuffer(),
+              put: async (name, bytes) => {
+                const file = await folder.getFileHandle(name);
+                const writable = await file.createWritable();
+                await writable.write(bytes);
+                await writable.close();
+              },
+              delete: (name) => folder.removeEntry(name),
+            };
+          },
+        };
+        const place = await places[storage]();
         const record = await wait(stores().objectStore("complete").get(url));
         for (const index of indices) {
           const { sha256 } = record.chunks[index];
-          const held = await wait(stores().objectStore("chunks").get(sha256));
-          const bytes = new Uint8Array(await new Blob([held]).arrayBuffer());
+          const bytes = new Uint8Array(await place.get(sha256));
           const changed = change(bytes, index);
-          const chunks = stores().objectStore("chunks");
-          if (changed) await wait(chunks.put(changed.buffer, sha256));
-          else await wait(chunks.delete(sha256));
+          if (changed) await place.put(sha256, changed);
+          else await place.delete(sha256);
         }
         database.close();
         return record.chunks.map(({ bytes }) => bytes);
       },
-      [url, indices, String(change)],
+      [url, indices, String(change), storage],
     );
 
   const quota = async (browser, page, bytes) => {
@@ -145,70 +180,82 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     assert.deepEqual(await chat(page), ids);
   });
 
-  test("a bad chunk while the server is gone costs that chunk and no other", async (context) => {
-    const { site, url, page } = await scene(context);
-    await load(page, url);
-    await tamper(page, url, [3], (bytes) => bytes.fill(1));
-    site.down = true;
-    const failed = await load(page, url);
-    assert.equal(failed.code, "download_network");
-    const byId = await load(page, { id: url });
-    assert.equal(byId.code, "model_not_stored");
-    site.down = false;
-    const [sent, loaded] = await sentBy(site, () => load(page, url));
-    assert.equal(loaded.cached, true);
-    assert.equal(sent, CHUNK);
-    assert.equal(await stored(page, url), sha256(bodies[0]));
-  });
+  once(
+    "a bad chunk while the server is gone costs that chunk and no other",
+    async (context) => {
+      const { site, url, page } = await scene(context);
+      await load(page, url);
+      await tamper(page, url, [3], (bytes) => bytes.fill(1));
+      site.down = true;
+      const failed = await load(page, url);
+      assert.equal(failed.code, "download_network");
+      const byId = await load(page, { id: url });
+      assert.equal(byId.code, "model_not_stored");
+      site.down = false;
+      const [sent, loaded] = await sentBy(site, () => load(page, url));
+      assert.equal(loaded.cached, true);
+      assert.equal(sent, CHUNK);
+      assert.equal(await stored(page, url), sha256(bodies[0]));
+    },
+  );
 
-  test("a bad chunk that the server no longer has: the new file comes whole", async (context) => {
-    const { site, url, page } = await scene(context);
-    await load(page, url);
-    // The last layer's, in which the revisions differ.
-    await tamper(page, url, [9], (bytes) => bytes.fill(1));
-    site.revision = 1;
-    const loaded = await load(page, url);
-    assert.equal(loaded.cached, true);
-    assert.equal(await stored(page, url), sha256(bodies[1]));
-  });
+  once(
+    "a bad chunk that the server no longer has: the new file comes whole",
+    async (context) => {
+      const { site, url, page } = await scene(context);
+      await load(page, url);
+      // The last layer's, in which the revisions differ.
+      await tamper(page, url, [9], (bytes) => bytes.fill(1));
+      site.revision = 1;
+      const loaded = await load(page, url);
+      assert.equal(loaded.cached, true);
+      assert.equal(await stored(page, url), sha256(bodies[1]));
+    },
+  );
 
   for (const tabs of [2, 5]) {
-    test(`${tabs} tabs at once fetch the file once, also when the one that fetches is closed`, async (context) => {
-      const { site, origin, url, browser, page } = await scene(context, {
-        site: { delay: 3 },
-      });
-      const pages = [page];
-      while (pages.length < tabs) pages.push(await visit(browser, origin));
-      const half = site.after(bodies[0].length / 2);
-      const first = load(page, url).catch(() => undefined);
-      // It has the lock before the others ask.
-      await site.after(1);
-      const others = pages.slice(1).map((other) => load(other, url));
-      await half;
-      await page.close();
-      await first;
-      const loaded = await Promise.all(others);
-      for (const { cached } of loaded) assert.equal(cached, true);
-      assert.equal(loaded.filter(({ fromCache }) => !fromCache).length, 1);
-      const talks = await Promise.all(pages.slice(1).map(chat));
-      for (const ids of talks) assert.deepEqual(ids, talks[0]);
-      // Nearly all of what was sent by half of the file was still on its way, on this small a file.
-      const beyond = site.sent - bodies[0].length;
-      assert.ok(beyond < 0.8 * bodies[0].length, `${beyond} bytes too many`);
-      assert.equal(await stored(pages[1], url), sha256(bodies[0]));
-    });
+    once(
+      `${tabs} tabs at once fetch the file once, also when the one that fetches is closed`,
+      async (context) => {
+        const { site, origin, url, browser, page } = await scene(context, {
+          site: { delay: 3 },
+        });
+        const pages = [page];
+        while (pages.length < tabs) pages.push(await visit(browser, origin));
+        const half = site.after(bodies[0].length / 2);
+        const first = load(page, url).catch(() => undefined);
+        // It has the lock before the others ask.
+        await site.after(1);
+        const others = pages.slice(1).map((other) => load(other, url));
+        await half;
+        await page.close();
+        await first;
+        const loaded = await Promise.all(others);
+        for (const { cached } of loaded) assert.equal(cached, true);
+        assert.equal(loaded.filter(({ fromCache }) => !fromCache).length, 1);
+        const talks = await Promise.all(pages.slice(1).map(chat));
+        for (const ids of talks) assert.deepEqual(ids, talks[0]);
+        // Nearly all of what was sent by half of the file was still on its way, on this small a file.
+        const beyond = site.sent - bodies[0].length;
+        assert.ok(beyond < 0.8 * bodies[0].length, `${beyond} bytes too many`);
+        assert.equal(await stored(pages[1], url), sha256(bodies[0]));
+      },
+    );
 
-    test(`${tabs} tabs at once, undisturbed, fetch no byte twice`, async (context) => {
-      const { site, origin, url, browser, page } = await scene(context);
-      const pages = [page];
-      while (pages.length < tabs) pages.push(await visit(browser, origin));
-      const loaded = await Promise.all(pages.map((tab) => load(tab, url)));
-      for (const { cached, codes } of loaded) {
-        assert.equal(cached, true);
-        assert.deepEqual(codes, []);
-      }
-      assert.equal(site.sent, bodies[0].length);
-    });
+    once(
+      `${tabs} tabs at once, undisturbed, fetch no byte twice`,
+      async (context) => {
+        const { site, origin, url, browser, page } = await scene(context);
+        const pages = [page];
+        while (pages.length < tabs) pages.push(await visit(browser, origin));
+        const loaded = await Promise.all(pages.map((tab) => load(tab, url)));
+        for (const { cached, codes } of loaded) {
+          assert.equal(cached, true);
+          assert.deepEqual(codes, []);
+        }
+        assert.equal(site.sent, bodies[0].length);
+      },
+    );
   }
 
   test("a full device keeps what fits; with room the rest comes, and no more", async (context) => {
@@ -293,6 +340,46 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     assert.equal((await load(page, { id: other })).fromCache, true);
   });
 
+  test("what one back end has stored, the other finds; deleting takes it from both", async (context) => {
+    const { site, url, page } = await scene(context);
+    const other = storage === "opfs" ? "indexeddb" : "opfs";
+    const held = () =>
+      page.evaluate(async () => {
+        const root = await navigator.storage.getDirectory();
+        const folder = await root
+          .getDirectoryHandle("smidgen")
+          .catch(() => undefined);
+        const names = [];
+        for await (const name of folder?.keys() ?? []) names.push(name);
+        const opening = indexedDB.open("smidgen");
+        await new Promise((go) => (opening.onsuccess = go));
+        const database = opening.result;
+        const chunks = database.transaction("chunks").objectStore("chunks");
+        const keys = chunks.getAllKeys();
+        await new Promise((go) => (keys.onsuccess = go));
+        database.close();
+        return { opfs: names.length, indexeddb: keys.result.length };
+      });
+    const count = Math.ceil(bodies[0].length / CHUNK);
+    await load(page, url);
+    assert.deepEqual(await held(), { [storage]: count, [other]: 0 });
+    const [sent, loaded] = await sentBy(site, () =>
+      load(page, url, { storage: other }),
+    );
+    assert.equal(sent, 0);
+    assert.equal(loaded.fromCache, true);
+    // The part in which the revisions differ goes where the other one puts it.
+    site.revision = 1;
+    const twin = `${url}?twin`;
+    assert.equal((await load(page, twin, { storage: other })).cached, true);
+    assert.equal(await stored(page, url), sha256(bodies[0]));
+    assert.equal(await stored(page, twin), sha256(bodies[1]));
+    await page.evaluate((id) => Smidgen.models.delete(id), url);
+    assert.equal((await load(page, twin)).fromCache, true);
+    await page.evaluate((id) => Smidgen.models.delete(id), twin);
+    assert.deepEqual(await held(), { opfs: 0, indexeddb: 0 });
+  });
+
   test("a new revision shares what is equal, and replaces the old one only when it is there", async (context) => {
     const { site, url, page } = await scene(context);
     await load(page, { url, sha256: sha256(bodies[0]) });
@@ -310,7 +397,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     assert.equal((await estimate(page)).modelBytes, bodies[1].length);
   });
 
-  test("the estimate answers before the start", async (context) => {
+  once("the estimate answers before the start", async (context) => {
     const { site, url, page } = await scene(context);
     const [sent, before] = await sentBy(site, () => estimate(page, url));
     assert.equal(sent, 0);
@@ -388,7 +475,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     },
   );
 
-  slow(
+  slowOnce(
     "blocked site data: the model works, and the user is told what to allow",
     async (context) => {
       const profile = await mkdtemp(join(tmpdir(), "smidgen-"));
@@ -410,7 +497,7 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
     },
   );
 
-  slow(
+  slowOnce(
     "a server of another origin that forgets its CORS header is named, then served",
     async (context) => {
       const { site, url, page } = await scene(context, {
@@ -489,4 +576,4 @@ describe("a cache that loses nothing", { timeout: 600_000 }, () => {
       assert.ok(origin);
     },
   );
-});
+}

@@ -79,7 +79,12 @@ const BUNDLERS = {
       outdir: "out",
     });
     const dist = join(project, "node_modules/smidgen/dist");
-    for (const name of ["worker.js", "thread.js", "wasm"]) {
+    for (const name of [
+      "worker.js",
+      "thread.js",
+      "storage-thread.js",
+      "wasm",
+    ]) {
       await cp(join(dist, name), join(project, "out", name), {
         recursive: true,
       });

@@ -28,7 +28,7 @@ describe("chat on the real model", LIMIT, () => {
     assert.equal(info.threads, 1);
     assert.equal(info.fromCache, false);
     assert.equal(info.cached, true);
-    assert.equal(info.storage, "indexeddb");
+    assert.equal(info.storage, "opfs");
     assert.ok(info.loadMs > 0);
     assert.ok(info.plan.weightsBytes > 0);
     assert.ok(info.id.endsWith(MODEL_PATH));

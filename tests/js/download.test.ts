@@ -49,9 +49,10 @@ async function readAll(
   download.start({
     chunkBytes: CHUNK,
     have: (index) => have.includes(index),
+    room: async () => {},
     store: async (index, bytes) => {
       assert.ok(!stored.has(index), `chunk ${index} came twice`);
-      stored.set(index, bytes);
+      stored.set(index, bytes.slice());
       order.push(index);
       if (slow) await new Promise((resolve) => setTimeout(resolve, 10));
     },
@@ -60,7 +61,9 @@ async function readAll(
   for (let index = 0; index < (download.chunkCount || Infinity); index++) {
     if (have.includes(index)) continue;
     const before = pieces.length;
-    for await (const piece of download.chunk(index)) pieces.push(piece);
+    for await (const piece of download.chunk(index)) {
+      pieces.push(piece.slice());
+    }
     if (pieces.length === before) break;
   }
   await download.cancel();
@@ -254,6 +257,35 @@ test("a server without ranges sends it all, and what is here is not stored again
   assert.equal(download.resumed, true);
   assertWhole(await readAll(download, { have, slow: true }), have);
   assert.equal(server.log.length, 1);
+});
+
+test("a server that sent it all and broke off is asked for what is not here", async (context) => {
+  const server = await serve(context);
+  const cutAfter = 2 * CHUNK + 500;
+  server.faults.set(PATH, { cutAfter, times: 1 });
+  let first = true;
+  const fetch: typeof globalThis.fetch = (input, init) => {
+    const refused = first;
+    first = false;
+    return refused
+      ? Promise.resolve(new Response(null, { status: 503 }))
+      : globalThis.fetch(input, init);
+  };
+  const have = [0, 2, 3, 5, 6];
+  const missing = Array.from({ length: COUNT }, (_, at) => at).filter(
+    (at) => !have.includes(at),
+  );
+  const download = await open(server, {
+    resume: { validators: VALIDATORS, chunkBytes: CHUNK, missing },
+    fetch,
+  });
+  assertWhole(await readAll(download, { have }), have);
+  const [whole, ...parts] = server.log;
+  assert.equal(whole, `GET ${PATH}`);
+  // Chunk 1 had come before the line broke.
+  const beyond = server.sent.get(PATH)! - cutAfter;
+  assert.equal(beyond, BODY.length - (have.length + 1) * CHUNK);
+  assert.match(parts[0]!, new RegExp(`bytes=${4 * CHUNK}-${5 * CHUNK - 1}`));
 });
 
 for (const [what, change] of Object.entries({

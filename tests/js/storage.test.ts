@@ -17,7 +17,6 @@ import { exportModel, importModel } from "../../src/js/storage/transfer.ts";
 import {
   chunkBytesFor,
   missingChunks,
-  type ChunkRecord,
   type FileRecord,
   type StorageBackEnd,
 } from "../../src/js/storage/types.ts";
@@ -63,17 +62,18 @@ function indices(bytes: Uint8Array, { chunkBytes }: FileRecord): number[] {
   );
 }
 
-function write(
+async function write(
   writer: FileWriter,
   bytes: Uint8Array,
   index: number,
   { chunkBytes }: FileRecord = record("any"),
 ): Promise<void> {
   const start = index * chunkBytes;
-  return writer.write(
+  void writer.write(
     index,
     new Uint8Array(bytes.slice(start, start + chunkBytes)),
   );
+  await writer.room();
 }
 
 async function readAll(
@@ -154,7 +154,7 @@ for (const [name, open] of Object.entries(BACK_ENDS)) {
     await writer.commit({ totalBytes: 3000 });
     const found = (await storage.complete("a"))!;
     assert.ok((await readAll(storage, found)).equals(bytes));
-    assert.equal(await storage.readChunk(old.chunks[0]!), undefined);
+    assert.equal(await storage.readChunk(old.chunks[0]!), "is gone");
   });
 
   test(`${name}: deleting takes the chunks too, and a write under way notices`, async () => {
@@ -163,7 +163,7 @@ for (const [name, open] of Object.entries(BACK_ENDS)) {
     const other = await store(storage, noise(700, 3), record("other"));
     assert.equal(await storage.delete("done"), true);
     assert.equal(await storage.delete("done"), false);
-    assert.equal(await storage.readChunk(done.chunks[0]!), undefined);
+    assert.equal(await storage.readChunk(done.chunks[0]!), "is gone");
     assert.equal((await readAll(storage, other)).length, 700);
 
     const file = record("a");
@@ -179,7 +179,7 @@ for (const [name, open] of Object.entries(BACK_ENDS)) {
       code: "storage_lost",
     });
     assert.equal(await storage.complete("a"), undefined);
-    assert.equal(await storage.readChunk(begun.chunks[0]!), undefined);
+    assert.equal(await storage.readChunk(begun.chunks[0]!), "is gone");
   });
 
   test(`${name}: dropping a stopped download leaves the complete copy, also where the two share chunks`, async () => {
@@ -195,7 +195,7 @@ for (const [name, open] of Object.entries(BACK_ENDS)) {
     const partial = (await storage.partial("a"))!;
     await storage.dropPartial("a");
     assert.equal(await storage.partial("a"), undefined);
-    assert.equal(await storage.readChunk(partial.chunks[1]!), undefined);
+    assert.equal(await storage.readChunk(partial.chunks[1]!), "is gone");
     assert.ok((await readAll(storage, old)).equals(bytes));
   });
 
@@ -218,10 +218,10 @@ for (const [name, open] of Object.entries(BACK_ENDS)) {
     assert.ok((await readAll(storage, b)).equals(bytes));
     await storage.delete("b");
     assert.ok((await readAll(storage, c)).equals(revised));
-    assert.equal(await storage.readChunk(a.chunks[1]!), undefined);
+    assert.equal(await storage.readChunk(a.chunks[1]!), "is gone");
     await storage.delete("c");
     assert.equal((await estimate(storage)).modelBytes, 0);
-    assert.equal(await storage.readChunk(a.chunks[0]!), undefined);
+    assert.equal(await storage.readChunk(a.chunks[0]!), "is gone");
   });
 
   test(`${name}: a file made of chunks that are here is adopted whole or not at all`, async () => {
@@ -308,7 +308,7 @@ for (const [name, open] of Object.entries(BACK_ENDS)) {
     });
     // What nobody lists is not put back.
     await storage.repairChunk(file.chunks[0]!, bytes.slice(0, 1000));
-    assert.equal(await storage.readChunk(file.chunks[0]!), undefined);
+    assert.equal(await storage.readChunk(file.chunks[0]!), "is gone");
   });
 
   test(`${name}: a complete file becomes partial again without its bad chunk`, async () => {
@@ -320,7 +320,7 @@ for (const [name, open] of Object.entries(BACK_ENDS)) {
     );
     await storage.reopen({ ...file, chunks });
     assert.equal(await storage.complete("a"), undefined);
-    assert.equal(await storage.readChunk(file.chunks[1]!), undefined);
+    assert.equal(await storage.readChunk(file.chunks[1]!), "is gone");
     const partial = (await storage.partial("a"))!;
     assert.deepEqual(missingChunks(partial), [1]);
     const writer = new FileWriter(storage, partial);
@@ -388,14 +388,13 @@ function limited(limit: number): StorageBackEnd {
   storage.append = async (
     file: FileRecord,
     index: number,
-    chunk: ChunkRecord,
     bytes: Uint8Array<ArrayBuffer>,
   ) => {
     const { modelBytes } = await estimate(storage);
     if (modelBytes + bytes.length > limit) {
       throw new DOMException("no room", "QuotaExceededError");
     }
-    await append(file, index, chunk, bytes);
+    return append(file, index, bytes);
   };
   return storage;
 }
@@ -450,7 +449,7 @@ test("the writer holds no more than two chunks that are not stored yet", async (
   const append = storage.append.bind(storage);
   storage.append = async (...stored) => {
     await new Promise<void>((open) => gates.push(open));
-    await append(...stored);
+    return append(...stored);
   };
   const writer = new FileWriter(storage, file);
   let taken = 0;

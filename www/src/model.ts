@@ -1,7 +1,13 @@
 // The one loaded model and how it comes here: what is offered, loading with progress, ready, failed.
 import { computed, signal } from "@preact/signals";
-import type { LoadProgress, Smidgen, StoredModel } from "smidgen";
+import type {
+  DeletableModel,
+  LoadProgress,
+  Smidgen,
+  StoredModel,
+} from "smidgen";
 import { announce } from "./announcer";
+import { saveFile } from "./archive";
 import { percent, t } from "./i18n";
 import { type Problem, problemFrom } from "./problem";
 import { read, write } from "./remember";
@@ -153,6 +159,35 @@ export async function deleteStored(entry: StoredModel): Promise<void> {
   await refreshStored();
 }
 
+export async function pinStored(
+  entry: StoredModel,
+  pinned: boolean,
+): Promise<void> {
+  await (await engine()).models.pin(entry.id, pinned);
+  await refreshStored();
+}
+
+/** Every chunk is checked on the way. */
+export async function saveStored(entry: StoredModel): Promise<void> {
+  const file = await (await engine()).models.export(entry.id);
+  // Exported under its own name, it is imported under it.
+  saveFile(entry.name, file);
+}
+
+export async function importFile(file: File): Promise<void> {
+  await (await engine()).models.import(file);
+  await refreshStored();
+}
+
+/** What could go to make room, used longest ago first; nothing that is pinned. */
+export async function deletable(): Promise<DeletableModel[]> {
+  try {
+    return (await (await engine()).models.estimate()).deletable;
+  } catch {
+    return [];
+  }
+}
+
 const argument = (source: Source) => {
   switch (source.kind) {
     case "url":
@@ -176,7 +211,11 @@ function announceProgress({ phase, loadedBytes, totalBytes }: LoadProgress) {
   heard = line;
 }
 
-export async function load(source: Source): Promise<void> {
+/** `makeRoom`: a person agreed that models used longest ago are deleted for this one. */
+export async function load(
+  source: Source,
+  { makeRoom = false }: { makeRoom?: boolean } = {},
+): Promise<void> {
   loading?.abort();
   // A person asked for this model: it is worth asking the browser to keep it. Some ask the person; no need to wait.
   if (source.kind === "url")
@@ -191,6 +230,7 @@ export async function load(source: Source): Promise<void> {
     const Smidgen = await engine();
     const ready = await Smidgen.load(argument(source), {
       signal: control.signal,
+      makeRoom,
       onProgress: (progress) => {
         if (!current()) return;
         model.value = { phase: "loading", source, progress };

@@ -12,6 +12,10 @@ interface Row {
 }
 
 const BACK_ENDS: Record<Exclude<StorageChoice, "auto">, Row> = {
+  opfs: {
+    open: () => IndexedDbStorage.open(undefined, "opfs"),
+    lasting: true,
+  },
   indexeddb: { open: () => IndexedDbStorage.open(), lasting: true },
   memory: { open: async () => new MemoryStorage(), lasting: false },
 };

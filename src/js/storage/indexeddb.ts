@@ -1,10 +1,16 @@
 // Models in IndexedDB: the one store that every browser engine has, private windows and embedded views included.
+// New chunks lie there too or, for the back end "opfs", in files; chunks are found in both, whichever back end wrote them.
 
+import type { StorageKind } from "../types.ts";
+import { ChunkFiles } from "./chunk-files.ts";
 import { lost } from "./memory.ts";
 import { CHUNKS, COMPLETE, PARTIAL, upgrade, VERSION } from "./schema.ts";
 import {
+  checked,
+  chunkOf,
   hashesOf,
   withChunk,
+  type ChunkBytes,
   type ChunkRecord,
   type FileRecord,
   type StorageBackEnd,
@@ -13,48 +19,42 @@ import {
 const OPEN_MS = 5000;
 
 export class IndexedDbStorage implements StorageBackEnd {
-  readonly kind = "indexeddb";
+  readonly kind: StorageKind;
   readonly shared = true;
   readonly #database: IDBDatabase;
+  readonly #files: ChunkFiles;
   /** Asked only by those who write: a visit that finds its model should not wait for it. */
   #blobs: Promise<boolean> | undefined;
 
-  private constructor(database: IDBDatabase) {
+  private constructor(
+    database: IDBDatabase,
+    files: ChunkFiles,
+    kind: StorageKind,
+  ) {
     this.#database = database;
+    this.#files = files;
+    this.kind = kind;
     // Another tab with newer code may upgrade; calls made after that fail and the caller goes on without storage.
     database.onversionchange = () => database.close();
   }
 
-  /** Rejects where IndexedDB is missing or refuses to work. */
-  static async open(name = "smidgen"): Promise<IndexedDbStorage> {
-    const request = indexedDB.open(name, VERSION);
-    let upgrading = false;
-    const database = await new Promise<IDBDatabase>((resolve, reject) => {
-      // Some releases of one engine never answer; a load must not wait for ever for a place to keep its model.
-      const timer = setTimeout(() => {
-        // Moving every chunk of an older store may well take longer.
-        if (!upgrading) reject(new Error("IndexedDB does not answer"));
-      }, OPEN_MS);
-      request.onupgradeneeded = ({ oldVersion }) => {
-        upgrading = true;
-        upgrade(request.result, request.transaction!, oldVersion);
-      };
-      request.onsuccess = () => {
-        clearTimeout(timer);
-        resolve(request.result);
-      };
-      request.onerror = () => {
-        clearTimeout(timer);
-        reject(request.error);
-      };
-      request.onblocked = () => {
-        clearTimeout(timer);
-        reject(
-          new Error("another tab holds an older version of the database open"),
-        );
-      };
-    });
-    return new IndexedDbStorage(database);
+  /** Rejects where IndexedDB is missing or refuses to work; with files for new chunks, also where those do. */
+  static async open(
+    name = "smidgen",
+    kind: "indexeddb" | "opfs" = "indexeddb",
+  ): Promise<IndexedDbStorage> {
+    if (kind === "indexeddb") {
+      const database = await openDatabase(name);
+      return new IndexedDbStorage(database, new ChunkFiles(name), kind);
+    }
+    if (!ChunkFiles.offered()) {
+      throw new Error("this browser has no files with synchronous access");
+    }
+    const opening = openDatabase(name);
+    // It may fail before anyone waits for it.
+    opening.catch(() => {});
+    const files = await ChunkFiles.open(name);
+    return new IndexedDbStorage(await opening, files, kind);
   }
 
   close(): void {
@@ -77,8 +77,8 @@ export class IndexedDbStorage implements StorageBackEnd {
     return this.#read(PARTIAL, (store) => store.get(id));
   }
 
-  begin(record: FileRecord): Promise<void> {
-    return this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
+  async begin(record: FileRecord): Promise<void> {
+    await this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
       const partial = transaction.objectStore(PARTIAL);
       const older = partial.get(record.id);
       older.onsuccess = () => {
@@ -86,33 +86,36 @@ export class IndexedDbStorage implements StorageBackEnd {
         sweep(transaction, [older.result as FileRecord | undefined]);
       };
     });
+    await this.#sweepFiles();
   }
 
   async append(
     record: FileRecord,
     index: number,
-    chunk: ChunkRecord,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
-    const value = await this.#value(bytes);
-    return this.#write([PARTIAL, CHUNKS], (transaction, fail) => {
-      const partial = transaction.objectStore(PARTIAL);
-      const held = partial.get(record.id);
-      held.onsuccess = () => {
-        const found = held.result as FileRecord | undefined;
-        if (found?.generation !== record.generation) {
-          fail(lost(record.id));
-          return;
-        }
-        // Also where the hash is known already: what stands under it may be damaged.
-        transaction.objectStore(CHUNKS).put(value, chunk.sha256);
-        partial.put(withChunk(found, index, chunk));
-      };
-    });
+    bytes: ChunkBytes,
+  ): Promise<ChunkRecord> {
+    const chunk = await chunkOf(bytes);
+    // Also where the hash is known already: what stands under it may be damaged.
+    await this.#place(chunk.sha256, bytes, (put) =>
+      this.#write([PARTIAL, CHUNKS], (transaction, fail) => {
+        const partial = transaction.objectStore(PARTIAL);
+        const held = partial.get(record.id);
+        held.onsuccess = () => {
+          const found = held.result as FileRecord | undefined;
+          if (found?.generation !== record.generation) {
+            fail(lost(record.id));
+            return;
+          }
+          put(transaction.objectStore(CHUNKS));
+          partial.put(withChunk(found, index, chunk));
+        };
+      }),
+    );
+    return chunk;
   }
 
-  commit(record: FileRecord): Promise<void> {
-    return this.#write(
+  async commit(record: FileRecord): Promise<void> {
+    await this.#write(
       [COMPLETE, PARTIAL, CHUNKS],
       (transaction, fail) => {
         const held = transaction.objectStore(PARTIAL).get(record.id);
@@ -124,10 +127,11 @@ export class IndexedDbStorage implements StorageBackEnd {
       },
       "strict",
     );
+    await this.#sweepFiles();
   }
 
-  reopen(record: FileRecord): Promise<void> {
-    return this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
+  async reopen(record: FileRecord): Promise<void> {
+    await this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
       const complete = transaction.objectStore(COMPLETE);
       const older = complete.get(record.id);
       older.onsuccess = () => {
@@ -137,15 +141,27 @@ export class IndexedDbStorage implements StorageBackEnd {
         sweep(transaction, [older.result as FileRecord]);
       };
     });
+    await this.#sweepFiles();
   }
 
   async adopt(record: FileRecord): Promise<boolean> {
+    const adopt = async () => this.#adopt(record, await this.#files.names());
+    const adopted = ChunkFiles.offered()
+      ? await this.#files.guarded(adopt)
+      : await adopt();
+    if (adopted) await this.#sweepFiles();
+    return adopted;
+  }
+
+  async #adopt(record: FileRecord, files: Set<string>): Promise<boolean> {
     let missing = false;
     await this.#write(
       [COMPLETE, PARTIAL, CHUNKS],
       (transaction) => {
         const chunks = transaction.objectStore(CHUNKS);
-        const hashes = [...hashesOf([record])];
+        const hashes = [...hashesOf([record])].filter(
+          (sha256) => !files.has(sha256),
+        );
         const next = () => {
           const sha256 = hashes.pop();
           if (sha256 === undefined) {
@@ -165,27 +181,55 @@ export class IndexedDbStorage implements StorageBackEnd {
     return !missing;
   }
 
-  readChunk({
-    sha256,
-  }: ChunkRecord): Promise<Blob | Uint8Array<ArrayBuffer> | undefined> {
-    return this.#read<Blob | ArrayBuffer | undefined>(CHUNKS, (store) =>
-      store.get(sha256),
-    ).then((value) =>
-      value instanceof ArrayBuffer ? new Uint8Array(value) : value,
-    );
+  readChunk(
+    chunk: ChunkRecord,
+    spare?: ArrayBuffer,
+  ): Promise<ChunkBytes | string> {
+    return checked(chunk, () => this.#find(chunk.sha256, spare));
   }
 
-  async repairChunk(
-    { sha256 }: ChunkRecord,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
-    const value = await this.#value(bytes);
-    await this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
-      withRecords(transaction, (records) => {
-        if (!hashesOf(records).has(sha256)) return;
-        transaction.objectStore(CHUNKS).put(value, sha256);
+  async #find(
+    sha256: string,
+    spare: ArrayBuffer | undefined,
+  ): Promise<ChunkBytes | undefined> {
+    let failure: unknown;
+    const inFile = () =>
+      this.#files.read(sha256, spare).catch((error: unknown) => {
+        failure = error;
+        return undefined;
       });
-    });
+    const file = this.kind === "opfs" ? await inFile() : undefined;
+    if (file) return file;
+    const value = await this.#held(sha256);
+    if (value instanceof ArrayBuffer) return new Uint8Array(value);
+    if (value) return new Uint8Array(await value.arrayBuffer());
+    const other = this.kind === "opfs" ? undefined : await inFile();
+    if (!other && failure !== undefined) throw failure;
+    return other;
+  }
+
+  async chunkBlob({ sha256 }: ChunkRecord): Promise<Blob | undefined> {
+    // Where both have it, the one that `readChunk` reads: the other was not checked.
+    const file = this.#files.blob(sha256);
+    if (this.kind === "opfs" && (await file)) return file;
+    const value = await this.#held(sha256);
+    return value instanceof ArrayBuffer ? new Blob([value]) : (value ?? file);
+  }
+
+  #held(sha256: string): Promise<Blob | ArrayBuffer | undefined> {
+    return this.#read(CHUNKS, (store) => store.get(sha256));
+  }
+
+  async repairChunk({ sha256 }: ChunkRecord, bytes: ChunkBytes): Promise<void> {
+    await this.#place(sha256, bytes, (put) =>
+      this.#write([COMPLETE, PARTIAL, CHUNKS], (transaction) => {
+        withRecords(transaction, (records) => {
+          if (hashesOf(records).has(sha256)) {
+            put(transaction.objectStore(CHUNKS));
+          }
+        });
+      }),
+    );
   }
 
   async update(
@@ -227,10 +271,47 @@ export class IndexedDbStorage implements StorageBackEnd {
         };
       }
     });
+    await this.#sweepFiles();
     return found;
   }
 
-  async #value(bytes: Uint8Array<ArrayBuffer>): Promise<Blob | ArrayBuffer> {
+  /**
+   * Puts a chunk where new ones go, and takes it away from where they do not: a damaged twin must not be found there.
+   * `list` enters it in a record, in the transaction in which it calls `put`.
+   */
+  #place(
+    sha256: string,
+    bytes: ChunkBytes,
+    list: (put: (chunks: IDBObjectStore) => void) => Promise<void>,
+  ): Promise<void> {
+    const inDatabase = async () => {
+      const value = await this.#value(bytes);
+      await list((chunks) => chunks.put(value, sha256));
+      // One that is being read may stay: its reader finds the damage and repairs it.
+      await this.#files.remove(sha256).catch(() => {});
+    };
+    if (this.kind !== "opfs") return inDatabase();
+    return this.#files.guarded(async () => {
+      try {
+        await this.#files.write(sha256, bytes);
+      } catch (error) {
+        if ((error as Error).name === "QuotaExceededError") throw error;
+        // Offered and then refused, as by some embedded views.
+        return inDatabase();
+      }
+      await list((chunks) => chunks.delete(sha256));
+    });
+  }
+
+  /** Removes the files that no record lists any more. */
+  async #sweepFiles(): Promise<void> {
+    const listed = async () =>
+      hashesOf([...(await this.listComplete()), ...(await this.listPartial())]);
+    // They only cost room, and the next sweep finds them.
+    await this.#files.sweep(listed).catch(() => {});
+  }
+
+  async #value(bytes: ChunkBytes): Promise<Blob | ArrayBuffer> {
     this.#blobs ??= storesBlobs(this.#database);
     if (await this.#blobs) return new Blob([bytes]);
     return bytes.byteLength === bytes.buffer.byteLength
@@ -277,6 +358,37 @@ export class IndexedDbStorage implements StorageBackEnd {
       }
     });
   }
+}
+
+async function openDatabase(name: string): Promise<IDBDatabase> {
+  const request = indexedDB.open(name, VERSION);
+  let upgrading = false;
+  const database = await new Promise<IDBDatabase>((resolve, reject) => {
+    // Some releases of one engine never answer; a load must not wait for ever for a place to keep its model.
+    const timer = setTimeout(() => {
+      // Moving every chunk of an older store may well take longer.
+      if (!upgrading) reject(new Error("IndexedDB does not answer"));
+    }, OPEN_MS);
+    request.onupgradeneeded = ({ oldVersion }) => {
+      upgrading = true;
+      upgrade(request.result, request.transaction!, oldVersion);
+    };
+    request.onsuccess = () => {
+      clearTimeout(timer);
+      resolve(request.result);
+    };
+    request.onerror = () => {
+      clearTimeout(timer);
+      reject(request.error);
+    };
+    request.onblocked = () => {
+      clearTimeout(timer);
+      reject(
+        new Error("another tab holds an older version of the database open"),
+      );
+    };
+  });
+  return database;
 }
 
 /** Puts `record` in place of whatever stood under its id. */

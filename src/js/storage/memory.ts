@@ -2,8 +2,11 @@
 
 import { SmidgenError } from "../errors.ts";
 import {
+  checked,
+  chunkOf,
   hashesOf,
   withChunk,
+  type ChunkBytes,
   type ChunkRecord,
   type FileRecord,
   type StorageBackEnd,
@@ -15,7 +18,7 @@ export class MemoryStorage implements StorageBackEnd {
   readonly #complete = new Map<string, FileRecord>();
   readonly #partial = new Map<string, FileRecord>();
   /** By SHA-256. */
-  readonly #chunks = new Map<string, Uint8Array<ArrayBuffer>>();
+  readonly #chunks = new Map<string, ChunkBytes>();
 
   async listComplete(): Promise<FileRecord[]> {
     return [...this.#complete.values()].map(copy);
@@ -41,12 +44,13 @@ export class MemoryStorage implements StorageBackEnd {
   async append(
     record: FileRecord,
     index: number,
-    chunk: ChunkRecord,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
+    bytes: ChunkBytes,
+  ): Promise<ChunkRecord> {
+    const chunk = await chunkOf(bytes);
     const held = this.#attempt(record);
     this.#chunks.set(chunk.sha256, bytes.slice());
     this.#partial.set(record.id, withChunk(held, index, chunk));
+    return chunk;
   }
 
   async commit(record: FileRecord): Promise<void> {
@@ -72,16 +76,16 @@ export class MemoryStorage implements StorageBackEnd {
     return true;
   }
 
-  async readChunk({
-    sha256,
-  }: ChunkRecord): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.#chunks.get(sha256)?.slice();
+  readChunk(chunk: ChunkRecord): Promise<ChunkBytes | string> {
+    return checked(chunk, async () => this.#chunks.get(chunk.sha256)?.slice());
   }
 
-  async repairChunk(
-    { sha256 }: ChunkRecord,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
+  async chunkBlob(chunk: ChunkRecord): Promise<Blob | undefined> {
+    const bytes = this.#chunks.get(chunk.sha256);
+    return bytes && new Blob([bytes]);
+  }
+
+  async repairChunk({ sha256 }: ChunkRecord, bytes: ChunkBytes): Promise<void> {
     if (this.#listed().has(sha256)) this.#chunks.set(sha256, bytes.slice());
   }
 
@@ -105,6 +109,8 @@ export class MemoryStorage implements StorageBackEnd {
     this.#sweep();
     return complete || partial;
   }
+
+  close(): void {}
 
   #attempt(record: FileRecord): FileRecord {
     const held = this.#partial.get(record.id);

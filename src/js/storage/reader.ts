@@ -2,7 +2,7 @@
 
 import { SmidgenError } from "../errors.ts";
 import { sha256Of } from "../hash.ts";
-import type { ChunkRecord, FileRecord, StorageBackEnd } from "./types.ts";
+import type { FileRecord, StorageBackEnd } from "./types.ts";
 
 export interface Source {
   storage: StorageBackEnd;
@@ -13,7 +13,10 @@ export interface Source {
   onRepair?: (problem: SmidgenError) => void;
 }
 
-/** Two chunks in memory at most. Throws `storage_corrupt` where a chunk is gone or differs and stays so. */
+/**
+ * Two chunks in memory at most; one that was handed out is used up when the next is asked for. Throws `storage_corrupt` where a chunk is gone or differs and
+ * stays so.
+ */
 export async function* readFile(
   source: Source,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
@@ -29,6 +32,7 @@ export async function* readFile(
     const chunk = await next!;
     next = index + 1 < count ? read(index + 1) : undefined;
     yield chunk;
+    source.storage.giveBack?.(chunk.buffer);
   }
 }
 
@@ -39,7 +43,7 @@ export async function readChunk(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { storage, record, refetch, onRepair } = source;
   const chunk = record.chunks[index]!;
-  const held = await readChecked(storage, chunk);
+  const held = await storage.readChunk(chunk);
   if (typeof held !== "string") return held;
   const problem = new SmidgenError(
     "storage_corrupt",
@@ -54,27 +58,4 @@ export async function readChunk(
   await storage.repairChunk(chunk, fresh).catch(() => {});
   onRepair?.(problem);
   return fresh;
-}
-
-/** The bytes, or what is wrong with them. */
-async function readChecked(
-  storage: StorageBackEnd,
-  expected: ChunkRecord,
-): Promise<Uint8Array<ArrayBuffer> | string> {
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    const held = await storage.readChunk(expected);
-    if (held === undefined) return "is gone";
-    bytes =
-      held instanceof Blob ? new Uint8Array(await held.arrayBuffer()) : held;
-  } catch (error) {
-    return `cannot be read (${String(error)})`;
-  }
-  if (bytes.length !== expected.bytes) {
-    return `has ${bytes.length} bytes instead of ${expected.bytes}`;
-  }
-  if ((await sha256Of(bytes)) !== expected.sha256) {
-    return "has another SHA-256 than when it was stored";
-  }
-  return bytes;
 }

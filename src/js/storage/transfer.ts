@@ -22,8 +22,7 @@ export async function exportModel(
   const parts: Blob[] = [];
   for (const [index, chunk] of record.chunks.entries()) {
     const bytes = await readChunk({ storage, record }, index);
-    const held = await storage.readChunk(chunk!);
-    parts.push(held instanceof Blob ? held : new Blob([bytes]));
+    parts.push((await storage.chunkBlob(chunk!)) ?? new Blob([bytes]));
   }
   return new File(parts, record.name, { type: "application/octet-stream" });
 }
@@ -60,7 +59,8 @@ export async function importModel(
         await blob.slice(start, start + chunkBytes).arrayBuffer(),
       );
       hash?.update(bytes);
-      await writer.write(index, bytes);
+      void writer.write(index, bytes);
+      await writer.room();
       if (writer.failure !== undefined) break;
     }
     const found = hash?.digest();

@@ -1,5 +1,6 @@
 // What a storage back end keeps and does. Chunks are kept under their SHA-256; a file is a record that lists its chunks, and counts only once committed.
 
+import { sha256Of } from "../hash.ts";
 import type { StorageKind } from "../types.ts";
 
 /** Several are in memory at a time, which a phone must bear. */
@@ -17,6 +18,8 @@ export function chunkBytesFor(totalBytes: number | undefined): number {
   while (bytes < MAX_CHUNK_BYTES && bytes * 32 < totalBytes) bytes *= 2;
   return bytes;
 }
+
+export type ChunkBytes = Uint8Array<ArrayBuffer>;
 
 export interface ChunkRecord {
   bytes: number;
@@ -59,15 +62,14 @@ export interface StorageBackEnd {
   /** Drops any other partial attempt at the same id. */
   begin(record: FileRecord): Promise<void>;
   /**
-   * Stores a chunk and its entry in the partial record: both or neither.
+   * Stores a chunk and its entry in the partial record, both or neither, and resolves with the entry.
    * Rejects with `storage_lost` when the attempt was deleted meanwhile.
    */
   append(
     record: FileRecord,
     index: number,
-    chunk: ChunkRecord,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void>;
+    bytes: ChunkBytes,
+  ): Promise<ChunkRecord>;
   /**
    * Makes `record`, which lists every chunk, complete in place of its partial attempt, and drops an older complete one
    * of the same id. Rejects with `storage_lost` as `append` does.
@@ -77,15 +79,17 @@ export interface StorageBackEnd {
   reopen(record: FileRecord): Promise<void>;
   /** Makes a record complete all of whose chunks are here already, for another file; false where one is not. */
   adopt(record: FileRecord): Promise<boolean>;
-  /** Undefined where the chunk is gone. A Blob where the back end holds one: it costs no memory until it is read. */
+  /** The chunk's bytes, checked against its SHA-256, or what is wrong with them. They may lie in `spare`. */
   readChunk(
     chunk: ChunkRecord,
-  ): Promise<Blob | Uint8Array<ArrayBuffer> | undefined>;
+    spare?: ArrayBuffer,
+  ): Promise<ChunkBytes | string>;
+  /** Takes a buffer that nobody uses any more, for one of the next chunks. */
+  giveBack?(buffer: ArrayBuffer): void;
+  /** The bytes unchecked, where the back end can so that they cost no memory until they are read. */
+  chunkBlob(chunk: ChunkRecord): Promise<Blob | undefined>;
   /** Puts a damaged chunk right, if a record still lists it. */
-  repairChunk(
-    chunk: ChunkRecord,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void>;
+  repairChunk(chunk: ChunkRecord, bytes: ChunkBytes): Promise<void>;
   /** Changes a complete file's record; false when there is none. */
   update(
     id: string,
@@ -95,6 +99,32 @@ export interface StorageBackEnd {
   dropPartial(id: string): Promise<void>;
   /** Complete and partial; false when there was neither. Chunks that another file lists stay. */
   delete(id: string): Promise<boolean>;
+  close(): void;
+}
+
+/** The bytes that `read` finds, or what is wrong with them. */
+export async function checked(
+  expected: ChunkRecord,
+  read: () => Promise<ChunkBytes | undefined>,
+): Promise<ChunkBytes | string> {
+  let bytes: ChunkBytes | undefined;
+  try {
+    bytes = await read();
+  } catch (error) {
+    return `cannot be read (${String(error)})`;
+  }
+  if (!bytes) return "is gone";
+  if (bytes.length !== expected.bytes) {
+    return `has ${bytes.length} bytes instead of ${expected.bytes}`;
+  }
+  if ((await sha256Of(bytes)) !== expected.sha256) {
+    return "has another SHA-256 than when it was stored";
+  }
+  return bytes;
+}
+
+export async function chunkOf(bytes: ChunkBytes): Promise<ChunkRecord> {
+  return { bytes: bytes.length, sha256: await sha256Of(bytes) };
 }
 
 export function storedBytes(record: FileRecord): number {

@@ -1,11 +1,11 @@
 // Stores the chunks of one file behind the stream's back, in the order they come, and commits the file last.
 
 import { SmidgenError } from "../errors.ts";
-import { sha256Of } from "../hash.ts";
 import {
   chunkBytesFor,
   missingChunks,
   withChunk,
+  type ChunkBytes,
   type FileRecord,
   type StorageBackEnd,
 } from "./types.ts";
@@ -48,13 +48,10 @@ export class FileWriter {
     return this.#failure;
   }
 
-  /** Takes the bytes over at once. The promise waits only while too many chunks are on their way, and never rejects. */
-  async write(index: number, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    if (this.#failure !== undefined) return;
-    const hashing = sha256Of(bytes);
-    const written = this.#tail.then(async () =>
-      this.#append(index, bytes, await hashing),
-    );
+  /** Resolves when the bytes are durable, or have failed: they are the caller's again. Never rejects. */
+  write(index: number, bytes: ChunkBytes): Promise<void> {
+    if (this.#failure !== undefined) return Promise.resolve();
+    const written = this.#tail.then(() => this.#append(index, bytes));
     this.#tail = written;
     const done: Promise<void> = written
       .catch((error: unknown) => {
@@ -64,6 +61,11 @@ export class FileWriter {
         this.#pending = this.#pending.filter((entry) => entry !== done);
       });
     this.#pending.push(done);
+    return done;
+  }
+
+  /** Resolves when few enough chunks are on their way to bring the next one. */
+  async room(): Promise<void> {
     while (this.#pending.length >= MAX_PENDING) await this.#pending[0];
   }
 
@@ -97,17 +99,11 @@ export class FileWriter {
     return record;
   }
 
-  async #append(
-    index: number,
-    bytes: Uint8Array<ArrayBuffer>,
-    sha256: string,
-  ): Promise<void> {
-    const chunk = { bytes: bytes.length, sha256 };
-    const append = () =>
-      this.#storage.append(this.#record, index, chunk, bytes);
+  async #append(index: number, bytes: ChunkBytes): Promise<void> {
     for (const wait of [...ROOM_WAITS, undefined]) {
       try {
-        await append();
+        const chunk = await this.#storage.append(this.#record, index, bytes);
+        this.#record = withChunk(this.#record, index, chunk);
         break;
       } catch (error) {
         if ((error as Error)?.name !== "QuotaExceededError") throw error;
@@ -117,7 +113,6 @@ export class FileWriter {
       }
     }
     this.#madeRoom = false;
-    this.#record = withChunk(this.#record, index, chunk);
   }
 }
 

@@ -39,7 +39,7 @@ const fn panel_bytes<S: Simd>(groups: usize, mins: bool) -> usize {
 pub(super) fn group<S: Simd, P: Quads, C: Loads>(
     group: &[u8],
     g: usize,
-    x: &Quants,
+    x: &[Quants],
     place: &Place,
     codes: &Codes,
 ) {
@@ -68,13 +68,7 @@ pub(super) fn group<S: Simd, P: Quads, C: Loads>(
                     let at = (first + t) * place.blocks + from;
                     let halves = groups::<C>();
                     let x = Span {
-                        q: x.q.as_ptr().add(at * S::X_BYTES),
-                        d: x.d.as_ptr().add(at),
-                        s: if halves == 1 {
-                            x.s.as_ptr().add(at)
-                        } else {
-                            x.s16.as_ptr().add(2 * at)
-                        },
+                        x: x.as_ptr().add(at),
                         next: place.blocks,
                         panel,
                         len,
@@ -153,10 +147,7 @@ unsafe fn unpack<S: Simd, P: Quads, C: Loads>(
 
 /// What [`span_dot`] reads: `len` blocks of each input, and the panels of the same columns.
 struct Span {
-    q: *const u8,
-    d: *const f32,
-    /// Sums of blocks, or of their halves.
-    s: *const f32,
+    x: *const Quants,
     /// Blocks from one input to the next.
     next: usize,
     panel: *const u8,
@@ -204,16 +195,23 @@ unsafe fn span_dot<S: Simd, const MINS: bool, const GROUPS: usize, const TOKENS:
             let panel = x.panel.add(b * panel_bytes::<S>(GROUPS, MINS));
             for g in 0..GROUPS {
                 let quants = panel.add(g * S::PANEL_BYTES / GROUPS);
+                let input = |t: usize| x.x.add(t * x.next + b);
                 let inputs = core::array::from_fn(|t| {
-                    x.q.add((t * x.next + b) * S::X_BYTES + g * S::X_BYTES / GROUPS)
+                    let q: *const u8 = (&raw const (*input(t)).q).cast();
+                    q.add(g * S::X_BYTES / GROUPS)
                 });
                 let dots = S::panel_dot::<TOKENS>(quants, inputs, x.columns);
                 let scales = panel.add(S::PANEL_BYTES + g * SCALES * (1 + MINS as usize));
                 for r in 0..2 {
                     let scale = load(scales.add(16 * r));
                     for t in 0..TOKENS {
-                        let d = v128_load32_splat(x.d.add(t * x.next + b).cast());
-                        let s = v128_load32_splat(x.s.add((t * x.next + b) * GROUPS + g).cast());
+                        let d = v128_load32_splat((&raw const (*input(t)).d).cast());
+                        let s: *const f32 = if GROUPS == 1 {
+                            &raw const (*input(t)).s
+                        } else {
+                            (&raw const (*input(t)).s16).cast::<f32>().add(g)
+                        };
+                        let s = v128_load32_splat(s.cast());
                         let dot = f32x4_convert_i32x4(dots[t][r]);
                         let at: *mut u8 = out.add(8 * t + 4 * r).cast();
                         let sum = if MINS {

@@ -417,7 +417,7 @@ impl Place {
     }
 }
 
-fn product<S: Simd, P: Quads, C: Loads>(groups: &[u8], x: &Quants, place: &Place, codes: &Codes) {
+fn product<S: Simd, P: Quads, C: Loads>(groups: &[u8], x: &[Quants], place: &Place, codes: &Codes) {
     const {
         assert!(C::COLS.is_multiple_of(BLOCK) && (C::GROUP == 16 || C::GROUP.is_multiple_of(BLOCK)))
     };
@@ -426,13 +426,12 @@ fn product<S: Simd, P: Quads, C: Loads>(groups: &[u8], x: &Quants, place: &Place
     let (n, blocks) = (groups.len() / group_bytes, place.tokens * place.blocks);
     assert_eq!(groups.len(), n * group_bytes);
     assert_eq!(place.blocks, tiles * (C::COLS / BLOCK));
-    assert!(x.q.len() >= blocks * S::X_BYTES && x.d.len() >= blocks && x.s.len() >= blocks);
-    assert!(x.s16.len() >= 2 * blocks);
+    assert!(x.len() >= blocks && S::X_BYTES == x[0].q.len());
     for g in 0..n {
         let group = &groups[g * group_bytes..];
         if place.tokens == 1 {
             // SAFETY: the assertions above: `tiles` tiles of weights and as many blocks of one token are there.
-            let sums = unsafe { gemv::gemv::<S, P, C>(group.as_ptr(), tiles, x, codes) };
+            let sums = unsafe { gemv::gemv::<S, P, C>(group.as_ptr(), tiles, x.as_ptr(), codes) };
             place.put(g, 0, sums);
         } else {
             gemm::group::<S, P, C>(group, g, x, place, codes);

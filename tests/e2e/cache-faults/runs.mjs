@@ -26,11 +26,12 @@ const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
  * @property {import("./server.mjs").FaultServer} server
  * @property {{ body: Buffer, etag: string, sha256: string, ids: number[] }[]} revisions `ids`: what an undisturbed chat says
  * @property {string[]} deaths that this browser can be made to die
+ * @property {string[]} storages that this browser has
  * @property {() => Promise<import("../drive/browser.mjs").Page & { crash?(): Promise<void> }>} newPage
  */
 
 /** The plan of a run, all drawn from its seed. */
-export function plan(seed, deaths) {
+export function plan(seed, { deaths, storages }) {
   const next = random(seed);
   const pick = (list) => list[Math.floor(next() * list.length)];
   const named = next() < 0.5;
@@ -63,17 +64,24 @@ export function plan(seed, deaths) {
       wait: next() * 40,
     })),
     offline: next() < 0.3,
+    // The visits take them in turn: what one back end has begun, another goes on with.
+    storages: next() < 0.25 ? storages : [pick(storages)],
   };
 }
 
 /** @param {World} world */
 export async function run(world, seed) {
-  const drawn = plan(seed, world.deaths);
+  const drawn = plan(seed, world);
   const { server, revisions } = world;
   const site = new Site({ ...drawn, revisions });
   const { origin, url } = server.add(`run-${seed}`, site);
   const source = drawn.named ? { url, sha256: revisions[0].sha256 } : url;
   const size = revisions[0].body.length;
+  let loads = 0;
+  const load = () => {
+    const storage = drawn.storages[loads++ % drawn.storages.length];
+    return [inPage.load, source, { storage }];
+  };
   const result = { seed, drawn, site, kills: 0, loads: 0, size };
 
   let tab = await visit(world, origin);
@@ -81,7 +89,7 @@ export async function run(world, seed) {
     for (const kill of drawn.kills) {
       site.durable = await durable(tab, url, site);
       const reached = site.after(Math.max(1, kill.at * size - site.sent));
-      await tab.begin(inPage.load, source);
+      await tab.begin(...load());
       const settled = tab.finish("a load that is to be killed");
       // What becomes of it is not waited for.
       settled.catch(() => {});
@@ -90,13 +98,20 @@ export async function run(world, seed) {
         settled.then((outcome) => excused(outcome)),
       ]);
       if (!ended) await new Promise((go) => setTimeout(go, kill.wait));
+      const lied = () => site.seen.length || site.seen.change;
       tab = await die(world, kill.death, { tab, origin, site });
       result.kills += 1;
+      // A load that outlives its server's death throws away what it has once it believes that the file has changed.
+      if (kill.death === "server" && lied()) {
+        await settled.catch((error) => {
+          if (error instanceof Stuck) throw error;
+        });
+      }
     }
 
     for (let loads = 1; ; loads++) {
       site.durable = await durable(tab, url, site);
-      const outcome = await tab.call(inPage.load, source);
+      const outcome = await tab.call(...load());
       result.loads += 1;
       if (!excused(outcome)) break;
       assert.ok(loads < MAX_LOADS, `no load of ${MAX_LOADS} succeeded`);
@@ -107,7 +122,7 @@ export async function run(world, seed) {
       site.kill();
       await tab.close();
       tab = await visit(world, origin);
-      const { value } = await tab.call(inPage.load, source);
+      const { value } = await tab.call(...load());
       assert.equal(value?.fromCache, true, "the second visit used the network");
       await verify(tab, { url, site, world, result });
     }
@@ -143,9 +158,11 @@ async function durable(tab, url, site) {
   if (site.seen.corrupt) return [];
   const { value, error } = await tab.call(inPage.durable, url);
   if (error) return [];
-  return value.etag === undefined || value.etag === site.file.etag
-    ? value.spans
-    : [];
+  // Nor is it held against a load that it began with a length that was a lie.
+  const same =
+    (value.etag === undefined || value.etag === site.file.etag) &&
+    (value.totalBytes ?? site.file.body.length) === site.file.body.length;
+  return same ? value.spans : [];
 }
 
 async function die(world, death, { tab, origin, site }) {
@@ -268,6 +285,7 @@ export function table(results) {
       ),
     ),
     faults,
+    storages: tally(done.map(({ drawn }) => drawn.storages.join(" and "))),
     "loads in last visits": sum(({ loads }) => loads),
     "bytes of all files": sum(({ size }) => size),
     "bytes fetched beyond the files' sizes": sum(beyond),

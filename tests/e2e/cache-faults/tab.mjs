@@ -144,7 +144,8 @@ export const inPage = {
             const start = index * record.chunkBytes;
             return chunk ? [[start, start + chunk.bytes]] : [];
           });
-          resolve({ etag: record?.etag, spans });
+          const { etag, totalBytes } = record ?? {};
+          resolve({ etag, totalBytes, spans });
         };
       };
     }),
@@ -152,5 +153,7 @@ export const inPage = {
     for (const { name } of await indexedDB.databases()) {
       indexedDB.deleteDatabase(name);
     }
+    const root = await navigator.storage.getDirectory?.();
+    await root?.removeEntry("smidgen", { recursive: true }).catch(() => {});
   },
 };

@@ -105,6 +105,12 @@ export function bytes(count: number): string {
   }).format(value);
 }
 
+/** “22 Nov 2026”. */
+export function day(time: number): string {
+  const options = { dateStyle: "medium" } as const;
+  return new Intl.DateTimeFormat(language.value, options).format(time);
+}
+
 export const number = (value: number, digits = 0) =>
   format({
     maximumFractionDigits: digits,

@@ -95,6 +95,11 @@ export const PinIcon = () => (
     <path d="M9 4h6l-1 6 3 3v2H7v-2l3-3zM12 15v6" />
   </Icon>
 );
+export const SaveIcon = () => (
+  <Icon>
+    <path d="M12 4v11M7 11l5 5 5-5M5 20h14" />
+  </Icon>
+);
 export const TrashIcon = () => (
   <Icon>
     <path d="M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13" />

@@ -8,6 +8,7 @@ import { shellKept } from "../shell";
 import { DownIcon } from "./icons";
 import { MessageItem } from "./message";
 import { ModelPanel } from "./model-panel";
+import { NotKept } from "./not-kept";
 
 /** Pixels from the end within which the list still follows. */
 const NEAR = 48;
@@ -26,7 +27,7 @@ function Welcome() {
       <h2>{t("messages.empty")}</h2>
       <p class="hint">{t("messages.emptyHint")}</p>
       {!ready.info.cached ? (
-        <p class="hint">{t("welcome.notKept")}</p>
+        <NotKept llm={ready} />
       ) : (
         shellKept.value && <p class="hint">{t("welcome.offline")}</p>
       )}

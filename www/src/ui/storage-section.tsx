@@ -1,18 +1,11 @@
 // What is kept on this device: models with their sizes, how much room there is, and the way to free it.
-import { signal, useSignal } from "@preact/signals";
-import type { StorageEstimate, StoredModel } from "smidgen";
+import { signal } from "@preact/signals";
+import type { StorageEstimate } from "smidgen";
 import { useEffect } from "preact/hooks";
 import { bytes, percent, t } from "../i18n";
-import {
-  deleteStored,
-  engine,
-  fromStored,
-  load,
-  model,
-  resumed,
-  stored,
-} from "../model";
-import { TrashIcon } from "./icons";
+import { engine, refreshStored, stored } from "../model";
+import { ImportForm } from "./import-form";
+import { StoredModelItem } from "./stored-model";
 
 const estimate = signal<StorageEstimate | undefined>(undefined);
 
@@ -22,54 +15,6 @@ async function measure(): Promise<void> {
   } catch {
     estimate.value = undefined;
   }
-}
-
-function Entry({ entry }: { entry: StoredModel }) {
-  const sure = useSignal(false);
-  const state = model.value;
-  const inUse = state.phase === "ready" && state.llm.info.id === entry.id;
-  const source = entry.complete ? fromStored(entry) : resumed(entry);
-  const size =
-    !entry.complete && entry.totalBytes
-      ? t("load.progress", {
-          loaded: bytes(entry.storedBytes),
-          total: bytes(entry.totalBytes),
-        })
-      : bytes(entry.storedBytes);
-  return (
-    <li class="stored">
-      <span class="wrap stored-name">
-        {entry.name}
-        <span class="hint">
-          {size}
-          {inUse && ` · ${t("storage.inUse")}`}
-          {!entry.complete && ` · ${t("storage.partial")}`}
-        </span>
-      </span>
-      {source && !inUse && (
-        <button type="button" class="button" onClick={() => void load(source)}>
-          {t(entry.complete ? "source.load" : "storage.resume")}
-          <span class="visually-hidden">: {entry.name}</span>
-        </button>
-      )}
-      <button
-        type="button"
-        class={sure.value ? "button danger" : "icon-button danger"}
-        aria-label={t("storage.delete", { name: entry.name })}
-        title={t("storage.delete", { name: entry.name })}
-        onClick={async () => {
-          if (!sure.value) {
-            sure.value = true;
-            return;
-          }
-          await deleteStored(entry);
-          await measure();
-        }}
-      >
-        {sure.value ? t("storage.sure") : <TrashIcon />}
-      </button>
-    </li>
-  );
 }
 
 function Room({ room }: { room: StorageEstimate }) {
@@ -113,19 +58,22 @@ function Room({ room }: { room: StorageEstimate }) {
 }
 
 export function StorageSection() {
-  useEffect(() => void measure(), [stored.value.length]);
+  // Another tab may have stored or deleted some.
+  useEffect(() => void refreshStored(), []);
+  useEffect(() => void measure(), [stored.value]);
   return (
     <section>
       <h3>{t("source.onDevice")}</h3>
       {stored.value.length > 0 ? (
         <ul class="models" role="list">
           {stored.value.map((entry) => (
-            <Entry key={entry.id} entry={entry} />
+            <StoredModelItem key={entry.id} entry={entry} />
           ))}
         </ul>
       ) : (
         <p class="hint">{t("storage.none")}</p>
       )}
+      <ImportForm />
       {estimate.value && <Room room={estimate.value} />}
     </section>
   );
