@@ -2,6 +2,7 @@
 
 import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
 import { aborted, SmidgenError } from "./errors.ts";
+import { createEmbeddings, type EmbeddingsApi } from "./openai-embeddings.ts";
 import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
 import { createCompletions } from "./openai-completions.ts";
 import { createChatCompletions } from "./openai.ts";
@@ -18,6 +19,9 @@ import {
   type LoadWatch,
 } from "./shared-tabs.ts";
 import type {
+  EmbedOptions,
+  Embeddings,
+  FilledToken,
   GenerateEvent,
   GenerateRequest,
   LoadOptions,
@@ -26,6 +30,7 @@ import type {
   ModelInfo,
   ModelSource,
   SavedSession,
+  TextClass,
   Warning,
 } from "./types.ts";
 
@@ -52,13 +57,15 @@ export class Llm {
   readonly chat: { completions: ChatCompletions };
   /** OpenAI's older interface: text goes in as it is, without a template. */
   readonly completions: Completions;
+  /** OpenAI's embeddings. */
+  readonly embeddings: EmbeddingsApi;
   /** OpenAI's list of models, which holds this one. */
   readonly models: {
     list(): Promise<{ object: "list"; data: ModelCard[] }>;
     retrieve(id: string): Promise<ModelCard>;
   };
   readonly sessions: SavedSessions;
-  /** Answers `/v1/chat/completions`, `/v1/completions` and `/v1/models` like a server would; give it to clients that take a `fetch`. */
+  /** Answers `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings` and `/v1/models` like a server would; give it to clients that take a `fetch`. */
   readonly fetch: typeof globalThis.fetch;
 
   readonly #connect: () => Promise<Connection>;
@@ -83,6 +90,9 @@ export class Llm {
     const chat = createChatCompletions(model);
     this.chat = { completions: chat };
     this.completions = createCompletions(model);
+    this.embeddings = createEmbeddings(info.id, (texts, options) =>
+      this.embed(texts, options),
+    );
     this.sessions = {
       save: (name) => this.#call("keepSession", { name }),
       restore: (name) => this.#call("resumeSession", { name }),
@@ -108,6 +118,7 @@ export class Llm {
       new Map<string, Route>([
         ["/chat/completions", chat.create],
         ["/completions", this.completions.create],
+        ["/embeddings", this.embeddings.create],
       ]),
     );
   }
@@ -221,6 +232,35 @@ export class Llm {
       now: localTime(),
       ...rest,
     });
+  }
+
+  /** Embeddings of texts; what is over the context is left out. */
+  embed(texts: string[], options: EmbedOptions = {}): Promise<Embeddings> {
+    const { pooling, normalise = true, signal } = options;
+    const input = { texts, normalise, ...(pooling ? { pooling } : {}) };
+    return this.#call("embed", input, { signal });
+  }
+
+  /** The classes of a text, or of two read together, by a model with a classifier. */
+  classify(text: string, second?: string): Promise<TextClass[]> {
+    return this.#call("classify", {
+      text,
+      ...(second === undefined ? {} : { second }),
+    });
+  }
+
+  /** How well each document answers `query`, 0 to 1, by a model that reads both together. */
+  rerank(
+    query: string,
+    documents: string[],
+    options: { signal?: AbortSignal | null } = {},
+  ): Promise<number[]> {
+    return this.#call("rerank", { query, documents }, options);
+  }
+
+  /** For each `[MASK]` or `<mask>` in a text the likeliest tokens, by a model with a head for it. */
+  fillMask(text: string, topK = 5): Promise<FilledToken[][]> {
+    return this.#call("fillMask", { text, topK });
   }
 
   /** What has been evaluated, as bytes: some 20 KB for each token of a small model. */

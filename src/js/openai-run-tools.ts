@@ -18,10 +18,14 @@ export interface RunnableTool extends Tool {
   };
 }
 
-export type RunToolsParams = ChatCompletionCreateParams & {
+/** Without the index signature, beside which no field keeps its type. */
+type Named<T> = { [K in keyof T as string extends K ? never : K]: T[K] };
+
+export type RunToolsParams = Omit<
+  Named<ChatCompletionCreateParams>,
+  "tools" | "stream" | "n"
+> & {
   tools: RunnableTool[];
-  stream?: false | null;
-  n?: 1 | null;
   /** Replies at most; the last may call nothing. Default 8. */
   max_steps?: number;
 };

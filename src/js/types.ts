@@ -170,6 +170,33 @@ export interface TemplateOptions {
   now?: number;
 }
 
+export interface EmbedOptions {
+  /** How the tokens' representations become that of the text. Default: the model's own way. */
+  pooling?: "mean" | "first" | "last";
+  /** Scale each embedding to length 1. Default true. */
+  normalise?: boolean;
+  signal?: AbortSignal | null;
+}
+
+export interface Embeddings {
+  embeddings: Float32Array<ArrayBuffer>[];
+  /** Tokens of all texts. */
+  tokens: number;
+}
+
+/** A class of a text and how likely it is. */
+export interface TextClass {
+  label: string;
+  score: number;
+}
+
+/** A token that may stand at a mask. */
+export interface FilledToken {
+  id: number;
+  token: string;
+  score: number;
+}
+
 /** What a model has evaluated, kept on this device so that the same beginning need not be evaluated again. */
 export interface SavedSession {
   name: string;

@@ -389,6 +389,58 @@ describe("the openai client", LIMIT, () => {
     assert.equal(typeof found[0]?.city, "string");
   });
 
+  test("embeddings: as floats and as base64, of several texts, shortened", async () => {
+    const found = await page.evaluate(async () => {
+      const ask = (fields) =>
+        openai.embeddings.create({ model: "any", ...fields });
+      const input = ["A cat sleeps.", "Stocks fell sharply."];
+      const [floats, packed, short] = [
+        await ask({ input, encoding_format: "float" }),
+        // What the client asks for by itself is base64, which it unpacks.
+        await ask({ input }),
+        await ask({ input: input[0], dimensions: 16 }),
+      ];
+      const messages = [{ role: "user", content: "x" }];
+      return {
+        floats,
+        packed,
+        short,
+        ids: await caught(ask({ input: [1, 2] })),
+        empty: await caught(ask({ input: [] })),
+        wide: await caught(ask({ input: "x", dimensions: 1e6 })),
+        classify: await caught(llm.classify("x")),
+        chat: (
+          await openai.chat.completions.create({
+            model: "any",
+            messages,
+            max_tokens: 2,
+          })
+        ).object,
+      };
+    });
+    const { floats, packed, short } = found;
+    assert.equal(floats.data.length, 2);
+    assert.deepEqual(
+      floats.data.map(({ index }) => index),
+      [0, 1],
+    );
+    assert.ok(floats.usage.prompt_tokens > 6);
+    packed.data.forEach(({ embedding }, index) => {
+      assert.equal(embedding.length, floats.data[index].embedding.length);
+      embedding.forEach((value, at) =>
+        assert.ok(Math.abs(value - floats.data[index].embedding[at]) < 1e-6),
+      );
+    });
+    const length = Math.hypot(...short.data[0].embedding);
+    assert.equal(short.data[0].embedding.length, 16);
+    assert.ok(Math.abs(length - 1) < 1e-4);
+    assert.equal(found.ids.param, "input");
+    assert.equal(found.empty.param, "input");
+    assert.equal(found.wide.param, "dimensions");
+    assert.equal(found.classify.code, "wrong_state");
+    assert.equal(found.chat, "chat.completion");
+  });
+
   test("models, and errors like a server's", async () => {
     const found = await page.evaluate(async () => {
       const ids = [];
@@ -428,7 +480,7 @@ describe("the openai client", LIMIT, () => {
         }),
         model: await caught(openai.models.retrieve("other")),
         route: await caught(
-          openai.embeddings.create({ model: "any", input: "x" }),
+          openai.images.generate({ model: "any", prompt: "x" }),
         ),
       };
     });

@@ -35,7 +35,7 @@ type ChatFields =
   | "parallel_tool_calls"
   | "reasoning_effort";
 
-type TextFields = "prompt" | "echo" | "logprobs" | "n" | "stop";
+type TextFields = "echo" | "logprobs" | "n" | "stop";
 
 /** Each line is a proof; the tuple keeps them from being unused. */
 type Proofs = [
