@@ -467,6 +467,16 @@ describe("the openai client", LIMIT, () => {
         huge: await ask({
           grammar: { type: "regex", pattern: "((a{1,999}){1,999}){1,999}" },
         }),
+        // Overflows the stack of the grammar module, and only that module's.
+        deep: await ask({ grammar: `start: ${"(".repeat(200_000)}` }),
+        deeper: await ask({ grammar: `start: ${"(".repeat(300_000)}` }),
+        again: (
+          await openai.chat.completions.create({
+            model: "any",
+            messages,
+            grammar: { type: "choice", choices: ["yes"] },
+          })
+        ).choices[0].message.content,
         long: await ask({
           messages: [{ role: "user", content: "word ".repeat(9000) }],
         }),
@@ -486,7 +496,15 @@ describe("the openai client", LIMIT, () => {
     });
     assert.deepEqual(found.ids, [found.id]);
     assert.deepEqual([found.wrong.status, found.wrong.param], [400, "n"]);
-    for (const name of ["schema", "never", "regex", "lark", "huge"]) {
+    for (const name of [
+      "schema",
+      "never",
+      "regex",
+      "lark",
+      "huge",
+      "deep",
+      "deeper",
+    ]) {
       assert.equal(
         found[name]?.status,
         400,
@@ -494,6 +512,7 @@ describe("the openai client", LIMIT, () => {
       );
       assert.equal(found[name].code, "bad_grammar", name);
     }
+    assert.equal(found.again, "yes");
     assert.equal(found.long.code, "context_length_exceeded");
     assert.equal(found.image.code, "unsupported_content");
     assert.equal(found.model.status, 404);
