@@ -174,41 +174,6 @@ impl Engine {
         self.0.vocabulary()
     }
 
-    /// The embedding of a text; `pooling`: mean, first or last, by default the model's own.
-    pub fn embed(
-        &mut self,
-        text: &str,
-        pooling: Option<String>,
-        normalise: bool,
-    ) -> Result<Vec<f32>, JsValue> {
-        let pooling = pooling
-            .map(|name| parse("pooling", &json(&name)))
-            .transpose()?;
-        self.0.embed(text, pooling, normalise).map_err(thrown)
-    }
-
-    /// The classes of a text, or of two → JSON of `Class[]`.
-    pub fn classify(&mut self, text: &str, second: Option<String>) -> Result<String, JsValue> {
-        self.0
-            .classify(text, second.as_deref())
-            .map(|classes| json(&classes))
-            .map_err(thrown)
-    }
-
-    /// How well `document` answers `query`, 0 to 1.
-    pub fn rerank(&mut self, query: &str, document: &str) -> Result<f32, JsValue> {
-        self.0.rerank(query, document).map_err(thrown)
-    }
-
-    /// For each mask in a text the likeliest tokens → JSON of `Filled[][]`.
-    #[wasm_bindgen(js_name = fillMask)]
-    pub fn fill_mask(&mut self, text: &str, top_k: usize) -> Result<String, JsValue> {
-        self.0
-            .fill_mask(text, top_k)
-            .map(|filled| json(&filled))
-            .map_err(thrown)
-    }
-
     /// What has been evaluated, as bytes for `restore`.
     pub fn save(&self) -> Vec<u8> {
         self.0.save()
