@@ -33,6 +33,9 @@ type Said =
   | { type: "loading"; progress: LoadProgress }
   | { type: "failed"; error: WireError };
 
+/** Between the end of a leader's engine and that of its leadership. */
+const LAST_WORDS_MS = 50;
+
 /** Whether this browser and page can share at all: both need a secure context. */
 export function canShare(): boolean {
   return (
@@ -82,10 +85,13 @@ async function lead(
   const channel = new BroadcastChannel(name);
   const say = (said: Said) => channel.postMessage(said);
   const connection = new Connection();
-  connection.onClose = () => {
-    channel.close();
-    release();
-  };
+  // Who broke the engine hears of it before the others look for another.
+  connection.onClose = () =>
+    setTimeout(() => {
+      channel.onmessage = null;
+      channel.close();
+      release();
+    }, LAST_WORDS_MS);
   try {
     const result = await connection.call("load", request, {
       ...watch,
@@ -100,7 +106,10 @@ async function lead(
     return { connection, result };
   } catch (error) {
     say({ type: "failed", error: toWire(error, "worker_failed") });
-    connection.close(error as SmidgenError);
+    const close = () => connection.close(error as SmidgenError);
+    // An aborted download first puts away what has arrived.
+    if (watch.signal?.aborted) setTimeout(close, 2000);
+    else close();
     throw error;
   }
 }
@@ -111,7 +120,13 @@ function serve(
   connection: Connection,
   result: LoadResult,
 ): void {
-  const say = (said: Said) => channel.postMessage(said);
+  const say = (said: Said) => {
+    try {
+      channel.postMessage(said);
+    } catch {
+      // Closed: this tab leads no more.
+    }
+  };
   const followers = new Map<string, Map<number, AbortController>>();
 
   const meet = (tab: string) => {
@@ -147,8 +162,7 @@ function serve(
       answer({ type: "done", id, out });
     } catch (error) {
       const wire = toWire(error, "worker_failed");
-      // The followers of a leader whose engine broke find another.
-      answer({ type: "failed", id, error: wire, fatal: !connection.open });
+      answer({ type: "failed", id, error: wire, fatal: false });
     } finally {
       calls?.delete(id);
     }
