@@ -40,6 +40,7 @@ pub fn bench(options: &Options) -> Result<()> {
     build::build(&build::Options {
         flavours: flavours.collect(),
         no_www: true,
+        ..Default::default()
     })?;
     tools::npm_packages(&project::e2e())?;
     let browsers = options
