@@ -69,8 +69,10 @@ impl Activations {
 
     /// Bytes that [`Activations::new`] takes.
     pub fn bytes(tokens: usize, max_cols: usize) -> u64 {
-        let block = 4 * BLOCK + 2 * size_of::<Quants>();
-        tokens as u64 * max_cols.div_ceil(BLOCK) as u64 * block as u64
+        let (tokens, max_cols) = (tokens as u64, max_cols as u64);
+        tokens
+            * max_cols.div_ceil(BLOCK as u64)
+            * (4 * BLOCK as u64 + 2 * size_of::<Quants>() as u64)
     }
 
     /// Vectors held.

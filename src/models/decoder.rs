@@ -10,8 +10,14 @@ use crate::ops::attention::{MAX_HEAD_DIM, Shape};
 use crate::ops::rope::{Pairing, Rope, Scaling};
 use crate::transformer::{Attention, Block, Config, FeedForward, Mixer, Norm, Part, Reader};
 
+/// More experts than all layers of any model have.
+const MAX_EXPERTS: usize = 1 << 15;
+
 /// More blocks than any model has.
 pub(super) const MAX_LAYERS: usize = 4096;
+
+/// More values than all heads, or all experts' rows, of any model have; products of it with a few others still fit.
+pub(super) const MAX_WIDTH: usize = 1 << 24;
 
 /// The shape of such a decoder.
 pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> Result<Config> {
@@ -89,6 +95,13 @@ pub(super) fn shape(keys: Keys<'_>, dim: usize, n_layers: usize) -> Result<Shape
             "attention.key_length",
             head_dim,
             format!("an even number up to {MAX_HEAD_DIM}"),
+        );
+    }
+    if n_heads > MAX_WIDTH / head_dim {
+        return keys.bad(
+            "attention.head_count",
+            n_heads,
+            format!("at most {MAX_WIDTH} values in all heads"),
         );
     }
     if let Some(n) = keys.count("attention.value_length")?
@@ -191,11 +204,19 @@ pub(super) fn experts(c: &mut Config, keys: Keys<'_>) -> Result<()> {
         Some(n) => n,
         None => keys.require("feed_forward_length")?,
     };
-    if n_experts > 1024 || n_used > n_experts {
+    let rows = hidden_dim.max(c.dim);
+    if n_experts > MAX_WIDTH / rows || n_experts > MAX_EXPERTS / c.blocks.len() {
         return keys.bad(
             "expert_count",
             n_experts,
-            format!("{n_used} (expert_used_count) to 1024"),
+            format!("at most {MAX_EXPERTS} in all layers, and {MAX_WIDTH} rows in one"),
+        );
+    }
+    if n_used > n_experts {
+        return keys.bad(
+            "expert_count",
+            n_experts,
+            format!("at least {n_used} (expert_used_count)"),
         );
     }
     for block in &mut c.blocks {

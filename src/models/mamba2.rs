@@ -1,7 +1,7 @@
 //! mamba2: blocks of selective state space alone, each behind one norm.
 
 use super::Architecture;
-use super::decoder::{MAX_LAYERS, vocab_size};
+use super::decoder::{MAX_LAYERS, MAX_WIDTH, vocab_size};
 use super::keys::Keys;
 use super::tensors::Tensors;
 use crate::error::Result;
@@ -83,8 +83,12 @@ pub(super) fn state_space(keys: Keys<'_>) -> Result<StateSpace> {
     if kernel > MAX_KERNEL {
         return keys.bad("ssm.conv_kernel", kernel, format!("at most {MAX_KERNEL}"));
     }
-    if state_dim > 4096 {
-        return keys.bad("ssm.state_size", state_dim, "at most 4096");
+    if state_dim > MAX_WIDTH / inner.max(n_groups) {
+        return keys.bad(
+            "ssm.state_size",
+            state_dim,
+            format!("at most {MAX_WIDTH} values in a layer's state"),
+        );
     }
     Ok(StateSpace {
         scan: Scan {

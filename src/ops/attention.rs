@@ -68,8 +68,8 @@ impl Partials {
 
     /// Bytes that [`Partials::new`] takes.
     pub fn bytes(shape: &Shape, capacity: usize) -> u64 {
-        let chunk = 4 * shape.n_heads as u64 * (shape.head_dim + 2 * MAX_GROUP) as u64;
-        chunk * capacity.div_ceil(CHUNK) as u64
+        let a_chunk = shape.n_heads * (shape.head_dim + 2 * MAX_GROUP);
+        4 * a_chunk as u64 * capacity.div_ceil(CHUNK) as u64
     }
 }
 

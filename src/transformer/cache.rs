@@ -1,7 +1,7 @@
 //! The KV cache: keys and values of every layer in f16, allocated once for the whole context; and the states of layers
 //! that have one in their place. Those cannot forget single positions: going back means going to a checkpoint.
 
-use super::Config;
+use super::{Block, Config};
 use crate::error::Result;
 use crate::kernels::attention::{CHUNK, store_key, store_value};
 use crate::ops::attention::KeyValues;
@@ -77,13 +77,17 @@ impl Cache {
         })
     }
 
-    /// Bytes that [`Cache::new`] takes.
+    /// Bytes that [`Cache::new`] and its checkpoints take, in a width that no header can overflow.
     pub fn bytes(config: &Config, context: usize) -> u64 {
         let capacity = context.next_multiple_of(CHUNK) as u64;
-        let widths = config.attentions();
-        let widths = widths.map(|a| (a.shape.n_kv_heads * a.shape.head_dim) as u64);
-        let states = config.blocks.iter().map(|b| b.state_len(config.dim) as u64);
-        4 * widths.sum::<u64>() * capacity + 4 * states.sum::<u64>() * (1 + CHECKPOINTS as u64)
+        let of_block = |block: &Block| {
+            let width = block
+                .attention()
+                .map_or(0, |a| a.shape.n_kv_heads * a.shape.head_dim);
+            let states = block.state_len(config.dim) as u64 * (1 + CHECKPOINTS as u64);
+            4 * (capacity * width as u64 + states)
+        };
+        config.blocks.iter().map(of_block).sum()
     }
 
     /// Positions held.

@@ -230,13 +230,12 @@ impl Config {
 
     /// The first block that computes with each set of weights.
     pub fn weight_blocks(&self) -> impl Iterator<Item = (usize, &Block)> {
-        let mut next = 0;
-        self.blocks.iter().filter_map(move |b| {
-            (b.weights == next).then(|| {
-                next += 1;
-                (b.weights, b)
-            })
-        })
+        // Blocks that share weights stand side by side.
+        let is_first = |i: usize| i == 0 || self.blocks[i].weights != self.blocks[i - 1].weights;
+        let blocks = self.blocks.iter().enumerate();
+        blocks
+            .filter(move |(i, _)| is_first(*i))
+            .map(|(_, b)| (b.weights, b))
     }
 
     /// Outputs of all query heads of the widest attention.

@@ -117,29 +117,29 @@ impl Scratch {
         })
     }
 
-    /// Bytes that [`Scratch::new`] takes.
+    /// Bytes that [`Scratch::new`] takes, in a width that no header can overflow.
     pub fn bytes(config: &Config, context: usize) -> u64 {
         let slice = slice(config, context);
         let (n_experts, n_used) = config.experts();
-        let mut a_token = 2 * config.dim
-            + config.query_width()
-            + config.mixed_width()
-            + config.wide_width()
-            + 2 * config.key_width()
-            + 2 * config.hidden_dim();
+        let mut widths = vec![
+            2 * config.dim,
+            config.query_width(),
+            2 * config.key_width(),
+            config.mixed_width(),
+            config.wide_width(),
+            2 * config.hidden_dim(),
+        ];
         if n_experts > 0 {
-            a_token += n_experts + 2 * n_used + 2 + 2 * config.dim;
+            widths.extend([n_experts, 2 * n_used + 2, 2 * config.dim]);
         }
+        let a_token: u64 = widths.into_iter().map(|n| n as u64).sum();
         let partials = config
             .attentions()
             .map(|a| Partials::bytes(&a.shape, context));
-        4 * (slice as u64 * a_token as u64 + config.vocab_size as u64)
+        let rotations = config.ropes.iter().map(|r| Rotation::bytes(r.dims, slice));
+        4 * (slice as u64 * a_token + config.vocab_size as u64)
             + Activations::bytes(slice, config.max_width())
-            + config
-                .ropes
-                .iter()
-                .map(|r| Rotation::bytes(r.dims, slice))
-                .sum::<u64>()
+            + rotations.sum::<u64>()
             + partials.max().unwrap_or(0)
     }
 

@@ -148,9 +148,81 @@ fn token_by_token_is_the_same_as_in_slices() {
             };
             let begun = engine.begin(&request).unwrap();
             assert_eq!(begun.cached_tokens, n - 1, "{}", family.name);
-            while !engine.prefill(usize::MAX).unwrap() {}
+            while !engine.prefill(64).unwrap() {}
             let step = engine.decode().unwrap();
             assert_eq!(step.id, tops[n - 1], "{} after {n} tokens", family.name);
+        }
+    }
+}
+
+#[test]
+fn states_go_back_to_a_checkpoint() {
+    let mut all = causal();
+    all.retain(|f| ["lfm2", "mamba2", "granitehybrid"].contains(&f.name.as_str()));
+    assert_eq!(all.len(), 3);
+    for family in all {
+        let ids = family.ids();
+        let mut engine = load(&family.folder(), 200);
+        let answer = |engine: &mut Engine, ids: &[u32]| {
+            let request = Request {
+                ids: Some(ids.to_vec()),
+                max_tokens: Some(5),
+                ignore_eos: true,
+                ..Request::default()
+            };
+            let cached = engine.begin(&request).unwrap().cached_tokens;
+            while !engine.prefill(64).unwrap() {}
+            let made: Vec<u32> = (0..5).map(|_| engine.decode().unwrap().id).collect();
+            (cached, made)
+        };
+        let (_, first) = answer(&mut engine, &ids[..70]);
+        // The same again starts at the checkpoint before the prompt's last token.
+        assert_eq!(
+            answer(&mut engine, &ids[..70]),
+            (69, first.clone()),
+            "{}",
+            family.name
+        );
+        // A prompt that shares less than that starts anew; what comes of it does not depend on what was held.
+        let (cached, other) = answer(&mut engine, &ids[..40]);
+        assert_eq!(cached, 0, "{}", family.name);
+        let mut fresh = load(&family.folder(), 200);
+        assert_eq!(answer(&mut fresh, &ids[..40]).1, other, "{}", family.name);
+        assert_eq!(answer(&mut engine, &ids[..70]).1, first, "{}", family.name);
+    }
+}
+
+#[test]
+fn damaged_configurations_are_refused_and_never_panic() {
+    // A simple generator: the same damage on every machine.
+    let mut state = 11u64;
+    let mut next = |n: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    for family in families() {
+        let files = family.folder();
+        for _ in 0..12 {
+            let mut files = files.clone();
+            let config = &mut files[0].1;
+            for _ in 0..1 + next(3) {
+                let at = next(config.len());
+                config[at] = b"0179-{}[]\",:xNe"[next(15)];
+            }
+            let mut loader = Loader::new(LoadOptions {
+                memory_limit: Some(1 << 26),
+                ..LoadOptions::default()
+            });
+            let loaded = files.iter().try_for_each(|(name, bytes)| {
+                loader.file(name)?;
+                loader.push(bytes)
+            });
+            if let Ok(Ok(mut engine)) = loaded.map(|()| loader.finish()) {
+                // What still loads computes.
+                let _ = engine.score(&family.ids()[..20]);
+            }
         }
     }
 }

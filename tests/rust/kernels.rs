@@ -4,7 +4,7 @@
 //! set of the build. Blocks are random bytes, so that every code, scale and sign a file may hold is met.
 
 use smidgen::kernels::pool::Pool;
-use smidgen::kernels::{Activations, Form, Isa, Packed, Product, matmul, packed};
+use smidgen::kernels::{Activations, Form, Isa, Packed, Product, matmul, packed, vector};
 use smidgen::quant::{FORMATS, Format};
 
 #[cfg(target_arch = "wasm32")]
@@ -366,6 +366,34 @@ fn inputs_are_rounded_to_the_nearest_quant() {
                         (value - x).abs() <= half_step * 1.01,
                         "{isa:?} {form:?}: {x} became {value}"
                     );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn activation_functions_are_those_of_the_reference() {
+    // From where all is 0 to where all is x, and lengths that are no whole number of lanes.
+    let xs: Vec<f32> = (-2400..=2400).map(|i| i as f32 / 200.0).collect();
+    type Function = fn(Isa, &mut [f32]);
+    let functions: [(&str, Function); 3] = [
+        ("silu", vector::silu),
+        ("gelu", vector::gelu),
+        ("gelu_tanh", vector::gelu_tanh),
+    ];
+    for (name, function) in functions {
+        for part in [&xs[..], &xs[..1], &xs[1200..1203], &xs[7..22]] {
+            let mut expected = part.to_vec();
+            function(Isa::Scalar, &mut expected);
+            for isa in Isa::ALL {
+                let mut found = part.to_vec();
+                function(*isa, &mut found);
+                for ((x, e), f) in part.iter().zip(&expected).zip(&found) {
+                    let far = (e - f).abs();
+                    // The approximation of erf is off by up to 1.5e-7, half of which x multiplies.
+                    let most = 2e-7 * x.abs().max(1.0) + 1e-6 * e.abs();
+                    assert!(far <= most, "{name} {isa:?}: {x} → {f}, expected {e}");
                 }
             }
         }

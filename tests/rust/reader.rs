@@ -1,0 +1,98 @@
+//! A real encoder, all-MiniLM-L6-v2, against `transformers` (`tests/golden/reader/make.py`): ids and embeddings.
+
+use serde_json::Value;
+use smidgen::session::{Engine, LoadOptions, Loader};
+use smidgen::tokenizer::Special;
+use std::path::PathBuf;
+
+/// Cosine to the reference in f32, and with weights of eight bits.
+const F32: f32 = 0.9999;
+const Q8_0: f32 = 0.995;
+
+/// `SMIDGEN_READER`, else the project's cache folder.
+fn folder() -> PathBuf {
+    let path = std::env::var_os("SMIDGEN_READER").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/models/all-MiniLM-L6-v2"),
+        PathBuf::from,
+    );
+    assert!(
+        path.exists(),
+        "{} is missing: `cargo xtask test families` gets it, or set SMIDGEN_READER",
+        path.display()
+    );
+    path
+}
+
+fn load(quantise: Option<&str>, context: usize) -> Engine {
+    let mut loader = Loader::new(LoadOptions {
+        quantise: quantise.map(str::to_owned),
+        context_length: Some(context),
+        ..LoadOptions::default()
+    });
+    // The package has two files of this name, so it is kept beside the golden ones.
+    loader.file("config.json").unwrap();
+    loader
+        .push(include_bytes!("../golden/reader/config.json"))
+        .unwrap();
+    for name in [
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+    ] {
+        loader.file(name).unwrap();
+        for part in std::fs::read(folder().join(name)).unwrap().chunks(1 << 20) {
+            loader.push(part).unwrap();
+        }
+    }
+    loader.finish().unwrap()
+}
+
+#[test]
+fn embeddings_are_those_of_the_reference() {
+    let golden: Value = serde_json::from_str(include_str!("../golden/reader/minilm.json")).unwrap();
+    for (quantise, least) in [(None, F32), (Some("q8_0"), Q8_0)] {
+        let mut engine = load(quantise, 256);
+        assert_eq!(engine.info().format, quantise.unwrap_or("f32"));
+        for case in golden.as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            let ids = engine.tokenizer().encode(text, Special::Text).unwrap();
+            let ids: Vec<Value> = engine
+                .tokenizer()
+                .frame(&ids)
+                .iter()
+                .map(|id| (*id).into())
+                .collect();
+            assert_eq!(case["ids"].as_array().unwrap(), &ids, "{text:?}");
+            let found = engine.embed(text, None, true).unwrap();
+            let expected = case["embedding"].as_array().unwrap();
+            assert_eq!(found.len(), expected.len());
+            let cosine: f32 = found
+                .iter()
+                .zip(expected)
+                .map(|(f, e)| f * e.as_f64().unwrap() as f32)
+                .sum();
+            println!("{quantise:?}: {cosine:.6} over {} tokens", ids.len());
+            assert!(cosine >= least, "{quantise:?}, {text:?}: {cosine}");
+        }
+        assert_eq!(
+            engine.classify("a", None).unwrap_err().code(),
+            "wrong_state"
+        );
+        assert_eq!(
+            engine.fill_mask("a [MASK]", 3).unwrap_err().code(),
+            "wrong_state"
+        );
+    }
+}
+
+#[test]
+fn a_text_over_the_context_is_cut() {
+    let mut engine = load(Some("q8_0"), 32);
+    let long = "word ".repeat(200);
+    let embedding = engine.embed(&long, None, true).unwrap();
+    let exact = engine.embed(&"word ".repeat(30), None, true).unwrap();
+    assert_eq!(
+        embedding, exact,
+        "32 tokens are read, CLS and SEP among them"
+    );
+}
