@@ -1,4 +1,4 @@
-// Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine. `--tests`: the unit tests too.
+// Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine, and the façades that are entry points of their own. `--tests`: the unit tests too.
 
 import { build } from "esbuild";
 import { readdirSync, rmSync } from "node:fs";
@@ -31,9 +31,18 @@ if (process.argv.includes("--tests")) {
 } else {
   await build({
     ...common,
-    entryPoints: ["index", "worker", "thread", "storage-thread"].map(
+    entryPoints: [
+      "index",
+      "worker",
+      "thread",
+      "storage-thread",
+      "prompt-api",
+      "ai-sdk",
+    ].map(
       (name) => `../src/js/${name}.ts`,
     ),
+    // The program that uses the AI SDK brings it.
+    external: ["@ai-sdk/provider"],
     outdir: "dist",
   });
 }

@@ -1,13 +1,15 @@
 //! The only file that names `wasm_bindgen`: turns JSON and typed arrays into calls of `session`. Converts, never decides.
 
+mod encoders;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
-use crate::chat::Message;
+use crate::chat::{Message, RenderOptions};
 use crate::error::Error;
 use crate::session;
-use crate::tokenizer::Special;
+use crate::tokenizer::{Rewrite, Special, set_platform};
 
 /// An `Error` of JavaScript with our code.
 fn thrown(error: Error) -> JsValue {
@@ -34,6 +36,23 @@ fn json<T: Serialize>(value: &T) -> String {
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
+    set_platform(rewrite);
+}
+
+/// The browser's Unicode tables.
+fn rewrite(text: &str, how: Rewrite) -> String {
+    let text = js_sys::JsString::from(text);
+    let without = |pattern| text.replace_by_pattern(&js_sys::RegExp::new(pattern, "gu"), "");
+    let done = match how {
+        Rewrite::Nfc => text.normalize("NFC"),
+        Rewrite::Nfd => text.normalize("NFD"),
+        Rewrite::Nfkc => text.normalize("NFKC"),
+        Rewrite::Nfkd => text.normalize("NFKD"),
+        Rewrite::NoMarks => without(r"\p{Mn}+"),
+        Rewrite::NoControls => without(r"[\p{Cc}\p{Cf}\p{Co}]+"),
+        Rewrite::Lowercase => text.to_lower_case(),
+    };
+    done.into()
 }
 
 /// A model being streamed in.
@@ -75,6 +94,10 @@ struct TemplateRequest {
     messages: Vec<Message>,
     #[serde(default = "yes")]
     add_generation_prompt: bool,
+    tools: Option<serde_json::Value>,
+    #[serde(default)]
+    template_variables: serde_json::Map<String, serde_json::Value>,
+    now: Option<i64>,
 }
 
 fn yes() -> bool {
@@ -107,13 +130,17 @@ impl Engine {
         self.0.tokenizer().decode(ids)
     }
 
-    /// JSON `{ messages, addGenerationPrompt? }` → prompt text.
+    /// JSON `{ messages, addGenerationPrompt?, tools?, templateVariables?, now? }` → prompt text.
     #[wasm_bindgen(js_name = applyTemplate)]
     pub fn apply_template(&self, request: &str) -> Result<String, JsValue> {
         let r: TemplateRequest = parse("request", request)?;
-        self.0
-            .apply_template(&r.messages, r.add_generation_prompt)
-            .map_err(thrown)
+        let options = RenderOptions {
+            add_generation_prompt: r.add_generation_prompt,
+            tools: r.tools,
+            now: r.now,
+            variables: r.template_variables,
+        };
+        self.0.render(&r.messages, &options).map_err(thrown)
     }
 
     /// JSON of `Request` → JSON of `Begun`.
@@ -129,9 +156,32 @@ impl Engine {
         self.0.prefill(most).map_err(thrown)
     }
 
-    /// One token → JSON of `Step`.
-    pub fn decode(&mut self) -> Result<String, JsValue> {
-        self.0.decode().map(|s| json(&s)).map_err(thrown)
+    /// One token → JSON of `Step`; with `allowed` only one whose bit is set there.
+    pub fn decode(&mut self, allowed: Option<Vec<u32>>) -> Result<String, JsValue> {
+        self.0
+            .decode_within(allowed.as_deref())
+            .map(|s| json(&s))
+            .map_err(thrown)
+    }
+
+    /// The Jinja source of the chat template.
+    pub fn template(&self) -> String {
+        self.0.template().source().to_owned()
+    }
+
+    /// The vocabulary for the grammar module.
+    pub fn vocabulary(&self) -> Vec<u8> {
+        self.0.vocabulary()
+    }
+
+    /// What has been evaluated, as bytes for `restore`.
+    pub fn save(&self) -> Vec<u8> {
+        self.0.save()
+    }
+
+    /// Takes up what `save` returned → its tokens.
+    pub fn restore(&mut self, state: &[u8]) -> Result<usize, JsValue> {
+        self.0.restore(state).map_err(thrown)
     }
 
     /// Forgets everything evaluated.

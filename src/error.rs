@@ -141,6 +141,12 @@ pub enum Error {
         /// What is accepted.
         expected: String,
     },
+    /// A grammar cannot be compiled, or nothing can satisfy it.
+    #[error("the grammar cannot be used: {what}")]
+    Grammar {
+        /// What was wrong, and where.
+        what: String,
+    },
     /// A call came in the wrong state.
     #[error("{what}")]
     WrongState {
@@ -175,6 +181,7 @@ impl Error {
             Error::Tokenizer { .. } => "bad_tokenizer",
             Error::Template { .. } => "bad_template",
             Error::BadArgument { .. } => "bad_argument",
+            Error::Grammar { .. } => "bad_grammar",
             Error::WrongState { .. } => "wrong_state",
             Error::Io { .. } => "io",
         }

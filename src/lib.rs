@@ -14,6 +14,8 @@
 pub mod chat;
 pub mod error;
 pub mod format;
+#[cfg(feature = "grammar")]
+pub mod grammar;
 pub mod kernels;
 pub mod models;
 pub mod ops;
@@ -24,7 +26,8 @@ pub mod tensor;
 pub mod tokenizer;
 pub mod transformer;
 
-#[cfg(target_arch = "wasm32")]
+// Grammars are a wasm module of their own, with bindings of their own.
+#[cfg(all(target_arch = "wasm32", not(feature = "grammar")))]
 mod bindings;
 
 pub use error::{Error, Result};

@@ -66,10 +66,29 @@ pub fn matrix_bytes(format: Format, rows: usize, cols: usize) -> u64 {
     (group * rows.div_ceil(packed::TILE_ROWS) as u64).next_multiple_of(64)
 }
 
+/// A line of the cache: what matrices are aligned to.
+#[repr(C, align(64))]
+#[derive(Debug, Clone, Copy)]
+pub struct Line(pub [u8; 64]);
+
+impl Line {
+    /// The bytes of `lines`.
+    pub fn bytes(lines: &[Line]) -> &[u8] {
+        // SAFETY: lines are nothing but bytes, one after the other.
+        unsafe { core::slice::from_raw_parts(lines.as_ptr().cast(), size_of_val(lines)) }
+    }
+
+    /// The bytes of `lines`.
+    pub fn bytes_mut(lines: &mut [Line]) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { core::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), size_of_val(lines)) }
+    }
+}
+
 /// The bytes of all matrices of a model.
 #[derive(Default)]
 pub struct Arena {
-    parts: Vec<Vec<u8>>,
+    parts: Vec<Vec<Line>>,
 }
 
 impl Arena {
@@ -83,7 +102,7 @@ impl Arena {
                 needed: *bytes,
                 available: isize::MAX as u64,
             })?;
-            self.parts.push(zeroed(n)?);
+            self.parts.push(zeroed(n.div_ceil(64))?);
         }
         Ok(())
     }
@@ -94,14 +113,14 @@ impl Arena {
             format: m.format,
             rows: m.rows,
             cols: m.cols,
-            bytes: &self.parts[m.part][m.at..m.at + m.bytes()],
+            bytes: &Line::bytes(&self.parts[m.part])[m.at..m.at + m.bytes()],
         }
     }
 
     /// The bytes of the eight rows of group `group`, to pack them.
     pub fn group_mut(&mut self, m: &Matrix, group: usize) -> &mut [u8] {
         let bytes = packed::packed_bytes(m.format, packed::TILE_ROWS, m.cols);
-        &mut self.parts[m.part][m.at + group * bytes..][..bytes]
+        &mut Line::bytes_mut(&mut self.parts[m.part])[m.at + group * bytes..][..bytes]
     }
 
     /// Row `row` of a matrix in f32 → `out` (cols).
@@ -121,6 +140,8 @@ unsafe impl Zero for u8 {}
 unsafe impl Zero for u16 {}
 // SAFETY: as above.
 unsafe impl Zero for f32 {}
+// SAFETY: bytes.
+unsafe impl Zero for Line {}
 
 /// `n` zeros, or the error that there is no room for them. Pages that nobody has touched stay so: a cache for a long
 /// context costs memory only as far as it is filled.

@@ -3,6 +3,7 @@
 //! What a message says never becomes a control token. A hostile template ends in an error, soon and in little memory.
 
 mod clock;
+mod default;
 mod engine;
 mod functions;
 mod meter;
@@ -15,16 +16,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 const ROLES: &[&str] = &["system", "user", "assistant", "tool", "developer"];
-
-/// For files without a template whose vocabulary has the markup of ChatML.
-const CHATML: &str = "{% for message in messages %}\
-{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}\
-{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
-
-/// For files without a template and without markup.
-const PLAIN: &str = "{% if add_bos %}{{ bos_token }}{% endif %}{% for message in messages %}\
-{{ message.role | capitalize + ': ' + message.content + '\n\n' }}\
-{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}";
 
 /// One message of a conversation. A key that is not named here is ignored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -110,10 +101,7 @@ impl Template {
         if let Some(source) = meta.str("tokenizer.chat_template")? {
             return Template::new(source);
         }
-        let (source, name) = match tokenizer.id("<|im_start|>") {
-            Some(id) if tokenizer.is_control(id) => (CHATML, "ChatML"),
-            _ => (PLAIN, "\"User: …\" and \"Assistant: …\""),
-        };
+        let (source, name) = default::for_markup(tokenizer);
         Ok(Template {
             warning: Some(format!(
                 "the file has no chat template; messages are written as {name}, which the model may not follow"
@@ -134,6 +122,11 @@ impl Template {
     /// What a user should know about this template.
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
+    }
+
+    /// The Jinja source.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// The prompt for a conversation.

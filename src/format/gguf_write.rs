@@ -85,6 +85,12 @@ impl HeaderWriter {
         self.keys.push(u8::from(value));
     }
 
+    /// Adds a key with truth values.
+    pub fn bools(&mut self, key: &str, values: &[bool]) {
+        self.array(key, kind::BOOL, values.len());
+        self.keys.extend(values.iter().map(|v| u8::from(*v)));
+    }
+
     /// Adds a key with a text.
     pub fn str(&mut self, key: &str, value: &str) {
         self.key(key, kind::STRING);
@@ -97,6 +103,12 @@ impl HeaderWriter {
         values
             .iter()
             .for_each(|v| string(&mut self.keys, v.as_ref()));
+    }
+
+    /// Adds a key with bytes.
+    pub fn u8s(&mut self, key: &str, values: &[u8]) {
+        self.array(key, kind::U8, values.len());
+        self.keys.extend(values);
     }
 
     /// Adds a key with numbers.

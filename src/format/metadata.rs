@@ -221,6 +221,18 @@ impl Metadata {
         }
     }
 
+    /// An array of bytes, signed or not.
+    pub fn bytes(&self, key: &str) -> Result<Option<&[u8]>> {
+        let Some(entry) = self.find(key) else {
+            return Ok(None);
+        };
+        match (entry.kind, entry.element, entry.len) {
+            (kind::ARRAY, _, 0) => Ok(Some(&[])),
+            (kind::ARRAY, kind::U8 | kind::I8, _) => Ok(Some(&self.bytes[entry.value.clone()])),
+            _ => Err(self.bad(key, "an array of bytes")),
+        }
+    }
+
     /// An array of truth values.
     pub fn bools(&self, key: &str) -> Result<Option<Vec<bool>>> {
         let Some(entry) = self.find(key) else {

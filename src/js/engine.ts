@@ -2,9 +2,14 @@
 
 import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
 import { aborted, SmidgenError } from "./errors.ts";
-import { createFetch } from "./openai-fetch.ts";
+import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
+import { createCompletions } from "./openai-completions.ts";
 import { createChatCompletions } from "./openai.ts";
-import type { ChatCompletions } from "./openai-types.ts";
+import type {
+  ChatCompletions,
+  Completions,
+  ModelCard,
+} from "./openai-types.ts";
 import type {
   CallName,
   Calls,
@@ -17,8 +22,10 @@ import type {
   GenerateRequest,
   LoadOptions,
   Message,
+  TemplateOptions,
   ModelInfo,
   ModelSource,
+  SavedSession,
   Warning,
 } from "./types.ts";
 
@@ -29,11 +36,29 @@ function unloaded(): SmidgenError {
   );
 }
 
+/** What the model has evaluated, kept in IndexedDB by name, the least recently used leaving first. */
+export interface SavedSessions {
+  save(name: string): Promise<SavedSession>;
+  /** A prompt that begins like the saved one then costs its new part only; how many tokens were taken up. */
+  restore(name: string): Promise<number>;
+  list(): Promise<SavedSession[]>;
+  /** Whether there was one. */
+  delete(name: string): Promise<boolean>;
+}
+
 /** A loaded model. Made by `Smidgen.load`. */
 export class Llm {
   readonly info: ModelInfo;
   readonly chat: { completions: ChatCompletions };
-  /** Answers `/v1/chat/completions` and `/v1/models` like a server would; give it to clients that take a `fetch`. */
+  /** OpenAI's older interface: text goes in as it is, without a template. */
+  readonly completions: Completions;
+  /** OpenAI's list of models, which holds this one. */
+  readonly models: {
+    list(): Promise<{ object: "list"; data: ModelCard[] }>;
+    retrieve(id: string): Promise<ModelCard>;
+  };
+  readonly sessions: SavedSessions;
+  /** Answers `/v1/chat/completions`, `/v1/completions` and `/v1/models` like a server would; give it to clients that take a `fetch`. */
   readonly fetch: typeof globalThis.fetch;
 
   readonly #request: LoadRequest;
@@ -45,11 +70,49 @@ export class Llm {
     this.#connection = Promise.resolve(connection);
     this.#request = request;
     this.info = info;
-    const completions = createChatCompletions(info.id, (generate, options) =>
-      this.generate(generate, options),
+    const model = {
+      id: info.id,
+      chatTemplate: info.chatTemplate,
+      generate: this.generate.bind(this),
+      controlToken: (name: string) => this.#controlToken(name),
+    };
+    const chat = createChatCompletions(model);
+    this.chat = { completions: chat };
+    this.completions = createCompletions(model);
+    this.sessions = {
+      save: (name) => this.#call("keepSession", { name }),
+      restore: (name) => this.#call("resumeSession", { name }),
+      list: () => this.#call("listSessions", null),
+      delete: (name) => this.#call("deleteSession", { name }),
+    };
+    const card: ModelCard = {
+      id: info.id,
+      object: "model",
+      created: Math.floor(Date.now() / 1000),
+      owned_by: "smidgen",
+      name: info.name,
+    };
+    this.models = {
+      list: async () => ({ object: "list", data: [card] }),
+      retrieve: async (id) => {
+        if (id === card.id) return card;
+        throw modelNotFound(id, card.id);
+      },
+    };
+    this.fetch = createFetch(
+      card,
+      new Map<string, Route>([
+        ["/chat/completions", chat.create],
+        ["/completions", this.completions.create],
+      ]),
     );
-    this.chat = { completions };
-    this.fetch = createFetch(info, completions);
+  }
+
+  /** The id of a control token, which is a token that leaves no text. */
+  async #controlToken(name: string): Promise<number | undefined> {
+    const ids = await this.tokenize(name, { parseSpecial: true });
+    if (ids.length !== 1) return undefined;
+    return (await this.detokenize(ids)) === "" ? ids[0] : undefined;
   }
 
   /**
@@ -72,7 +135,7 @@ export class Llm {
     if (options.signal?.aborted) throw aborted("generate");
     options.signal?.addEventListener("abort", forward, { once: true });
 
-    this.#call("generate", withSeed(request), {
+    this.#call("generate", complete(request), {
       signal: controller.signal,
       onEvent: (event) => {
         if (event.type === "token") firstTokenAt ??= performance.now();
@@ -145,10 +208,25 @@ export class Llm {
   /** The prompt text that the model's own chat template makes of `messages`. */
   applyTemplate(
     messages: Message[],
-    options: { addGenerationPrompt?: boolean } = {},
+    options: TemplateOptions = {},
   ): Promise<string> {
-    const addGenerationPrompt = options.addGenerationPrompt ?? true;
-    return this.#call("applyTemplate", { messages, addGenerationPrompt });
+    const { addGenerationPrompt = true, ...rest } = options;
+    return this.#call("applyTemplate", {
+      messages,
+      addGenerationPrompt,
+      now: localTime(),
+      ...rest,
+    });
+  }
+
+  /** What has been evaluated, as bytes: some 20 KB for each token of a small model. */
+  saveState(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#call("saveState", null);
+  }
+
+  /** Takes up what `saveState` of the same model returned; how many tokens that is. */
+  restoreState(state: Uint8Array<ArrayBuffer>): Promise<number> {
+    return this.#call("restoreState", { state });
   }
 
   /** Forgets the KV cache, and with it every conversation. */
@@ -346,11 +424,16 @@ function absolute(address: string | URL): string {
   return url.href;
 }
 
-/** The engine knows no chance of its own: a seed always goes in. */
-function withSeed(request: GenerateRequest): GenerateRequest {
-  if (request.seed !== undefined) return request;
+/** The engine knows neither chance nor time: a seed and a clock always go in. */
+function complete(request: GenerateRequest): GenerateRequest {
   const [seed] = crypto.getRandomValues(new Uint32Array(1));
-  return { ...request, seed: seed! };
+  return { now: localTime(), ...request, seed: request.seed ?? seed! };
+}
+
+/** Seconds since 1970 on the clock of this place. */
+function localTime(): number {
+  const now = new Date();
+  return Math.floor(now.getTime() / 1000) - now.getTimezoneOffset() * 60;
 }
 
 function perSecond(count: number, ms: number): number {

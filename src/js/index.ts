@@ -13,36 +13,8 @@ export const Smidgen = {
 
 export { Llm } from "./engine.ts";
 export { SmidgenError } from "./errors.ts";
-export { RequestError } from "./openai-request.ts";
+export { RequestError } from "./openai-fields.ts";
 export type { Features } from "./features.ts";
-export type {
-  ChatCompletion,
-  ChatCompletionChunk,
-  ChatCompletionCreateParams,
-  ChatCompletions,
-  ChatCompletionStream,
-  ChatMessageParam,
-  CompletionUsage,
-  RequestOptions,
-} from "./openai-types.ts";
-export type {
-  DeletableModel,
-  EngineInfo,
-  FinishReason,
-  Flavour,
-  GenerateEvent,
-  GenerateRequest,
-  LoadOptions,
-  LoadProgress,
-  MemoryPlan,
-  Message,
-  ModelInfo,
-  ModelSource,
-  SamplingOptions,
-  StorageChoice,
-  StorageEstimate,
-  StorageKind,
-  StoredModel,
-  Timings,
-  Warning,
-} from "./types.ts";
+export type { Tool } from "./openai-messages.ts";
+export type * from "./openai-types.ts";
+export type * from "./types.ts";

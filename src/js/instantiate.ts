@@ -4,7 +4,7 @@ import { SmidgenError } from "./errors.ts";
 import { chooseFlavours, chooseThreads, detectFeatures } from "./features.ts";
 import type { FromThread, ToThread } from "./protocol.ts";
 import type { Flavour, Warning } from "./types.ts";
-import type { Glue } from "./wasm-interface.ts";
+import type { Glue, GrammarGlue } from "./wasm-interface.ts";
 
 export interface Started {
   glue: Glue;
@@ -36,6 +36,11 @@ const ADDRESSES: Record<Flavour, () => Address> = {
     wasm: new URL("./wasm/relaxed-threads/smidgen_bg.wasm", import.meta.url),
   }),
 };
+
+const GRAMMAR = (): Address => ({
+  glue: new URL("./wasm/grammar/smidgen.js", import.meta.url),
+  wasm: new URL("./wasm/grammar/smidgen_bg.wasm", import.meta.url),
+});
 
 /** A thread that has not come up by then never will. */
 const THREAD_START_MS = 10_000;
@@ -77,7 +82,7 @@ async function startFlavour(
 ): Promise<Started> {
   const address = addressOf(flavour, options.wasmBase);
   const [glue, module] = await Promise.all([
-    importGlue(address.glue),
+    importGlue<Glue>(address.glue),
     compile(address.wasm, options.signal),
   ]);
   const wantsThreads = flavour.endsWith("-threads") && threads > 1;
@@ -101,19 +106,39 @@ async function startFlavour(
   return { glue, flavour, threads };
 }
 
+/** The module of grammars, in a memory of its own. Every call gives the same one. */
+export async function startGrammar(
+  base: string | undefined,
+  signal: AbortSignal,
+): Promise<GrammarGlue> {
+  const address =
+    base === undefined ? GRAMMAR() : addressBelow(base, "grammar");
+  const [glue, module] = await Promise.all([
+    importGlue<GrammarGlue>(address.glue),
+    compile(address.wasm, signal),
+  ]);
+  await glue.default({ module_or_path: module });
+  return glue;
+}
+
 function addressOf(flavour: Flavour, base: string | undefined): Address {
-  if (base === undefined) return ADDRESSES[flavour]();
+  return base === undefined
+    ? ADDRESSES[flavour]()
+    : addressBelow(base, flavour);
+}
+
+function addressBelow(base: string, name: string): Address {
   return {
-    glue: new URL(`${flavour}/smidgen.js`, base),
-    wasm: new URL(`${flavour}/smidgen_bg.wasm`, base),
+    glue: new URL(`${name}/smidgen.js`, base),
+    wasm: new URL(`${name}/smidgen_bg.wasm`, base),
   };
 }
 
-async function importGlue(url: URL): Promise<Glue> {
+async function importGlue<G>(url: URL): Promise<G> {
   try {
     return (await import(
       /* @vite-ignore */ /* webpackIgnore: true */ url.href
-    )) as Glue;
+    )) as G;
   } catch (error) {
     throw new SmidgenError(
       "engine_download",

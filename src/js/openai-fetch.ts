@@ -1,54 +1,49 @@
-// A `fetch` that answers like an OpenAI server with one model: /v1/models and /v1/chat/completions, with server-sent events.
+// A `fetch` that answers like an OpenAI server with one model: chat completions, completions and models, with server-sent events.
 
 import { isAbort, SmidgenError } from "./errors.ts";
-import { RequestError } from "./openai-request.ts";
+import { RequestError } from "./openai-fields.ts";
 import type {
-  ChatCompletionCreateParams,
-  ChatCompletions,
-  ChatCompletionStream,
   ErrorBody,
+  ModelCard,
+  ReplyStream,
+  RequestOptions,
 } from "./openai-types.ts";
 
+/** Answers a request body, or hands out a stream of chunks. */
+export type Route = (body: never, options: RequestOptions) => Promise<unknown>;
+
+/** `routes`: the end of a path → what answers there. */
 export function createFetch(
-  model: { id: string; name: string },
-  completions: ChatCompletions,
+  card: ModelCard,
+  routes: ReadonlyMap<string, Route>,
 ): typeof globalThis.fetch {
-  const created = Math.floor(Date.now() / 1000);
-  const card = {
-    id: model.id,
-    object: "model",
-    created,
-    owned_by: "smidgen",
-    name: model.name,
-  };
+  const paths = [...routes.keys()].sort((a, b) => b.length - a.length);
 
   return async function fetch(input, init): Promise<Response> {
     const request = new Request(input, init);
     const path = new URL(request.url).pathname;
     try {
-      if (path.endsWith("/chat/completions")) {
+      const route = paths.find((end) => path.endsWith(end));
+      if (route !== undefined) {
         if (request.method !== "POST") throw wrongMethod(request.method, path);
         const params = await parseJson(request);
         // Not Request.signal: some engines lose the abort when a Request wraps it.
         const signal = init?.signal ?? request.signal;
-        const reply = await completions.create(params, { signal });
-        return Symbol.asyncIterator in reply
-          ? eventStream(reply)
-          : json(200, reply);
+        const reply = await routes.get(route)!(params as never, { signal });
+        return isStream(reply) ? eventStream(reply) : json(200, reply);
       }
       if (path.endsWith("/models")) {
         return json(200, { object: "list", data: [card] });
       }
       const asked = /\/models\/(.+)$/.exec(path)?.[1];
-      if (asked !== undefined && decodeURIComponent(asked) === model.id) {
+      if (asked !== undefined && decodeURIComponent(asked) === card.id) {
         return json(200, card);
       }
+      if (asked !== undefined) throw modelNotFound(asked, card.id);
       throw new RequestError(
-        asked === undefined ? "unknown_url" : "model_not_found",
+        "unknown_url",
         null,
-        asked === undefined
-          ? `nothing answers at ${path}; there are /chat/completions and /models`
-          : `there is no model ${asked}; the one loaded is ${model.id}`,
+        `nothing answers at ${path}; there are ${[...paths, "/models"].join(", ")}`,
         404,
       );
     } catch (error) {
@@ -59,12 +54,19 @@ export function createFetch(
   };
 }
 
-async function parseJson(
-  request: Request,
-): Promise<ChatCompletionCreateParams> {
+export function modelNotFound(asked: string, loaded: string): RequestError {
+  return new RequestError(
+    "model_not_found",
+    null,
+    `there is no model ${asked}; the one loaded is ${loaded}`,
+    404,
+  );
+}
+
+async function parseJson(request: Request): Promise<unknown> {
   const text = await request.text();
   try {
-    return JSON.parse(text) as ChatCompletionCreateParams;
+    return JSON.parse(text) as unknown;
   } catch (error) {
     throw new RequestError(
       "invalid_json",
@@ -74,7 +76,13 @@ async function parseJson(
   }
 }
 
-function eventStream(stream: ChatCompletionStream): Response {
+function isStream(reply: unknown): reply is ReplyStream<unknown> {
+  return (
+    typeof reply === "object" && reply !== null && Symbol.asyncIterator in reply
+  );
+}
+
+function eventStream(stream: ReplyStream<unknown>): Response {
   const chunks = stream[Symbol.asyncIterator]();
   const encoder = new TextEncoder();
   const event = (data: string) => encoder.encode(`data: ${data}\n\n`);

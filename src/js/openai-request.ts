@@ -1,61 +1,73 @@
 // An OpenAI request body → the engine's request, or an OpenAI error for what cannot be done. Never guesses, never drops.
 
-import { SmidgenError } from "./errors.ts";
-import type { ErrorBody } from "./openai-types.ts";
-import type { GenerateRequest, Message } from "./types.ts";
+import {
+  fields,
+  flag,
+  integer,
+  isEmpty,
+  isFields,
+  number,
+  RequestError,
+  show,
+  wrongType,
+  wrongValue,
+  type Fields,
+} from "./openai-fields.ts";
+import {
+  parseMessages,
+  parseToolChoice,
+  parseTools,
+  type Tool,
+} from "./openai-messages.ts";
+import {
+  callRules,
+  formatOf,
+  withGenericTools,
+  type ToolFormat,
+} from "./tool-formats.ts";
+import type { GenerateRequest, Grammar, SamplingOptions } from "./types.ts";
 
-/** A request that OpenAI's servers would answer with a status of 4xx. */
-export class RequestError extends SmidgenError {
-  readonly status: number;
-  readonly type = "invalid_request_error";
-  readonly param: string | null;
-
-  constructor(
-    code: string,
-    param: string | null,
-    message: string,
-    status = 400,
-  ) {
-    super(code, message, { details: { param, status } });
-    this.status = status;
-    this.param = param;
-  }
-
-  get error(): ErrorBody["error"] {
-    const { message, type, param, code } = this;
-    return { message, type, param, code };
-  }
-}
+export { RequestError } from "./openai-fields.ts";
 
 export interface ParsedRequest {
   generate: GenerateRequest;
+  /** Replies to make. */
+  n: number;
   stream: boolean;
   includeUsage: boolean;
+  /** Set where tools may be called. */
+  tools?: ToolPlan;
 }
 
-type Fields = Record<string, unknown>;
+export interface ToolPlan {
+  format: ToolFormat;
+  allowed: Tool[];
+  required: boolean;
+  parallel: boolean;
+}
+
+/** Replies to one request; each is a whole generation. */
+const MAX_N = 128;
+/** OpenAI's own bound. */
+const MAX_TOP_LOGPROBS = 20;
+const MAX_STOPS = 64;
 
 /** Fields that change the reply and that this engine cannot honour, with the values that ask for nothing. */
 const REFUSED: Record<string, (value: unknown) => boolean> = {
-  tools: isEmpty,
   functions: isEmpty,
   function_call: (value) => value === "none",
-  tool_choice: (value) => value === "none" || value === "auto",
-  response_format: (value) =>
-    isFields(value) && (value as Fields)["type"] === "text",
-  n: (value) => value === 1,
-  logprobs: (value) => value === false,
-  top_logprobs: (value) => value === 0,
-  logit_bias: isEmpty,
-  frequency_penalty: (value) => value === 0,
-  presence_penalty: (value) => value === 0,
   modalities: (value) =>
     Array.isArray(value) && value.every((entry) => entry === "text"),
   audio: () => false,
-  grammar: () => false,
+  web_search_options: () => false,
 };
 
-export function parseRequest(body: unknown): ParsedRequest {
+const INSTEAD: Record<string, string> = {
+  functions: "; write tools instead",
+  function_call: "; write tool_choice instead",
+};
+
+export function parseRequest(body: unknown, template: string): ParsedRequest {
   if (!isFields(body)) {
     throw new RequestError(
       "invalid_type",
@@ -69,107 +81,83 @@ export function parseRequest(body: unknown): ParsedRequest {
     throw new RequestError(
       "unsupported_parameter",
       field,
-      `${field} is ${show(value)}, which this engine cannot do; leave the field out`,
+      `${field} is ${show(value)}, which this engine cannot do; leave the field out${INSTEAD[field] ?? ""}`,
     );
   }
-  const generate: GenerateRequest = { messages: parseMessages(body.messages) };
-  const maxTokens =
-    integer(body, "max_completion_tokens", 1) ?? integer(body, "max_tokens", 1);
-  if (maxTokens !== undefined) generate.maxTokens = maxTokens;
-  const seed = integer(body, "seed", Number.MIN_SAFE_INTEGER);
-  // The engine's seed is unsigned; OpenAI's may be negative.
-  if (seed !== undefined) generate.seed = seed < 0 ? seed + 2 ** 53 : seed;
-  const temperature = number(body, "temperature", 0, 100);
-  if (temperature !== undefined) generate.temperature = temperature;
-  const topK = integer(body, "top_k", 0);
-  if (topK !== undefined) generate.topK = topK;
-  const topP = number(body, "top_p", 0, 1);
-  if (topP !== undefined) generate.topP = topP;
-  const minP = number(body, "min_p", 0, 1);
-  if (minP !== undefined) generate.minP = minP;
-  const penalty = number(body, "repetition_penalty", 0, 100);
-  if (penalty !== undefined) generate.repetitionPenalty = penalty;
-  const stop = parseStop(body.stop);
-  if (stop !== undefined) generate.stop = stop;
+  const generate: GenerateRequest = {
+    ...parseMessages(body.messages),
+    ...parseSampling(body),
+  };
+  const grammar = parseGrammar(body);
+  if (grammar) generate.grammar = grammar;
+  const variables = parseVariables(body);
+  if (variables) generate.templateVariables = variables;
+  const logprobs = flag(body, "logprobs") ?? false;
+  const top = integer(body, "top_logprobs", 0, MAX_TOP_LOGPROBS);
+  if (top !== undefined && top > 0 && !logprobs) {
+    throw wrongValue("top_logprobs", top, "logprobs: true beside it");
+  }
+  if (logprobs) generate.logprobs = top ?? 0;
 
-  const stream = body.stream ?? false;
-  if (typeof stream !== "boolean") throw wrongType("stream", "true or false");
-  const streamOptions = body.stream_options ?? {};
-  if (!isFields(streamOptions)) throw wrongType("stream_options", "an object");
+  const tools = planTools(body, generate, template);
   return {
     generate,
-    stream,
-    includeUsage: streamOptions.include_usage === true,
+    n: integer(body, "n", 1, MAX_N) ?? 1,
+    ...parseStreaming(body),
+    ...(tools ? { tools } : {}),
   };
 }
 
-function parseMessages(value: unknown): Message[] {
-  if (!Array.isArray(value)) throw wrongType("messages", "an array");
-  if (value.length === 0) {
-    throw new RequestError(
-      "empty_array",
-      "messages",
-      "messages is empty; at least one message is needed",
-    );
-  }
-  return value.map((message: unknown, index) =>
-    parseMessage(message, `messages[${index}]`),
-  );
-}
-
-function parseMessage(message: unknown, at: string): Message {
-  if (!isFields(message)) throw wrongType(at, "an object");
-  const { role, content } = message;
-  switch (role) {
-    case "system":
-    case "developer":
-    case "user":
-    case "assistant":
-      break;
-    default:
-      throw new RequestError(
-        "invalid_value",
-        `${at}.role`,
-        `${at}.role is ${show(role)}, expected "system", "developer", "user" or "assistant"`,
-      );
-  }
-  if (!isEmpty(message.tool_calls ?? [])) {
-    throw new RequestError(
-      "unsupported_parameter",
-      `${at}.tool_calls`,
-      `${at} carries tool calls, which this engine cannot do`,
-    );
-  }
+export function parseStreaming(
+  body: Fields,
+): Pick<ParsedRequest, "stream" | "includeUsage"> {
+  const options = fields(body, "stream_options") ?? {};
   return {
-    // Chat templates of open models know `system` only.
-    role: role === "developer" ? "system" : role,
-    content: parseContent(content, role, `${at}.content`),
+    stream: flag(body, "stream") ?? false,
+    includeUsage: options.include_usage === true,
   };
 }
 
-function parseContent(content: unknown, role: string, at: string): string {
-  if (typeof content === "string") return content;
-  if (content === null && role === "assistant") return "";
-  if (!Array.isArray(content)) {
-    throw wrongType(at, "a string or an array of text parts");
+/** What chat and text completions have in common. */
+export function parseSampling(body: Fields): SamplingOptions {
+  const sampling: SamplingOptions = {};
+  const set = <K extends keyof SamplingOptions>(
+    key: K,
+    value: SamplingOptions[K] | undefined,
+  ) => {
+    if (value !== undefined) sampling[key] = value;
+  };
+  set(
+    "maxTokens",
+    integer(body, "max_completion_tokens", 1) ?? integer(body, "max_tokens", 1),
+  );
+  const seed = integer(body, "seed", Number.MIN_SAFE_INTEGER);
+  // The engine's seed is unsigned; OpenAI's may be negative.
+  set("seed", seed !== undefined && seed < 0 ? seed + 2 ** 53 : seed);
+  set("temperature", number(body, "temperature", 0, 100));
+  set("topK", integer(body, "top_k", 0));
+  set("topP", number(body, "top_p", 0, 1));
+  set("minP", number(body, "min_p", 0, 1));
+  set("repetitionPenalty", number(body, "repetition_penalty", 0.01, 100));
+  set("frequencyPenalty", number(body, "frequency_penalty", -2, 2));
+  set("presencePenalty", number(body, "presence_penalty", -2, 2));
+  set("logitBias", parseLogitBias(body));
+  set("stop", parseStop(body.stop));
+  return sampling;
+}
+
+function parseLogitBias(body: Fields): Record<number, number> | undefined {
+  const given = fields(body, "logit_bias");
+  if (!given || isEmpty(given)) return undefined;
+  for (const [id, bias] of Object.entries(given)) {
+    if (!/^\d{1,9}$/.test(id)) {
+      throw wrongValue("logit_bias", id, "token ids as keys");
+    }
+    if (typeof bias !== "number" || !(Math.abs(bias) <= 100)) {
+      throw wrongValue("logit_bias", bias, "numbers from -100 to 100");
+    }
   }
-  return content
-    .map((part: unknown, index) => {
-      if (
-        isFields(part) &&
-        part.type === "text" &&
-        typeof part.text === "string"
-      ) {
-        return part.text;
-      }
-      const type = isFields(part) ? part.type : part;
-      throw new RequestError(
-        "unsupported_content",
-        `${at}[${index}]`,
-        `${at}[${index}] is ${show(type)}; this model reads text only`,
-      );
-    })
-    .join("");
+  return given as Record<number, number>;
 }
 
 function parseStop(value: unknown): string[] | undefined {
@@ -180,59 +168,144 @@ function parseStop(value: unknown): string[] | undefined {
       throw wrongType("stop", "a non-empty string or an array of them");
     }
   }
+  if (list.length > MAX_STOPS) {
+    throw wrongType("stop", `at most ${MAX_STOPS} strings`);
+  }
   return list as string[];
 }
 
-function number(
-  body: Fields,
-  field: string,
-  min: number,
-  max: number,
-): number | undefined {
-  const value = body[field];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value !== "number" || !(value >= min && value <= max)) {
+/** `response_format` and `grammar`. */
+export function parseGrammar(body: Fields): Grammar | undefined {
+  const format = fields(body, "response_format");
+  const wanted = format && parseResponseFormat(format);
+  const { grammar } = body;
+  if (grammar === undefined || grammar === null) return wanted;
+  if (wanted) {
     throw new RequestError(
       "invalid_value",
-      field,
-      `${field} is ${show(value)}, expected a number from ${min} to ${max}`,
+      "grammar",
+      "grammar and response_format cannot both say what a reply must be; leave one out",
     );
   }
-  return value;
-}
-
-function integer(body: Fields, field: string, min: number): number | undefined {
-  const value = body[field];
-  if (value === undefined || value === null) return undefined;
-  if (!Number.isSafeInteger(value) || (value as number) < min) {
-    throw new RequestError(
-      "invalid_value",
-      field,
-      `${field} is ${show(value)}, expected a whole number, ${min} or more`,
-    );
+  if (typeof grammar === "string") {
+    return {
+      type: grammar.includes("::=") ? "gbnf" : "lark",
+      source: grammar,
+    };
   }
-  return value as number;
-}
-
-function wrongType(param: string, expected: string): RequestError {
-  return new RequestError(
-    "invalid_type",
-    param,
-    `${param} is not what it should be: ${expected}`,
+  if (isFields(grammar) && typeof grammar.type === "string") {
+    return grammar as Grammar;
+  }
+  throw wrongType(
+    "grammar",
+    'a text in Lark or GBNF, or an object like { type: "regex", pattern }',
   );
 }
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+function parseResponseFormat(format: Fields): Grammar | undefined {
+  switch (format.type) {
+    case "text":
+      return undefined;
+    case "json_object":
+      return { type: "json_object" };
+    case "json_schema": {
+      const at = "response_format.json_schema";
+      const { json_schema: given } = format;
+      if (!isFields(given)) throw wrongType(at, "an object { name, schema }");
+      if (typeof given.name !== "string") {
+        throw wrongType(`${at}.name`, "a string");
+      }
+      const { schema = {} } = given;
+      if (!isFields(schema)) throw wrongType(`${at}.schema`, "a JSON Schema");
+      return { type: "json_schema", schema };
+    }
+    default:
+      throw wrongValue(
+        "response_format.type",
+        format.type,
+        '"text", "json_object" or "json_schema"',
+      );
+  }
 }
 
-function isEmpty(value: unknown): boolean {
-  if (Array.isArray(value)) return value.length === 0;
-  return isFields(value) && Object.keys(value).length === 0;
+const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+function parseVariables(body: Fields): Record<string, unknown> | undefined {
+  const variables = { ...fields(body, "chat_template_kwargs") };
+  const effort = body.reasoning_effort;
+  if (effort !== undefined && effort !== null) {
+    if (typeof effort !== "string" || !EFFORTS.includes(effort)) {
+      throw wrongValue("reasoning_effort", effort, EFFORTS.join(", "));
+    }
+    variables["reasoning_effort"] ??= effort;
+    // What the templates of models that can think both ways ask for.
+    variables["enable_thinking"] ??= effort !== "none";
+  }
+  return isEmpty(variables) ? undefined : variables;
 }
 
-/** A value in a message, short whatever it is. */
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length <= 80 ? text : `${text.slice(0, 80)}…`;
+function planTools(
+  body: Fields,
+  generate: GenerateRequest,
+  template: string,
+): ToolPlan | undefined {
+  const tools = parseTools(body.tools);
+  const { allowed, required } = parseToolChoice(body.tool_choice, tools);
+  const parallel = flag(body, "parallel_tool_calls") ?? true;
+  const format = formatOf(template);
+  const messages = generate.messages ?? [];
+  const spoken = messages.some(
+    ({ role, tool_calls }) => tool_calls || role === "tool",
+  );
+  if (!format.native && (spoken || tools.length > 0)) {
+    generate.messages = withGenericTools(messages, allowed);
+  } else if (tools.length > 0) {
+    generate.tools = tools;
+  }
+  if (allowed.length === 0) return undefined;
+  if (generate.grammar && !required && !isJson(generate.grammar)) {
+    throw new RequestError(
+      "invalid_value",
+      "grammar",
+      'a grammar leaves no room for tool calls: write tool_choice: "none"',
+    );
+  }
+  return { format, allowed, required, parallel };
+}
+
+function isJson(
+  grammar: Grammar,
+): grammar is Extract<Grammar, { type: "json_object" | "json_schema" }> {
+  return grammar.type === "json_object" || grammar.type === "json_schema";
+}
+
+/** The grammar of a reply that has to be a call, or may be one instead of the JSON that was asked for. */
+export async function toolGrammar(
+  { format, allowed, required, parallel }: ToolPlan,
+  reply: Grammar | undefined,
+  /** The id of a control token with this name. */
+  control: (name: string) => Promise<number | undefined>,
+): Promise<Grammar | undefined> {
+  if (!required && !reply) return undefined;
+  const spelled = new Map<string, string>();
+  for (const marker of [format.open, format.close]) {
+    if (marker === undefined) continue;
+    const id = await control(marker);
+    spelled.set(
+      marker,
+      id === undefined ? JSON.stringify(marker) : `<[${id}]>`,
+    );
+  }
+  const rules = callRules(format, allowed, parallel, (marker) =>
+    spelled.get(marker)!,
+  );
+  if (required || !reply || !isJson(reply)) {
+    return { type: "lark", source: `start: calls\n${rules}` };
+  }
+  const schema =
+    reply.type === "json_schema" ? reply.schema : { type: "object" };
+  return {
+    type: "lark",
+    source: `start: reply | calls\nreply: %json ${JSON.stringify(schema)}\n${rules}`,
+  };
 }

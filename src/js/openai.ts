@@ -1,182 +1,259 @@
 // chat.completions.create over the engine's token stream, with OpenAI's objects and order of chunks.
 
-import { isAbort, SmidgenError } from "./errors.ts";
-import { parseRequest, RequestError } from "./openai-request.ts";
+import {
+  answer,
+  endedEarly,
+  newId,
+  now,
+  nth,
+  tokenLogprob,
+  Usage,
+  type Generate,
+} from "./openai-reply.ts";
+import {
+  parseRequest,
+  toolGrammar,
+  type ParsedRequest,
+} from "./openai-request.ts";
 import type {
   ChatCompletion,
   ChatCompletionChunk,
+  ChatCompletionCreateParams,
   ChatCompletions,
-  ChatCompletionStream,
-  CompletionUsage,
+  ChatDelta,
+  ChatFinishReason,
+  ChoiceLogprobs,
   RequestOptions,
 } from "./openai-types.ts";
-import type { GenerateEvent, GenerateRequest } from "./types.ts";
+import { ReplyParts, type ReplyPart } from "./reply-parts.ts";
+import type { GenerateEvent, Logprob } from "./types.ts";
 
-export type Generate = (
-  request: GenerateRequest,
-  options: { signal?: AbortSignal | null },
-) => AsyncGenerator<GenerateEvent, void, undefined>;
+export type { Generate } from "./openai-reply.ts";
 
-export function createChatCompletions(
-  model: string,
-  generate: Generate,
-): ChatCompletions {
-  async function create(
-    params: unknown,
+/** What the façade needs of a model. */
+export interface ChatModel {
+  id: string;
+  chatTemplate: string;
+  generate: Generate;
+  /** The id of the control token with this name, if there is one. */
+  controlToken(name: string): Promise<number | undefined>;
+}
+
+export function createChatCompletions(model: ChatModel): ChatCompletions {
+  const create = async (
+    params: ChatCompletionCreateParams,
     options: RequestOptions = {},
-  ): Promise<ChatCompletion | ChatCompletionStream> {
-    const { generate: request, stream, includeUsage } = parseRequest(params);
-    const head = {
-      id: `chatcmpl-${crypto.randomUUID?.() ?? randomHex()}`,
-      created: Math.floor(Date.now() / 1000),
-      model,
-    };
-    const controller = new AbortController();
-    const forward = () => controller.abort();
-    if (options.signal?.aborted) forward();
-    else options.signal?.addEventListener("abort", forward, { once: true });
-    const release = () => options.signal?.removeEventListener("abort", forward);
-
-    const events = generate(request, { signal: controller.signal });
-    if (!stream) {
-      try {
-        return await collect(head, events);
-      } catch (error) {
-        throw asRequestError(error);
-      } finally {
-        release();
-      }
+  ) => {
+    const request = parseRequest(params, model.chatTemplate);
+    if (request.tools) {
+      const { tools, generate } = request;
+      const grammar = await toolGrammar(tools, generate.grammar, (name) =>
+        model.controlToken(name),
+      );
+      if (grammar) generate.grammar = grammar;
     }
-    // A request that cannot be begun fails here, like a server's status would, and not in the stream.
-    const first = await events.next().catch((error: unknown) => {
-      release();
-      throw asRequestError(error);
-    });
-    const chunks = toChunks(head, first, events, includeUsage, release);
-    return {
-      controller,
-      [Symbol.asyncIterator]: () => chunks,
-    };
-  }
+    return answer(
+      options,
+      request.stream,
+      (signal) => toChunks(model, request, signal),
+      collect,
+    );
+  };
   return { create } as ChatCompletions;
 }
 
-interface Head {
-  id: string;
-  created: number;
-  model: string;
+type Choice = ChatCompletionChunk["choices"][number];
+
+async function* toChunks(
+  model: ChatModel,
+  { generate, n, tools, stream, includeUsage }: ParsedRequest,
+  signal: AbortSignal,
+): AsyncGenerator<ChatCompletionChunk, void, undefined> {
+  const head = {
+    id: newId("chatcmpl"),
+    object: "chat.completion.chunk" as const,
+    created: now(),
+    model: model.id,
+  };
+  // OpenAI: with include_usage every chunk has the field, null but on the last.
+  const tail = includeUsage ? { usage: null } : {};
+  const usage = new Usage();
+  for (let index = 0; index < n; index++) {
+    const reply = new Reply(index, tools?.format, {
+      constrained: generate.grammar !== undefined,
+      logprobs: generate.logprobs !== undefined,
+    });
+    let ended = false;
+    for await (const event of model.generate(nth(generate, index), {
+      signal,
+    })) {
+      for (const choice of reply.take(event)) {
+        yield { ...head, choices: [choice], ...tail };
+      }
+      if (event.type === "done") {
+        ended = true;
+        usage.add(event, index > 0);
+        yield {
+          ...head,
+          choices: [reply.last(event.finish)],
+          ...tail,
+          timings: event.timings,
+        };
+      }
+    }
+    if (!ended) throw endedEarly();
+  }
+  if (includeUsage || !stream) {
+    yield { ...head, choices: [], usage: usage.total };
+  }
 }
 
-type Done = Extract<GenerateEvent, { type: "done" }>;
+/** One choice's chunks. */
+class Reply {
+  readonly #index: number;
+  readonly #format: ConstructorParameters<typeof ReplyParts>[0];
+  readonly #constrained: boolean;
+  #parts: ReplyParts | undefined;
+  /** Of tokens whose text has not been told; undefined where nobody asked. */
+  #logprobs: ChoiceLogprobs["content"] | undefined;
+
+  constructor(
+    index: number,
+    format: ConstructorParameters<typeof ReplyParts>[0],
+    options: { constrained: boolean; logprobs: boolean },
+  ) {
+    this.#index = index;
+    this.#format = format;
+    this.#constrained = options.constrained;
+    this.#logprobs = options.logprobs ? [] : undefined;
+  }
+
+  take(event: GenerateEvent): Choice[] {
+    switch (event.type) {
+      case "begun":
+        // What a grammar rules begins with itself, and not with thoughts.
+        this.#parts = new ReplyParts(
+          this.#format,
+          this.#constrained ? "" : event.tail,
+        );
+        return [this.#choice({ role: "assistant", content: "" })];
+      case "token":
+        this.#keep(event.logprobs);
+        return this.#tell(this.#parts?.push(event.text, event.control) ?? []);
+      case "done":
+        return this.#tell(this.#parts?.end() ?? []);
+    }
+  }
+
+  last(finish: "stop" | "length"): Choice {
+    const called = finish === "stop" && (this.#parts?.calls ?? 0) > 0;
+    return this.#choice({}, called ? "tool_calls" : finish);
+  }
+
+  #keep(logprobs: Logprob[] | undefined): void {
+    if (!logprobs || !this.#logprobs) return;
+    const [own, ...top] = logprobs.map(tokenLogprob);
+    if (own) this.#logprobs.push({ ...own, top_logprobs: top });
+  }
+
+  #tell(parts: ReplyPart[]): Choice[] {
+    return parts.map((part) => this.#choice(toDelta(part)));
+  }
+
+  #choice(
+    delta: ChatDelta,
+    finish_reason: ChatFinishReason | null = null,
+  ): Choice {
+    const content = this.#logprobs;
+    const told = content !== undefined && content.length > 0;
+    if (told) this.#logprobs = [];
+    return {
+      index: this.#index,
+      delta,
+      finish_reason,
+      logprobs: told ? { content, refusal: null } : null,
+    };
+  }
+}
+
+function toDelta(part: ReplyPart): ChatDelta {
+  switch (part.type) {
+    case "content":
+      return { content: part.text };
+    case "reasoning":
+      return { reasoning_content: part.text };
+    case "call":
+      return {
+        tool_calls: [
+          {
+            index: part.index,
+            id: newId("call"),
+            type: "function",
+            function: { name: part.name, arguments: "" },
+          },
+        ],
+      };
+    case "arguments":
+      return {
+        tool_calls: [{ index: part.index, function: { arguments: part.text } }],
+      };
+  }
+}
 
 async function collect(
-  head: Head,
-  events: AsyncIterable<GenerateEvent>,
+  chunks: AsyncIterable<ChatCompletionChunk>,
 ): Promise<ChatCompletion> {
-  let content = "";
-  let done: Done | undefined;
-  for await (const event of events) {
-    if (event.type === "token") content += event.text;
-    else if (event.type === "done") done = event;
+  const choices: ChatCompletion["choices"] = [];
+  let last: ChatCompletionChunk | undefined;
+  let timings: ChatCompletion["timings"] | undefined;
+  for await (const chunk of chunks) {
+    last = chunk;
+    timings = chunk.timings ?? timings;
+    for (const choice of chunk.choices) merge(choices, choice);
   }
-  if (done === undefined) throw endedEarly();
-  const { id, created, model } = head;
+  if (!last?.usage || !timings) throw endedEarly();
+  for (const { message } of choices) {
+    if (message.tool_calls && message.content === "") message.content = null;
+  }
+  const { id, created, model, usage } = last;
   return {
     id,
     object: "chat.completion",
     created,
     model,
-    choices: [
-      {
-        index: 0,
-        message: { role: "assistant", content, refusal: null },
-        finish_reason: done.finish,
-        logprobs: null,
-      },
-    ],
-    usage: usageOf(done),
-    timings: done.timings,
+    choices,
+    usage,
+    timings,
   };
 }
 
-async function* toChunks(
-  head: Head,
-  first: IteratorResult<GenerateEvent, void>,
-  events: AsyncGenerator<GenerateEvent, void, undefined>,
-  includeUsage: boolean,
-  release: () => void,
-): AsyncGenerator<ChatCompletionChunk, void, undefined> {
-  const { id, created, model } = head;
-  const chunk = (
-    delta: ChatCompletionChunk["choices"][0]["delta"],
-    finish_reason: ChatCompletionChunk["choices"][0]["finish_reason"],
-  ): ChatCompletionChunk => ({
-    id,
-    object: "chat.completion.chunk",
-    created,
-    model,
-    choices: [{ index: 0, delta, finish_reason, logprobs: null }],
-    // OpenAI: with include_usage every chunk has the field, null but on the last.
-    ...(includeUsage ? { usage: null } : {}),
+function merge(choices: ChatCompletion["choices"], choice: Choice): void {
+  const { index, delta, finish_reason, logprobs } = choice;
+  const whole = (choices[index] ??= {
+    index,
+    message: { role: "assistant", content: "", refusal: null },
+    finish_reason: "stop",
+    logprobs: null,
   });
-  try {
-    yield chunk({ role: "assistant", content: "" }, null);
-    for (let next = first; !next.done; next = await events.next()) {
-      const event = next.value;
-      if (event.type === "token" && event.text !== "") {
-        yield chunk({ content: event.text }, null);
-      } else if (event.type === "done") {
-        yield { ...chunk({}, event.finish), timings: event.timings };
-        if (includeUsage) {
-          yield { ...chunk({}, null), choices: [], usage: usageOf(event) };
-        }
-        return;
-      }
-    }
-    throw endedEarly();
-  } finally {
-    release();
-    await events.return();
+  const { message } = whole;
+  message.content = (message.content ?? "") + (delta.content ?? "");
+  if (delta.reasoning_content !== undefined) {
+    message.reasoning_content =
+      (message.reasoning_content ?? "") + delta.reasoning_content;
   }
-}
-
-function usageOf(done: Done): CompletionUsage {
-  const { promptTokens, cachedTokens, timings } = done;
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: timings.decodeTokens,
-    total_tokens: promptTokens + timings.decodeTokens,
-    prompt_tokens_details: { cached_tokens: cachedTokens },
-  };
-}
-
-/** Codes of the engine that mean: this request, not this engine, is at fault. */
-const CLIENT_CODES = new Set(["context_full", "bad_argument", "bad_template"]);
-
-function asRequestError(error: unknown): unknown {
-  if (error instanceof RequestError || isAbort(error)) return error;
-  if (error instanceof SmidgenError && CLIENT_CODES.has(error.code)) {
-    // OpenAI's own code for it, which clients know.
-    const full = error.code === "context_full";
-    return new RequestError(
-      full ? "context_length_exceeded" : error.code,
-      full ? "messages" : null,
-      error.message,
-    );
+  for (const call of delta.tool_calls ?? []) {
+    const calls = (message.tool_calls ??= []);
+    const made = (calls[call.index] ??= {
+      id: call.id ?? "",
+      type: "function",
+      function: { name: "", arguments: "" },
+    });
+    made.function.name += call.function?.name ?? "";
+    made.function.arguments += call.function?.arguments ?? "";
   }
-  return error;
-}
-
-function endedEarly(): SmidgenError {
-  return new SmidgenError(
-    "engine_trap",
-    "the engine ended a reply without a reason for it",
-  );
-}
-
-/** Pages without TLS have no crypto.randomUUID. */
-function randomHex(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");
+  if (finish_reason) whole.finish_reason = finish_reason;
+  if (logprobs) {
+    whole.logprobs ??= { content: [], refusal: null };
+    whole.logprobs.content.push(...logprobs.content);
+  }
 }

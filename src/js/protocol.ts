@@ -2,16 +2,19 @@
 
 import type { WireError } from "./errors.ts";
 import type {
+  BegunEvent,
   EngineInfo,
   FinishReason,
   Flavour,
   GenerateRequest,
   LoadProgress,
   Message,
+  SavedSession,
   StorageChoice,
   StorageEstimate,
   StorageKind,
   StoredModel,
+  TokenEvent,
   Warning,
 } from "./types.ts";
 
@@ -34,10 +37,18 @@ export interface LoadRequest {
 
 export interface LoadResult {
   id: string;
-  info: EngineInfo;
+  info: EngineInfo & { chatTemplate: string };
   storage: StorageKind | undefined;
   fromCache: boolean;
   cached: boolean;
+}
+
+export interface TemplateRequest {
+  messages: Message[];
+  addGenerationPrompt: boolean;
+  tools?: unknown[];
+  templateVariables?: Record<string, unknown>;
+  now?: number;
 }
 
 export interface GenerateResult {
@@ -52,7 +63,7 @@ export interface GenerateResult {
 /** One row per call: what goes in, what events come, what comes out. */
 export interface Calls {
   load: { in: LoadRequest; event: LoadEvent; out: LoadResult };
-  generate: { in: GenerateRequest; event: TokenEvent; out: GenerateResult };
+  generate: { in: GenerateRequest; event: ReplyEvent; out: GenerateResult };
   tokenize: {
     in: { text: string; parseSpecial: boolean };
     event: never;
@@ -60,11 +71,21 @@ export interface Calls {
   };
   detokenize: { in: { ids: number[] }; event: never; out: string };
   applyTemplate: {
-    in: { messages: Message[]; addGenerationPrompt: boolean };
+    in: TemplateRequest;
     event: never;
     out: string;
   };
   reset: { in: null; event: never; out: null };
+  saveState: { in: null; event: never; out: Uint8Array<ArrayBuffer> };
+  restoreState: {
+    in: { state: Uint8Array<ArrayBuffer> };
+    event: never;
+    out: number;
+  };
+  keepSession: { in: { name: string }; event: never; out: SavedSession };
+  resumeSession: { in: { name: string }; event: never; out: number };
+  listSessions: { in: null; event: never; out: SavedSession[] };
+  deleteSession: { in: { name: string }; event: never; out: boolean };
   listModels: {
     in: { storage: StorageChoice };
     event: never;
@@ -110,9 +131,7 @@ export type LoadEvent =
   | { type: "progress"; progress: LoadProgress }
   | { type: "warning"; warning: Warning };
 
-export type TokenEvent =
-  | { type: "begun"; promptTokens: number; cachedTokens: number }
-  | { type: "token"; id: number; text: string };
+export type ReplyEvent = BegunEvent | TokenEvent;
 
 export type ToWorker =
   | {
@@ -126,7 +145,7 @@ export type ToWorker =
   | { type: "cancel"; id: number };
 
 export type ToPage =
-  | { type: "event"; id: number; event: LoadEvent | TokenEvent }
+  | { type: "event"; id: number; event: LoadEvent | ReplyEvent }
   | { type: "done"; id: number; out: Calls[CallName]["out"] }
   /** `fatal`: the engine is in an unknown state and the worker has to be replaced. */
   | { type: "failed"; id: number; error: WireError; fatal: boolean };

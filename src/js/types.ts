@@ -78,6 +78,8 @@ export interface EngineInfo {
 }
 
 export interface ModelInfo extends EngineInfo {
+  /** The Jinja source of the model's chat template. */
+  chatTemplate: string;
   /** The model's key in `Smidgen.models`. */
   id: string;
   /** The storage back end in use; undefined where nothing could be kept. */
@@ -138,7 +140,50 @@ export interface StorageEstimate {
 export interface Message {
   role: string;
   content: string;
+  /** What an assistant thought before its reply, for templates that write it back. */
+  reasoning_content?: string;
+  /** Calls of an assistant, their arguments as objects. */
+  tool_calls?: TemplateToolCall[];
+  tool_call_id?: string;
+  name?: string;
 }
+
+export interface TemplateToolCall {
+  id?: string;
+  type: "function";
+  function: { name: string; arguments: unknown };
+}
+
+export interface TemplateOptions {
+  /** Whether the prompt ends where the assistant's reply begins. Default true. */
+  addGenerationPrompt?: boolean;
+  /** Tools that the template may describe, in OpenAI's form. */
+  tools?: unknown[];
+  /** Further variables of the template, such as `enable_thinking`. */
+  templateVariables?: Record<string, unknown>;
+  /** Local time as seconds since 1970. Default: this device's. */
+  now?: number;
+}
+
+/** What a model has evaluated, kept on this device so that the same beginning need not be evaluated again. */
+export interface SavedSession {
+  name: string;
+  bytes: number;
+  /** Milliseconds since 1970. */
+  usedAt: number;
+}
+
+/** What a reply must be. The engine's grammar module is fetched with the first of these. */
+export type Grammar =
+  | { type: "json_object" }
+  | { type: "json_schema"; schema: unknown }
+  /** In the syntax of Rust's `regex`; the whole reply matches. */
+  | { type: "regex"; pattern: string }
+  /** In the Lark dialect of llguidance; begins with `start`. */
+  | { type: "lark"; source: string }
+  /** As llama.cpp writes grammars; begins with `root`. */
+  | { type: "gbnf"; source: string }
+  | { type: "choice"; choices: string[] };
 
 export interface SamplingOptions {
   maxTokens?: number;
@@ -149,6 +194,13 @@ export interface SamplingOptions {
   topP?: number;
   minP?: number;
   repetitionPenalty?: number;
+  frequencyPenalty?: number;
+  presencePenalty?: number;
+  /** Added to the logits of these token ids. */
+  logitBias?: Record<number, number>;
+  /** Tell each token's log-probability, and those of so many of the most probable ones. */
+  logprobs?: number;
+  grammar?: Grammar;
   ignoreEos?: boolean;
   stop?: string[];
 }
@@ -157,6 +209,14 @@ export interface SamplingOptions {
 export interface GenerateRequest extends SamplingOptions {
   /** Rendered with the model's own chat template. */
   messages?: Message[];
+  /** Tools that the template may describe, in OpenAI's form. */
+  tools?: unknown[];
+  /** Further variables of the template. */
+  templateVariables?: Record<string, unknown>;
+  /** Local time as seconds since 1970, for templates that write a date. */
+  now?: number;
+  /** How the reply begins: the model goes on after this text and does not repeat it. */
+  prefix?: string;
   /** Text as it is, without a template. */
   prompt?: string;
   ids?: number[];
@@ -176,10 +236,36 @@ export interface Timings {
 
 export type FinishReason = "stop" | "length";
 
+/** A token and its log-probability under the model, before any sampling option has changed it. */
+export interface Logprob {
+  id: number;
+  logprob: number;
+  bytes: number[];
+}
+
+export interface BegunEvent {
+  type: "begun";
+  promptTokens: number;
+  /** Of these, taken from the KV cache. */
+  cachedTokens: number;
+  /** The end of the prompt, control tokens spelled out. */
+  tail: string;
+}
+
+export interface TokenEvent {
+  type: "token";
+  id: number;
+  /** May be empty: half a character, or held back as the start of a stop string. */
+  text: string;
+  /** The name of a control token that does not end the reply. */
+  control?: string;
+  /** Where they were asked for: first the token itself, then the most probable ones. */
+  logprobs?: Logprob[];
+}
+
 export type GenerateEvent =
-  | { type: "begun"; promptTokens: number; cachedTokens: number }
-  /** `text` may be empty: half a character, or held back as the start of a stop string. */
-  | { type: "token"; id: number; text: string }
+  | BegunEvent
+  | TokenEvent
   | {
       type: "done";
       finish: FinishReason;

@@ -1,5 +1,7 @@
 // The types of the engine's glue code, as `src/bindings.rs` makes it. No behaviour.
 
+import type { Logprob } from "./types.ts";
+
 export interface Glue {
   default(input: {
     module_or_path: WebAssembly.Module;
@@ -26,8 +28,12 @@ export interface Engine {
   applyTemplate(request: string): string;
   begin(request: string): string;
   prefill(most: number): boolean;
-  decode(): string;
+  decode(allowed?: Uint32Array): string;
+  template(): string;
+  vocabulary(): Uint8Array;
   reset(): void;
+  save(): Uint8Array<ArrayBuffer>;
+  restore(state: Uint8Array): number;
   setThreads(n: number): void;
   free(): void;
 }
@@ -35,10 +41,31 @@ export interface Engine {
 export interface Begun {
   promptTokens: number;
   cachedTokens: number;
+  tail: string;
 }
 
 export interface Step {
   id: number;
   text: string;
+  control?: string;
+  logprobs?: Logprob[];
   finish?: "stop" | "length";
+}
+
+/** The module of grammars. */
+export interface GrammarGlue {
+  default(input: { module_or_path: WebAssembly.Module }): Promise<unknown>;
+  Vocabulary: new (packed: Uint8Array) => Vocabulary;
+}
+
+export interface Vocabulary {
+  constrain(grammar: string): Constraint;
+  free(): void;
+}
+
+export interface Constraint {
+  mask(): Uint32Array;
+  /** True when only a stop token may follow. */
+  accept(id: number): boolean;
+  free(): void;
 }

@@ -2,6 +2,7 @@
 
 import { sizeOf } from "./download-request.ts";
 import { isAbort, SmidgenError, toWire } from "./errors.ts";
+import { Grammars } from "./grammar.ts";
 import { start, type Started } from "./instantiate.ts";
 import { JobQueue } from "./job-queue.ts";
 import { loadModel } from "./load-model.ts";
@@ -15,6 +16,12 @@ import type {
   ToWorker,
   WireSource,
 } from "./protocol.ts";
+import {
+  deleteSession,
+  keepSession,
+  listSessions,
+  readSession,
+} from "./saved-sessions.ts";
 import { explain, openStorage } from "./storage/index.ts";
 import { openThread } from "./storage/remote.ts";
 import { estimate, listModels } from "./storage/room.ts";
@@ -46,6 +53,8 @@ type Work = {
 const SLICE = 64;
 
 let engine: Engine | undefined;
+let grammars: Grammars | undefined;
+let modelId = "";
 /** How many threads work on prompts and on replies. */
 let counts = threadCounts(1);
 
@@ -67,6 +76,13 @@ const work: Work = {
     loaded().reset();
     return null;
   },
+  saveState: () => loaded().save(),
+  restoreState: ({ state }) => loaded().restore(state),
+  keepSession: ({ name }) => keepSession(modelId, name, loaded().save()),
+  resumeSession: async ({ name }) =>
+    loaded().restore(await readSession(modelId, name)),
+  listSessions: () => listSessions(modelId),
+  deleteSession: ({ name }) => deleteSession(modelId, name),
   listModels: async ({ storage }) => {
     const opened = await openStorage(storage);
     return opened.storage ? listModels(opened.storage) : [];
@@ -146,9 +162,14 @@ async function load(
   });
   const model = await loading.finally(() => storage?.close());
   engine = model.engine;
+  grammars = new Grammars(engine, request.wasmBase);
+  modelId = model.id;
   return {
     id: model.id,
-    info: settle(engine, await starting),
+    info: {
+      ...settle(engine, await starting),
+      chatTemplate: engine.template(),
+    },
     storage: storage?.kind,
     fromCache: model.fromCache,
     cached: model.cached,
@@ -177,38 +198,59 @@ function settle(engine: Engine, { threads, flavour }: Started): EngineInfo {
 }
 
 async function generate(
-  request: GenerateRequest,
+  { grammar, logitBias, ...rest }: GenerateRequest,
   { signal, event }: Context<"generate">,
 ): Promise<GenerateResult> {
   const engine = loaded();
+  const request = {
+    ...rest,
+    ...(logitBias ? { logitBias: biases(logitBias) } : {}),
+  };
   const beganAt = performance.now();
-  const begun = JSON.parse(engine.begin(JSON.stringify(request))) as Begun;
-  event({ type: "begun", ...begun });
-  // An abort is seen between slices and between tokens.
-  for (let left = begun.promptTokens - begun.cachedTokens, done = false; !done;) {
-    await turn();
-    signal.throwIfAborted();
-    const tokens = Math.min(left, counts.prefill.trying ? TRIAL_TOKENS : SLICE);
-    done = prefill(engine, tokens);
-    left -= tokens;
-  }
-  const prefilledAt = performance.now();
-  for (let decodeTokens = 1; ; decodeTokens++) {
-    await turn();
-    signal.throwIfAborted();
-    const { id, text, finish } =
-      decodeTokens === 1 ? sample(engine) : decode(engine);
-    event({ type: "token", id, text });
-    if (finish !== undefined) {
-      return {
-        finish,
-        ...begun,
-        prefillMs: prefilledAt - beganAt,
-        decodeMs: performance.now() - prefilledAt,
-        decodeTokens,
-      };
+  const constraint = grammar && (await grammars?.constrain(grammar, signal));
+  try {
+    const begun = JSON.parse(engine.begin(JSON.stringify(request))) as Begun;
+    event({ type: "begun", ...begun });
+    const { promptTokens, cachedTokens } = begun;
+    // An abort is seen between slices and between tokens.
+    for (let left = promptTokens - cachedTokens, done = false; !done;) {
+      await turn();
+      signal.throwIfAborted();
+      const tokens = Math.min(
+        left,
+        counts.prefill.trying ? TRIAL_TOKENS : SLICE,
+      );
+      done = prefill(engine, tokens);
+      left -= tokens;
     }
+    const prefilledAt = performance.now();
+    for (let decodeTokens = 1; ; decodeTokens++) {
+      await turn();
+      signal.throwIfAborted();
+      const allowed = constraint?.mask();
+      const { finish, ...token } =
+        decodeTokens === 1 ? sample(engine, allowed) : decode(engine, allowed);
+      event({ type: "token", ...token });
+      if (finish !== undefined) {
+        return {
+          finish,
+          promptTokens,
+          cachedTokens,
+          prefillMs: prefilledAt - beganAt,
+          decodeMs: performance.now() - prefilledAt,
+          decodeTokens,
+        };
+      }
+      constraint?.accept(token.id);
+    }
+  } finally {
+    constraint?.free();
   }
+}
+
+/** As the engine takes them. */
+function biases(given: Record<number, number>): [number, number][] {
+  return Object.entries(given).map(([id, bias]) => [Number(id), bias]);
 }
 
 /** Evaluates the next `tokens` of a prompt; whether that was all. */
@@ -225,14 +267,14 @@ function prefill(engine: Engine, tokens: number): boolean {
 }
 
 /** The first token of a reply: its logits are there already. */
-function sample(engine: Engine): Step {
-  return JSON.parse(engine.decode()) as Step;
+function sample(engine: Engine, allowed?: Uint32Array): Step {
+  return JSON.parse(engine.decode(allowed)) as Step;
 }
 
-function decode(engine: Engine): Step {
+function decode(engine: Engine, allowed?: Uint32Array): Step {
   engine.setThreads(counts.decode.next);
   const beganAt = performance.now();
-  const step = sample(engine);
+  const step = sample(engine, allowed);
   counts.decode.took(performance.now() - beganAt);
   return step;
 }

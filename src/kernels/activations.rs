@@ -5,33 +5,30 @@ use super::{Form, Isa, Packed};
 /// Activations that share a scale.
 pub const BLOCK: usize = 32;
 
-/// One quantised form of an input.
-#[derive(Default)]
+/// 32 activations in one quantised form. Everything about them stands together: kernels walk over it with one pointer.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
 #[cfg_attr(
     not(all(target_arch = "wasm32", target_feature = "simd128")),
     allow(dead_code)
 )]
 pub(super) struct Quants {
-    /// [tokens, blocks, 64 bytes].
-    pub(super) q: Vec<u8>,
-    /// [tokens, blocks]: value = d · quant.
-    pub(super) d: Vec<f32>,
-    /// [tokens, blocks]: d · Σ quants, for weights with an offset or a min.
-    pub(super) s: Vec<f32>,
-    /// [tokens, blocks, 2]: d · Σ quants of each half, for weights whose scales are shared by 16 columns.
-    pub(super) s16: Vec<f32>,
+    pub(super) q: [u8; 64],
+    /// value = d · quant.
+    pub(super) d: f32,
+    /// d · Σ quants, for weights with an offset or a min.
+    pub(super) s: f32,
+    /// d · Σ quants of each half, for weights whose scales are shared by 16 columns.
+    pub(super) s16: [f32; 2],
 }
 
 impl Quants {
-    fn new(blocks: usize, bytes: usize) -> Quants {
-        let floats = |n: usize| vec![0.0; blocks * n];
-        Quants {
-            q: vec![0; blocks * bytes],
-            d: floats(1),
-            s: floats(1),
-            s16: floats(2),
-        }
-    }
+    const ZERO: Quants = Quants {
+        q: [0; 64],
+        d: 0.0,
+        s: 0.0,
+        s16: [0.0; 2],
+    };
 }
 
 /// The inputs of a matrix product: `tokens` vectors of `cols` values.
@@ -46,35 +43,33 @@ pub struct Activations {
     blocks: usize,
     /// [tokens, blocks, 32], the last block padded with zeros.
     pub(super) x: Vec<f32>,
-    pub(super) planes: Quants,
-    pub(super) i16: Quants,
+    /// [tokens, blocks].
+    pub(super) planes: Vec<Quants>,
+    /// [tokens, blocks].
+    pub(super) i16: Vec<Quants>,
 }
 
 impl Activations {
     /// Space for `tokens` vectors of up to `max_cols` values.
     pub fn new(tokens: usize, max_cols: usize) -> Activations {
         let blocks = tokens * max_cols.div_ceil(BLOCK);
-        let quantised = Isa::best() != Isa::Scalar;
+        let quants = if Isa::best() == Isa::Scalar {
+            0
+        } else {
+            blocks
+        };
         Activations {
             tokens: 0,
             blocks: 0,
             x: vec![0.0; blocks * BLOCK],
-            planes: if quantised {
-                Quants::new(blocks, 64)
-            } else {
-                Quants::default()
-            },
-            i16: if quantised {
-                Quants::new(blocks, 64)
-            } else {
-                Quants::default()
-            },
+            planes: vec![Quants::ZERO; quants],
+            i16: vec![Quants::ZERO; quants],
         }
     }
 
     /// Bytes that [`Activations::new`] takes.
     pub fn bytes(tokens: usize, max_cols: usize) -> usize {
-        tokens * max_cols.div_ceil(BLOCK) * (4 * BLOCK + 2 * (64 + 16))
+        tokens * max_cols.div_ceil(BLOCK) * (4 * BLOCK + 2 * size_of::<Quants>())
     }
 
     /// Vectors held.
@@ -109,14 +104,8 @@ impl Activations {
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         return match form {
             Form::Float => self.x[block * BLOCK + i % BLOCK],
-            Form::Planes => super::simd128::planes_value(
-                &self.planes.q[64 * block..],
-                self.planes.d[block],
-                i % BLOCK,
-            ),
-            Form::I16 => {
-                super::simd128::i16_value(&self.i16.q[64 * block..], self.i16.d[block], i % BLOCK)
-            }
+            Form::Planes => super::simd128::planes_value(&self.planes[block], i % BLOCK),
+            Form::I16 => super::simd128::i16_value(&self.i16[block], i % BLOCK),
         };
         #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
         {

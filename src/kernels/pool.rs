@@ -31,7 +31,7 @@ impl State {
     /// The next job for `threads` threads, open, with nobody inside.
     fn next(self, threads: usize) -> State {
         let job = (self.0 & !(Self::JOB - 1)).wrapping_add(Self::JOB);
-        State(job | Self::OPEN | threads as u32 * Self::THREAD)
+        State(job | Self::OPEN | (threads as u32 * Self::THREAD))
     }
 
     fn inside(self) -> u32 {
@@ -39,7 +39,7 @@ impl State {
     }
 
     fn threads(self) -> usize {
-        (self.0 / Self::THREAD & 0x1f) as usize
+        ((self.0 / Self::THREAD) & 0x1f) as usize
     }
 
     fn open(self) -> bool {

@@ -27,6 +27,45 @@ pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     }
 }
 
+/// x = x / (1 + e⁻ˣ).
+pub fn silu(isa: Isa, x: &mut [f32]) {
+    match isa {
+        Isa::Scalar => x.iter_mut().for_each(|x| *x /= 1.0 + (-*x).exp()),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::silu(x),
+    }
+}
+
+/// x = x · Φ(x), Φ the distribution function of the standard normal distribution.
+pub fn gelu(isa: Isa, x: &mut [f32]) {
+    match isa {
+        Isa::Scalar => {
+            for x in x {
+                *x *= 0.5 * (1.0 + libm::erff(*x * core::f32::consts::FRAC_1_SQRT_2));
+            }
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::gelu(x),
+    }
+}
+
+/// √(2/π), of [`gelu_tanh`].
+pub const GELU_TANH: f32 = 0.797_884_6;
+
+/// x = x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2.
+pub fn gelu_tanh(isa: Isa, x: &mut [f32]) {
+    match isa {
+        Isa::Scalar => {
+            for x in x {
+                let inner = GELU_TANH * (*x + 0.044_715 * *x * *x * *x);
+                *x *= 0.5 * (1.0 + inner.tanh());
+            }
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::gelu_tanh(x),
+    }
+}
+
 /// gate = silu(gate) · up.
 pub fn silu_mul(isa: Isa, gate: &mut [f32], up: &[f32]) {
     match isa {

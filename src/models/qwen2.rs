@@ -1,14 +1,15 @@
 //! qwen2: the plain decoder with biases on query, key and value.
 
-use super::{Architecture, decoder, decoder_tensors, projection_biases};
+use super::Architecture;
+use super::decoder::{decoder, pre_normed};
 use crate::ops::rope::Pairing;
 
 pub(super) const ARCHITECTURE: Architecture = Architecture {
     name: "qwen2",
     config: |meta| decoder(meta, "qwen2", Pairing::Halves),
     tensors: |c| {
-        let mut all = decoder_tensors(c);
-        all.extend(projection_biases(c));
-        all
+        let mut t = pre_normed(c);
+        t.projection_biases();
+        t.all
     },
 };

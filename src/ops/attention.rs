@@ -1,4 +1,4 @@
-//! Causal attention of a slice of tokens over one layer's cache, split over the pool.
+//! Attention of a slice of tokens over one layer's cache, split over the pool.
 #![allow(unsafe_code)]
 
 use crate::kernels::Isa;
@@ -19,6 +19,8 @@ pub struct Shape {
     pub head_dim: usize,
     /// Positions that are seen, itself included; `None` for all.
     pub window: Option<usize>,
+    /// Positions after itself that are seen: none where text is made, all where it is read.
+    pub ahead: usize,
     /// Scores are bounded by this, if it is over 0.
     pub soft_cap: f32,
 }
@@ -92,6 +94,7 @@ pub fn attention(
         shape,
         cache,
         heads,
+        len: first + tokens,
     };
     let chunks = task.chunks(first).len();
     let out = Rows::new(out);
@@ -176,6 +179,8 @@ struct Task<'a> {
     shape: &'a Shape,
     cache: KeyValues<'a>,
     heads: usize,
+    /// Positions in the cache.
+    len: usize,
 }
 
 impl Task<'_> {
@@ -186,8 +191,15 @@ impl Task<'_> {
             .map_or(0, |w| (position + 1).saturating_sub(w))
     }
 
+    /// Past the last one.
+    fn end(&self, position: usize) -> usize {
+        (position + 1)
+            .saturating_add(self.shape.ahead)
+            .min(self.len)
+    }
+
     fn chunks(&self, position: usize) -> core::ops::Range<usize> {
-        self.begin(position) / CHUNK..position / CHUNK + 1
+        self.begin(position) / CHUNK..self.end(position).div_ceil(CHUNK)
     }
 
     /// Chunk `chunk` of the query heads `q` of KV head `head` at `position`.
@@ -205,7 +217,7 @@ impl Task<'_> {
             keys: &self.cache.keys[at..at + CHUNK * hd],
             values: &self.cache.values[at..at + CHUNK * hd],
             begin: self.begin(position).saturating_sub(from),
-            end: CHUNK.min(position + 1 - from),
+            end: CHUNK.min(self.end(position) - from),
         };
         debug_assert_eq!(q.len(), self.heads * hd);
         attend(self.isa, q, hd, &part, self.shape.soft_cap, sum)

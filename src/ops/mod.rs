@@ -1,5 +1,9 @@
 //! Transformer mathematics on slices. Each operation takes its shapes from its arguments and allocates nothing.
 
+pub mod activation;
 pub mod attention;
+pub mod convolution;
 pub mod norm;
 pub mod rope;
+pub mod route;
+pub mod scan;

@@ -1,4 +1,4 @@
-//! RMSNorm.
+//! RMSNorm and LayerNorm.
 
 use crate::kernels::{Isa, vector};
 
@@ -17,6 +17,23 @@ pub fn rms_norm_in_place(isa: Isa, x: &mut [f32], weight: &[f32], eps: f32) {
         let scale = 1.0 / (vector::sum_of_squares(isa, x) / weight.len() as f32 + eps).sqrt();
         for (x, w) in x.iter_mut().zip(weight) {
             *x *= scale * w;
+        }
+    }
+}
+
+/// x = (x − mean(x)) / √(variance(x) + eps) · weight + bias, for every row of `x` ([n, weight.len()]); `bias` may be
+/// empty.
+pub fn layer_norm_in_place(isa: Isa, x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32) {
+    let dim = weight.len();
+    for x in x.chunks_exact_mut(dim) {
+        let mean = x.iter().sum::<f32>() / dim as f32;
+        x.iter_mut().for_each(|x| *x -= mean);
+        let scale = 1.0 / (vector::sum_of_squares(isa, x) / dim as f32 + eps).sqrt();
+        for (x, w) in x.iter_mut().zip(weight) {
+            *x *= scale * w;
+        }
+        if !bias.is_empty() {
+            vector::add(isa, x, bias);
         }
     }
 }

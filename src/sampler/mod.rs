@@ -6,6 +6,8 @@
 //!
 //! | stage | file | works on |
 //! |---|---|---|
+//! | logit_bias, before the chain | `logit_bias.rs` | all logits |
+//! | grammar mask, before the chain | `mask.rs` | all logits |
 //! | repetition, frequency and presence penalty | `repetition_penalty.rs` | all logits |
 //! | top_k | `top_k.rs` | all logits → candidates |
 //! | top_p | `top_p.rs` | candidates |
@@ -16,6 +18,9 @@
 //! The same seed, logits and recent ids give the same id on every platform: `exp` and `ln` come from `libm`, whose
 //! results do not depend on the system, sums run in a fixed order, and equal logits are ordered by id.
 
+pub mod logit_bias;
+mod logprobs;
+pub mod mask;
 mod min_p;
 mod params;
 mod pick;
@@ -24,6 +29,7 @@ mod temperature;
 mod top_k;
 mod top_p;
 
+pub use logprobs::Logprobs;
 pub use params::Params;
 
 use crate::error::{Error, Result};

@@ -2,12 +2,12 @@
 
 use super::MemoryPlan;
 use super::fidelity::{self, Fidelity};
-use super::request::{Begun, Finish, Info, Request, Step};
+use super::request::{Begun, Finish, Info, Logprob, Request, Step};
 use super::stop::StopTexts;
 use crate::chat::{Message, RenderOptions, Template};
 use crate::error::{Error, Result};
 use crate::kernels::pool::Pool;
-use crate::sampler::Sampler;
+use crate::sampler::{Logprobs, Sampler, logit_bias, mask};
 use crate::tensor::zeroed;
 use crate::tokenizer::{Special, StreamDecoder, Tokenizer};
 use crate::transformer::{Cache, Importance, Model, SLICE, Scratch};
@@ -15,25 +15,33 @@ use crate::transformer::{Cache, Importance, Model, SLICE, Scratch};
 /// The threads of this process. One engine computes at a time in each.
 pub static POOL: Pool = Pool::new();
 
+/// What a saved state starts with, and its version.
+const STATE: [u8; 8] = *b"smidgen1";
+
+/// Tokens of a prompt's end that [`Begun::tail`] spells out.
+const TAIL: usize = 8;
+
 /// Positions whose logits [`Engine::evaluate`] holds at once.
 const AT_ONCE: usize = 16;
 
 /// A model that answers.
 pub struct Engine {
-    model: Model,
-    tokenizer: Tokenizer,
+    pub(super) model: Model,
+    pub(super) tokenizer: Tokenizer,
     template: Template,
-    cache: Cache,
-    scratch: Scratch,
+    pub(super) cache: Cache,
+    pub(super) scratch: Scratch,
     /// The ids whose keys and values are in the cache.
-    held: Vec<u32>,
-    generation: Option<Generation>,
+    pub(super) held: Vec<u32>,
+    pub(super) generation: Option<Generation>,
     info: Info,
 }
 
 /// One reply being made.
-struct Generation {
+pub(super) struct Generation {
     sampler: Sampler,
+    logit_bias: Vec<(u32, f32)>,
+    logprobs: Option<Logprobs>,
     decoder: StreamDecoder,
     stop: StopTexts,
     ignore_eos: bool,
@@ -116,10 +124,44 @@ impl Engine {
             add_generation_prompt,
             ..RenderOptions::default()
         };
-        Ok(self
-            .template
-            .render(&self.tokenizer, messages, &options)?
-            .text)
+        self.render(messages, &options)
+    }
+
+    /// Messages, tools and variables → prompt text.
+    pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String> {
+        let prompt = self.template.render(&self.tokenizer, messages, options)?;
+        Ok(prompt.text)
+    }
+
+    /// The model's chat template as it is rendered.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// The vocabulary for `grammar::Vocabulary`.
+    pub fn vocabulary(&self) -> Vec<u8> {
+        let tokens = self.model.config.vocab_size;
+        let stops = self.tokenizer.stop_tokens();
+        let mut packed = Vec::with_capacity(tokens * 12);
+        let words = [tokens as u32, stops.len() as u32];
+        for word in words.iter().chain(stops) {
+            packed.extend(word.to_le_bytes());
+        }
+        for id in 0..tokens as u32 {
+            let control = u32::from(self.tokenizer.is_control(id)) << 31;
+            let bytes = self.spelled(id);
+            packed.extend((bytes.len() as u32 | control).to_le_bytes());
+            packed.extend(bytes);
+        }
+        packed
+    }
+
+    /// The bytes of a token, a control token's name.
+    fn spelled(&self, id: u32) -> Vec<u8> {
+        match self.tokenizer.is_control(id) {
+            true => self.tokenizer.piece(id).unwrap_or_default().into(),
+            false => self.tokenizer.bytes(id),
+        }
     }
 
     fn prompt_ids(&self, request: &Request) -> Result<Vec<u32>> {
@@ -155,7 +197,18 @@ impl Engine {
         Ok(ids)
     }
 
-    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+    /// Refuses to go on with texts where tokens see those after them.
+    fn check_causal(&self) -> Result<()> {
+        if self.model.config.is_causal() {
+            return Ok(());
+        }
+        Err(Error::WrongState {
+            what: "this model reads texts and cannot write: embed, classify, rerank or fill masks with it"
+                .into(),
+        })
+    }
+
+    pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {
         match ids
             .iter()
             .find(|id| **id as usize >= self.model.config.vocab_size)
@@ -172,7 +225,11 @@ impl Engine {
     /// Begins a reply. What the prompt shares with the cache is kept; nothing changes if this fails.
     pub fn begin(&mut self, request: &Request) -> Result<Begun> {
         request.check()?;
-        let ids = self.prompt_ids(request)?;
+        self.check_causal()?;
+        let mut ids = self.prompt_ids(request)?;
+        if let Some(prefix) = &request.prefix {
+            ids.extend(self.tokenizer.encode(prefix, Special::Text)?);
+        }
         let context = self.cache.context();
         if ids.is_empty() || ids.len() >= context {
             return Err(Error::ContextFull {
@@ -188,15 +245,22 @@ impl Engine {
             .zip(&ids[..ids.len() - 1])
             .take_while(|(a, b)| a == b)
             .count();
-        self.cache.truncate(shared);
+        let shared = self.cache.truncate(shared);
         self.held.truncate(shared);
+        let tail = &ids[ids.len().saturating_sub(TAIL)..];
+        let tail: Vec<u8> = tail.iter().flat_map(|id| self.spelled(*id)).collect();
         let begun = Begun {
             prompt_tokens: ids.len(),
             cached_tokens: shared,
+            tail: String::from_utf8_lossy(&tail).into_owned(),
         };
         let room = context - ids.len();
         self.generation = Some(Generation {
             sampler,
+            logit_bias: request.logit_bias.clone(),
+            logprobs: request
+                .logprobs
+                .map(|top| Logprobs::new(self.model.config.vocab_size, top)),
             decoder: StreamDecoder::new(),
             stop: StopTexts::new(&request.stop),
             ignore_eos: request.ignore_eos,
@@ -211,8 +275,16 @@ impl Engine {
     /// Evaluates one slice of the prompt, of at most `most` tokens; whether all of it is evaluated.
     pub fn prefill(&mut self, most: usize) -> Result<bool> {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
-        let end = g.evaluated + most.clamp(1, SLICE);
-        let slice = &g.pending[g.evaluated..end.min(g.pending.len())];
+        let mut end = (g.evaluated + most.clamp(1, SLICE)).min(g.pending.len());
+        if self.cache.has_states() && g.evaluated < g.pending.len() {
+            // The same prompt may come again, and its last token is always evaluated: there a checkpoint is worth most.
+            let last = g.pending.len() - 1;
+            match g.evaluated == last {
+                true => self.cache.checkpoint()?,
+                false => end = end.min(last),
+            }
+        }
+        let slice = &g.pending[g.evaluated..end];
         if !slice.is_empty() {
             self.model
                 .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
@@ -228,6 +300,11 @@ impl Engine {
 
     /// Makes one token.
     pub fn decode(&mut self) -> Result<Step> {
+        self.decode_within(None)
+    }
+
+    /// Makes one token; with `allowed` (a bit for each id, 32 to a word) only one whose bit is set.
+    pub fn decode_within(&mut self, allowed: Option<&[u32]>) -> Result<Step> {
         let g = self.generation.as_mut().ok_or_else(no_generation)?;
         if g.evaluated < g.pending.len() {
             return Err(Error::WrongState {
@@ -240,17 +317,35 @@ impl Engine {
             self.model.logits(&POOL, &mut self.scratch, 0);
             self.held.push(id);
         }
-        let id = g.sampler.sample(self.scratch.logits_mut(), &self.held);
+        let logits = self.scratch.logits_mut();
+        if let Some(logprobs) = &mut g.logprobs {
+            logprobs.keep(logits);
+        }
+        logit_bias::apply(&g.logit_bias, logits);
+        if let Some(allowed) = allowed
+            && !mask::apply(allowed, logits)
+        {
+            self.generation = None;
+            return Err(Error::Grammar {
+                what: "no token of this model can go on from here".into(),
+            });
+        }
+        let id = g.sampler.sample(logits, &self.held);
         g.left -= 1;
         let mut step = Step {
             id,
             text: String::new(),
+            control: None,
+            logprobs: Vec::new(),
             finish: None,
         };
         if !g.ignore_eos && self.tokenizer.stop_tokens().contains(&id) {
             step.text = g.stop.push(&g.decoder.finish()).0 + &g.stop.rest();
             step.finish = Some(Finish::Stop);
         } else {
+            if self.tokenizer.is_control(id) {
+                step.control = self.tokenizer.piece(id).map(str::to_owned);
+            }
             let (text, stopped) = g.stop.push(&g.decoder.push(&self.tokenizer, id));
             step.text = text;
             if stopped {
@@ -268,11 +363,85 @@ impl Engine {
                 }
             }
         }
+        // A stop token is not part of the reply, and neither is its probability.
+        let told = g.ignore_eos || !self.tokenizer.stop_tokens().contains(&id);
+        let logprobs = g.logprobs.as_ref().filter(|_| told);
+        let logprobs = logprobs.map(|l| (l.of(id), l.top()));
         match step.finish {
             Some(_) => self.generation = None,
             None => g.last = Some(id),
         }
+        if let Some((own, top)) = logprobs {
+            let told = core::iter::once((id, own)).chain(top);
+            step.logprobs = told
+                .map(|(id, logprob)| Logprob {
+                    id,
+                    // JSON has no −∞; OpenAI writes this for what is impossible.
+                    logprob: logprob.max(-9999.0),
+                    bytes: self.spelled(id),
+                })
+                .collect();
+        }
         Ok(step)
+    }
+
+    /// What has been evaluated, to be taken up by [`Engine::restore`] of the same model: a head, the ids, the KV cache.
+    pub fn save(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend(STATE);
+        out.extend(self.fingerprint().to_le_bytes());
+        out.extend((self.held.len() as u32).to_le_bytes());
+        out.extend(self.held.iter().flat_map(|id| id.to_le_bytes()));
+        self.cache.save(&self.model.config, &mut out);
+        out
+    }
+
+    /// Takes up what [`Engine::save`] wrote, instead of what is held; how many tokens that is. Nothing changes if
+    /// this fails.
+    pub fn restore(&mut self, state: &[u8]) -> Result<usize> {
+        let refused = |found: &str| Error::BadArgument {
+            name: "state".into(),
+            found: found.into(),
+            expected: "what save returned for this model, with a context at least as long".into(),
+        };
+        let (head, rest) = state
+            .split_at_checked(STATE.len() + 12)
+            .ok_or_else(|| refused("too short"))?;
+        let head = head
+            .strip_prefix(&STATE)
+            .ok_or_else(|| refused("something else"))?;
+        let (fingerprint, count) = head.split_at(8);
+        if fingerprint != self.fingerprint().to_le_bytes() {
+            return Err(refused("of another model"));
+        }
+        let count = u32::from_le_bytes(count.try_into().expect("four bytes")) as usize;
+        let (ids, cache) = count
+            .checked_mul(4)
+            .and_then(|bytes| rest.split_at_checked(bytes))
+            .ok_or_else(|| refused("cut short"))?;
+        let ids: Vec<u32> = ids
+            .chunks_exact(4)
+            .map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")))
+            .collect();
+        self.check_ids(&ids)?;
+        if !self.cache.restore(&self.model.config, count, cache) {
+            return Err(refused("of another size"));
+        }
+        self.generation = None;
+        self.held = ids;
+        Ok(count)
+    }
+
+    /// Tells models apart whose states look alike: FNV-1a over what is known of this one.
+    fn fingerprint(&self) -> u64 {
+        let i = &self.info;
+        let known = format!(
+            "{}\n{}\n{}\n{}\n{}\n{}",
+            i.name, i.architecture, i.format, i.parameters, i.vocab_size, i.layers
+        );
+        known.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     /// Forgets everything evaluated.
@@ -297,6 +466,7 @@ impl Engine {
             });
         }
         self.check_ids(ids)?;
+        self.check_causal()?;
         self.reset();
         // Several positions at once, so that the head's weights are read once for all of them.
         let mut logits = zeroed(AT_ONCE.min(ids.len()) * vocab_size)?;

@@ -5,6 +5,7 @@
 mod engine;
 pub mod fidelity;
 mod loader;
+mod read;
 mod request;
 mod shard;
 mod source;
@@ -12,4 +13,5 @@ mod stop;
 
 pub use engine::{Engine, POOL};
 pub use loader::{LoadOptions, Loader, MemoryPlan};
-pub use request::{Begun, Finish, Info, Request, Step};
+pub use read::{Class, Filled};
+pub use request::{Begun, Finish, Info, Logprob, Request, Step};

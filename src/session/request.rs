@@ -7,6 +7,9 @@ use crate::chat::Message;
 use crate::error::{Error, Result};
 use crate::sampler::Params;
 
+/// Tokens whose log-probabilities are told at every position: what OpenAI allows, times five.
+const MAX_TOP_LOGPROBS: usize = 100;
+
 /// One generation. Exactly one of `messages`, `prompt` and `ids` is given.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -41,6 +44,12 @@ pub struct Request {
     pub frequency_penalty: Option<f32>,
     /// 0 is off.
     pub presence_penalty: Option<f32>,
+    /// Added to the logits of these ids.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Tell each token's log-probability, and those of so many of the most probable ones.
+    pub logprobs: Option<usize>,
+    /// How the reply begins: plain text after the prompt, which the model goes on with and does not repeat.
+    pub prefix: Option<String>,
     /// Go on past stop tokens (for measurements).
     pub ignore_eos: bool,
     /// Texts that end the reply; they are not part of it.
@@ -74,6 +83,20 @@ impl Request {
                 expected: "exactly one".into(),
             });
         }
+        if let Some((id, bias)) = self.logit_bias.iter().find(|(_, b)| !b.is_finite()) {
+            return Err(Error::BadArgument {
+                name: "logitBias".into(),
+                found: format!("{bias} for {id}"),
+                expected: "finite numbers".into(),
+            });
+        }
+        if self.logprobs.is_some_and(|n| n > MAX_TOP_LOGPROBS) {
+            return Err(Error::BadArgument {
+                name: "logprobs".into(),
+                found: self.logprobs.unwrap_or_default().to_string(),
+                expected: format!("at most {MAX_TOP_LOGPROBS}"),
+            });
+        }
         if self.max_tokens == Some(0) {
             return Err(Error::BadArgument {
                 name: "maxTokens".into(),
@@ -93,6 +116,8 @@ pub struct Begun {
     pub prompt_tokens: usize,
     /// Of these, already in the KV cache.
     pub cached_tokens: usize,
+    /// The end of the prompt, control tokens spelled out: whether it has opened a block that the reply goes on with.
+    pub tail: String,
 }
 
 /// Why a reply ended.
@@ -105,6 +130,17 @@ pub enum Finish {
     Length,
 }
 
+/// A token and its log-probability under the model.
+#[derive(Debug, Clone, Serialize)]
+pub struct Logprob {
+    /// Its id.
+    pub id: u32,
+    /// ln p.
+    pub logprob: f32,
+    /// Its bytes; a control token's name.
+    pub bytes: Vec<u8>,
+}
+
 /// One generated token.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
@@ -112,6 +148,12 @@ pub struct Step {
     pub id: u32,
     /// The text that is complete with it; empty in the middle of a character or of a possible stop text.
     pub text: String,
+    /// The name of a control token that ends nothing: markup of tool calls, say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+    /// Where they were asked for: first the token itself, then the most probable ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logprobs: Vec<Logprob>,
     /// Set on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish: Option<Finish>,

@@ -9,17 +9,13 @@ use crate::format::gguf::{Gguf, TensorInfo};
 use crate::format::hugging_face::Folder;
 use crate::format::mixture::Mixture;
 use crate::format::safetensors::Safetensors;
-use crate::models::hugging_face::{self, Declaration};
-use crate::models::{self, Architecture};
+use crate::models::{self, Architecture, Declaration};
 use crate::ops::rope::Pairing;
 use crate::quant::Format;
 use crate::transformer::{Cache, Config, Found, Scratch, TensorSpec, WeightsBuilder};
 
 /// The context that is planned for if the caller names none (or the model's, if it is shorter).
 const DEFAULT_CONTEXT: usize = 2048;
-
-/// The name that frequency divisors have in a GGUF file.
-const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// Which part of a split model has been seen.
 pub(super) struct Splits {
@@ -111,11 +107,16 @@ pub(super) fn open_folder(
     header: &Safetensors,
     options: &LoadOptions,
 ) -> Result<Opened> {
-    let described = hugging_face::describe(folder)?;
+    let described = models::describe(folder)?;
     let architecture = models::architecture(&described.metadata)?;
     let mut config = (architecture.config)(&described.metadata)?;
-    config.rope.pairing = Pairing::Halves;
-    let mut builder = WeightsBuilder::new((architecture.tensors)(&config));
+    for rope in &mut config.ropes {
+        rope.pairing = Pairing::Halves;
+    }
+    let declaration = described.declaration;
+    let specs = declaration.arranged((architecture.tensors)(&config));
+    let mut builder = WeightsBuilder::new(specs);
+    builder.change(|part| declaration.change(part));
     let listed: BTreeSet<String> = match &folder.listed {
         Some(names) => names
             .iter()
@@ -128,6 +129,7 @@ pub(super) fn open_folder(
             .collect(),
     };
     let has = |name: &str| listed.contains(name) && !(described.tied && name == "output.weight");
+    let listed_there = |name: &str| described.listed.iter().any(|(n, _)| *n == name);
     let mut gguf = Gguf {
         version: 3,
         metadata: described.metadata,
@@ -137,7 +139,8 @@ pub(super) fn open_folder(
     };
     let mut all = Vec::new();
     for (spec, _) in builder.specs() {
-        if !has(&spec.name) {
+        let whole = spec.inside.as_ref().is_some_and(|(name, _)| has(name));
+        if !has(&spec.name) && !whole && !listed_there(&spec.name) {
             if spec.required {
                 return Err(Error::MissingTensor {
                     name: spec.name.clone(),
@@ -161,19 +164,15 @@ pub(super) fn open_folder(
         None => BTreeMap::new(),
     };
     gguf.tensors = Vec::new();
-    if !described.rope_factors.is_empty() {
+    for (name, values) in &described.listed {
         builder.place(|spec| {
-            Ok((spec.name == ROPE_FACTORS).then_some(Found {
+            Ok((spec.name == *name).then_some(Found {
                 format: Format::F32,
                 target: None,
             }))
         })?;
-        if let Some(index) = builder.index(ROPE_FACTORS) {
-            let bytes: Vec<u8> = described
-                .rope_factors
-                .iter()
-                .flat_map(|f| f.to_le_bytes())
-                .collect();
+        if let Some(index) = builder.index(name) {
+            let bytes: Vec<u8> = values.iter().flat_map(|f| f.to_le_bytes()).collect();
             builder.put(index, 0, &bytes);
         }
     }
@@ -184,7 +183,7 @@ pub(super) fn open_folder(
         config,
         builder,
         splits: None,
-        declaration: Some(described.declaration),
+        declaration: Some(declaration),
         tied: described.tied,
         targets,
     })
@@ -234,10 +233,9 @@ impl Opened {
         }
         let mut tensors = header.tensors;
         for tensor in &mut tensors {
-            if let Some(name) = declaration.gguf_name(&tensor.name)
-                && !(self.tied && name == "output.weight")
-            {
-                tensor.name = name;
+            let old = tensor.name.clone();
+            if declaration.rename(tensor) && self.tied && tensor.name == "output.weight" {
+                tensor.name = old;
             }
         }
         self.add(tensors, header.data_start, header.file_bytes, options)
@@ -251,6 +249,8 @@ impl Opened {
         file_bytes: u64,
         options: &LoadOptions,
     ) -> Result<Shard> {
+        let whole = tensors.clone();
+        let tensors = apart(&self.builder, tensors)?;
         let (targets, names) = (&self.targets, tensors.iter().map(|t| (t.name.as_str(), t)));
         let names: BTreeMap<&str, &TensorInfo> = names.collect();
         self.builder.place(|spec| {
@@ -258,7 +258,8 @@ impl Opened {
                 return Ok(None);
             };
             check_shape(spec, tensor)?;
-            let target = targets.get(&spec.name).copied();
+            let of_whole = || targets.get(&spec.inside.as_ref()?.0);
+            let target = targets.get(&spec.name).or_else(of_whole).copied();
             Ok(Some(Found {
                 format: tensor.format,
                 target: target.filter(|t| *t != tensor.format),
@@ -266,7 +267,7 @@ impl Opened {
         })?;
         if let Some(splits) = &mut self.splits {
             splits.seen += 1;
-            splits.tensors += tensors.len() as u64;
+            splits.tensors += whole.len() as u64;
             let expected = self.gguf.metadata.u64("split.tensors.count")?;
             if splits.seen == splits.count
                 && let Some(expected) = expected.filter(|n| *n != splits.tensors)
@@ -291,7 +292,7 @@ impl Opened {
             .iter()
             .map(|t| (t.clone(), self.builder.index(&t.name)))
             .collect();
-        self.gguf.tensors.extend(tensors);
+        self.gguf.tensors.extend(whole);
         Ok(Shard::new(shard, start, file_bytes))
     }
 
@@ -377,6 +378,52 @@ fn targets(gguf: &Gguf, name: &str) -> Result<BTreeMap<String, Format>> {
         .collect())
 }
 
+/// `tensors` with those taken apart, row by row, that hold several of the wanted ones.
+fn apart(builder: &WeightsBuilder, tensors: Vec<TensorInfo>) -> Result<Vec<TensorInfo>> {
+    let mut wholes: BTreeMap<&str, Vec<(usize, &TensorSpec)>> = BTreeMap::new();
+    for (spec, _) in builder.specs() {
+        if let Some((whole, first)) = &spec.inside {
+            wholes.entry(whole).or_default().push((*first, spec));
+        }
+    }
+    let mut all = Vec::with_capacity(tensors.len());
+    for tensor in tensors {
+        let Some(parts) = wholes.get_mut(tensor.name.as_str()) else {
+            all.push(tensor);
+            continue;
+        };
+        parts.sort_by_key(|p| p.0);
+        // A vector is as many rows of one value.
+        let vector = parts[0].1.rows == 0;
+        let length = |spec: &TensorSpec| if vector { spec.cols } else { spec.rows };
+        let rows: usize = parts.iter().map(|(_, spec)| length(spec)).sum();
+        let cols = if vector { 1 } else { parts[0].1.cols as u64 };
+        let found = tensor
+            .shape
+            .iter()
+            .fold(1, |n: u64, d| n.saturating_mul(*d));
+        let fits = vector || tensor.shape.first() == Some(&cols);
+        if found != rows as u64 * cols || !fits || (vector && tensor.format.block_len() > 1) {
+            return Err(Error::BadShape {
+                name: tensor.name,
+                found: tensor.shape,
+                expected: vec![cols, rows as u64],
+            });
+        }
+        let row_bytes = tensor.bytes / rows as u64;
+        for (first, spec) in parts {
+            all.push(TensorInfo {
+                name: spec.name.clone(),
+                format: tensor.format,
+                shape: shape(spec),
+                offset: tensor.offset + *first as u64 * row_bytes,
+                bytes: length(spec) as u64 * row_bytes,
+            });
+        }
+    }
+    Ok(all)
+}
+
 /// A tensor's shape in GGUF order.
 fn shape(spec: &TensorSpec) -> Vec<u64> {
     if spec.rows > 0 {
@@ -392,7 +439,12 @@ fn check_shape(spec: &TensorSpec, found: &TensorInfo) -> Result<()> {
     while shape.len() > expected.len() && shape.last() == Some(&1) {
         shape.pop();
     }
-    if shape == expected {
+    while shape.len() < expected.len() {
+        shape.push(1);
+    }
+    // A vector may stand as a table of as many values.
+    let values = shape.iter().fold(1, |n: u64, d| n.saturating_mul(*d));
+    if shape == expected || (spec.rows == 0 && values == spec.cols as u64) {
         Ok(())
     } else {
         Err(Error::BadShape {

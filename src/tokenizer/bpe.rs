@@ -147,7 +147,7 @@ impl Merges {
 }
 
 /// The first piece has at least one character, which may itself be a space.
-fn split_merge(merge: &str) -> Option<(&str, &str)> {
+pub(super) fn split_merge(merge: &str) -> Option<(&str, &str)> {
     let first = merge.chars().next()?.len_utf8();
     let space = first + merge[first..].find(' ')?;
     Some((&merge[..space], &merge[space + 1..]))

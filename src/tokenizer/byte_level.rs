@@ -2,13 +2,16 @@
 
 use super::alphabet;
 use super::bpe::{self, Merges};
-use super::pre_tokenizer::{self, PreTokenizer};
+use super::pre_tokenizer::{self, Splitter};
+use super::unicode::Rewrite;
 use super::vocabulary::{Kind, Vocabulary};
 use crate::error::Result;
 use crate::format::Metadata;
 
 pub(super) struct ByteLevel {
-    pre_tokenizer: &'static PreTokenizer,
+    splitter: Splitter,
+    /// Whether a text starts with a space that it does not have.
+    space_prefix: bool,
     merges: Merges,
     /// The id of each byte's character; some vocabularies lack bytes.
     byte_ids: [Option<u32>; 256],
@@ -24,16 +27,23 @@ pub(super) struct Scratch {
 
 impl ByteLevel {
     pub fn from_gguf(meta: &Metadata, vocabulary: &Vocabulary) -> Result<ByteLevel> {
-        let pre = meta.str("tokenizer.ggml.pre")?.unwrap_or("default");
         Ok(ByteLevel {
-            pre_tokenizer: pre_tokenizer::by_name(pre)?,
+            splitter: Splitter::from_gguf(meta)?,
+            space_prefix: meta
+                .bool("tokenizer.ggml.add_space_prefix")?
+                .unwrap_or(false),
             merges: Merges::new(meta.require_strings("tokenizer.ggml.merges")?, vocabulary)?,
             byte_ids: alphabet::CHARS.map(|c| vocabulary.text_id(c.encode_utf8(&mut [0; 4]))),
         })
     }
 
     pub fn add_bos(&self) -> bool {
-        self.pre_tokenizer.add_bos
+        self.splitter.add_bos
+    }
+
+    /// What is done to a text first, unless the file says otherwise.
+    pub fn rewrites(&self) -> &'static [Rewrite] {
+        self.splitter.rewrites
     }
 
     /// Appends the ids of a text without markers; bytes that the vocabulary cannot write are left out.
@@ -43,14 +53,17 @@ impl ByteLevel {
         text: &str,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
-    ) {
+    ) -> Result<()> {
         let Scratch {
             split,
             merge,
             spelled,
         } = scratch;
-        self.pre_tokenizer.split.words(text, split, |word| {
-            if self.pre_tokenizer.whole_words {
+        let prefixed = self.space_prefix && !text.starts_with(' ');
+        let longer = prefixed.then(|| format!(" {text}"));
+        let text = longer.as_deref().unwrap_or(text);
+        self.splitter.words(text, split, |word| {
+            if self.splitter.whole_words {
                 spelled.clear();
                 spelled.extend(word.bytes().map(|b| alphabet::CHARS[usize::from(b)]));
                 if let Some(id) = vocabulary.text_id(spelled) {
@@ -60,7 +73,7 @@ impl ByteLevel {
             }
             let symbols = word.bytes().filter_map(|b| self.byte_ids[usize::from(b)]);
             self.merges.encode(symbols, merge, ids);
-        });
+        })
     }
 
     pub fn bytes(&self, piece: &str, kind: Kind) -> Vec<u8> {

@@ -28,6 +28,7 @@ impl Guard {
         let (mut long, mut short) = (Vec::new(), Vec::new());
         for piece in vocabulary
             .of_kind(Kind::Control)
+            .chain(vocabulary.of_kind(Kind::Unknown))
             .filter_map(|id| vocabulary.piece(id))
         {
             let mut chars = piece.chars();

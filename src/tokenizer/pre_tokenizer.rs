@@ -1,13 +1,16 @@
 //! Pre-tokenizers: how text falls into words before byte-pair encoding. A new name is one row of the table.
 //!
-//! The rows follow the `tokenizer.json` files of the models; `bitcannon` is the splitter of the `tokenizers` project.
-//! Some of those files (Qwen, OLMo) bring text into Unicode's form C first. That is left to the caller: the tables
-//! would be an eighth of the whole engine, and text as people type it is in form C already.
+//! The rows follow the `tokenizer.json` files of the models. The common ways to split are `bitcannon`'s, the
+//! splitter of the `tokenizers` project; the others are patterns, one after the other on what the one before has cut.
 
+use super::pattern::{self, Pattern, Tagged};
+use super::unicode::Rewrite;
 use crate::error::{Error, Result};
+use crate::format::Metadata;
 use bitcannon::Span;
 use bitcannon::classes::class_runs_into;
 use bitcannon::classify::{classify_scalar, mask};
+use core::ops::Range;
 
 /// A way to split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,20 +27,22 @@ pub(super) enum Split {
     O200k,
     /// o200k without contractions, every digit alone.
     O200kDigits,
-    /// o200k with runs of Han characters apart.
-    O200kHan,
     /// Numbers in threes, then Han and kana runs, then the rest.
     NumbersHan,
+    /// Patterns as `tokenizer.json` files write them.
+    Patterns(&'static [&'static str]),
 }
 
 /// One row: the names that `tokenizer.ggml.pre` uses for it.
 pub(super) struct PreTokenizer {
     names: &'static [&'static str],
-    pub split: Split,
+    split: Split,
     /// A word that is a piece is that piece, whatever the merges say.
     pub whole_words: bool,
     /// Whether BOS stands before a text if the file does not say.
     pub add_bos: bool,
+    /// What is done to a text first.
+    rewrites: &'static [Rewrite],
 }
 
 const fn row(names: &'static [&'static str], split: Split) -> PreTokenizer {
@@ -46,17 +51,95 @@ const fn row(names: &'static [&'static str], split: Split) -> PreTokenizer {
         split,
         whole_words: false,
         add_bos: false,
+        rewrites: &[],
     }
+}
+
+/// As the models' own files have it, though GGUF files do not say so.
+const fn composed(row: PreTokenizer) -> PreTokenizer {
+    PreTokenizer {
+        rewrites: &[Rewrite::Nfc],
+        ..row
+    }
+}
+
+const fn whole_words(row: PreTokenizer) -> PreTokenizer {
+    PreTokenizer {
+        whole_words: true,
+        ..row
+    }
+}
+
+macro_rules! gpt2 {
+    () => {
+        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+    };
+}
+
+/// What follows the words in the kin of cl100k: numbers of so many digits, signs, spaces.
+macro_rules! cl100k_tail {
+    ($numbers:literal) => {
+        concat!(
+            $numbers,
+            r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        )
+    };
+}
+
+macro_rules! contractions {
+    () => {
+        "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+    };
+}
+
+/// Words of o200k, which break before capitals.
+macro_rules! o200k {
+    ($upper:literal, $lower:literal, $tail:literal) => {
+        concat!(
+            r"[^\r\n\p{L}\p{N}]?",
+            $upper,
+            "*",
+            $lower,
+            "+",
+            contractions!(),
+            "?|",
+            r"[^\r\n\p{L}\p{N}]?",
+            $upper,
+            "+",
+            $lower,
+            "*",
+            contractions!(),
+            "?|",
+            $tail
+        )
+    };
 }
 
 const TABLE: &[PreTokenizer] = &[
     // "default" and a missing key: files older than the key, nearly all of them GPT-2's kin.
     row(
         &[
-            "gpt-2", "default", "phi-2", "olmo", "mpt", "jais", "gigachat", "a.x-4.0", "mellum",
+            "gpt-2",
+            "default",
+            "phi-2",
+            "jais",
+            "gigachat",
+            "a.x-4.0",
+            "mellum",
+            "exaone4",
+            "trillion",
+            "granite-docling",
+            "jina-es",
+            "jina-de",
+            "jina-v2-es",
+            "jina-v2-de",
+            "jina-v1-en",
+            "jina-v2-code",
+            "roberta-bpe",
         ],
         Split::Gpt2,
     ),
+    composed(row(&["olmo", "mpt", "modern-bert"], Split::Gpt2)),
     row(
         &[
             "smollm",
@@ -66,13 +149,13 @@ const TABLE: &[PreTokenizer] = &[
             "codeshell",
             "exaone",
             "minerva-7b",
+            "mellum2",
         ],
         Split::DigitsGpt2,
     ),
     PreTokenizer {
-        whole_words: true,
         add_bos: true,
-        ..row(
+        ..whole_words(row(
             &[
                 "llama-bpe",
                 "llama3",
@@ -82,33 +165,244 @@ const TABLE: &[PreTokenizer] = &[
                 "falcon-h1",
                 "pixtral",
                 "midm-2.0",
+                "jina-v5-nano",
             ],
             Split::Cl100k,
-        )
+        ))
     },
     row(&["dbrx", "smaug-bpe", "chatglm-bpe", "glm4"], Split::Cl100k),
+    composed(row(
+        &["qwen2", "deepseek-r1-qwen", "megrez", "kormo", "f2llmv2"],
+        Split::Cl100kDigits,
+    )),
     row(
-        &[
-            "qwen2",
-            "deepseek-r1-qwen",
-            "stablelm2",
-            "hunyuan",
-            "megrez",
-            "kormo",
-        ],
+        &["stablelm2", "hunyuan", "solar-open", "grok-2"],
         Split::Cl100kDigits,
     ),
-    row(&["gpt-4o", "llama4"], Split::O200k),
+    composed(row(
+        &["qwen35"],
+        Split::Patterns(&[concat!(
+            contractions!(),
+            r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        )]),
+    )),
+    row(
+        &["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"],
+        Split::O200k,
+    ),
+    whole_words(row(&["granite-embed-multi-97m"], Split::O200k)),
     PreTokenizer {
-        whole_words: true,
-        ..row(&["tekken"], Split::O200kDigits)
+        add_bos: true,
+        ..whole_words(row(&["tekken"], Split::O200kDigits))
     },
-    row(&["kimi-k2"], Split::O200kHan),
-    row(&["deepseek-v3", "hunyuan-dense"], Split::NumbersHan),
+    row(
+        &["kimi-k2"],
+        Split::Patterns(&[concat!(
+            r"[\p{Han}]+|",
+            o200k!(
+                r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]",
+                r"[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]",
+                r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+            )
+        )]),
+    ),
+    row(
+        &["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"],
+        Split::NumbersHan,
+    ),
+    row(
+        &["deepseek-coder"],
+        Split::Patterns(&[
+            r"[\r\n]",
+            r"\s?\p{L}+",
+            r"\s?\p{P}+",
+            "[一-龥ࠀ-一가-퟿]+",
+            r"\p{N}",
+        ]),
+    ),
+    row(
+        &["deepseek-llm"],
+        Split::Patterns(&[
+            r"[\r\n]",
+            r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\x{1f7d}ᾀ-ᾴᾶ-ᾼ\x{1fbe}ῂ-ῄῆ-ῌῐ-\x{1fd3}ῖ-\x{1fdb}ῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\x{2126}ℨ\x{212a}-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+",
+            r"\s?[!-/:-~！-／：-～‘-‟　-。]+",
+            r"\s+$",
+            "[一-龥ࠀ-一가-퟿]+",
+            r"\p{N}+",
+        ]),
+    ),
+    row(
+        &["falcon"],
+        Split::Patterns(&[r"[\p{P}$+<=>^~|`]+", gpt2!(), "[0-9][0-9][0-9]"]),
+    ),
+    row(
+        &["bloom", "poro-chat", "gpt3-finnish"],
+        Split::Patterns(&[" ?[^(\\s|.,!?…。，、।۔،)]+"]),
+    ),
+    row(
+        &["viking"],
+        Split::Patterns(&[" ?[^(\\s|.,!?…。，、।۔،)]+", r"\p{N}"]),
+    ),
+    row(
+        &["seed-coder"],
+        Split::Patterns(&[concat!(
+            contractions!(),
+            r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"
+        )]),
+    ),
+    row(
+        &["bailingmoe", "bailingmoe2", "llada-moe"],
+        Split::Patterns(&[
+            r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
+        ]),
+    ),
+    row(
+        &["exaone-moe"],
+        Split::Patterns(&[concat!(
+            contractions!(),
+            r"|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+"
+        )]),
+    ),
+    row(
+        &["tiny_aya", "cohere2moe"],
+        Split::Patterns(&[
+            r"\d{1,3}(?=(?:\d{3})*\b)",
+            o200k!(
+                r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]",
+                r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
+                r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+            ),
+        ]),
+    ),
+    row(
+        &["superbpe"],
+        Split::Patterns(&[r"\p{N}+", r"(?=(\d{3})+(?!\d))"]),
+    ),
+    whole_words(row(
+        &["minicpm5"],
+        Split::Patterns(&[
+            r"\p{N}{1,3}",
+            concat!(
+                contractions!(),
+                r"|[^\r\n\p{L}\p{N}]?\p{L}+|",
+                cl100k_tail!(r"\p{N}+")
+            ),
+        ]),
+    )),
+    row(
+        &["laguna"],
+        Split::Patterns(&[
+            r"[^\n]+|[\n]+",
+            concat!(
+                contractions!(),
+                r"|[^\r\n\p{L}\p{N}]?\p{L}+|",
+                cl100k_tail!(r"\p{N}")
+            ),
+        ]),
+    ),
+    row(
+        &["chameleon"],
+        Split::Patterns(&[
+            "<sentinel:[0-9]+>",
+            "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z",
+            r"([\t\n]|    |  )",
+            r"\p{N}",
+            r"[\p{P}!-/:-@\[-`{-~]",
+            gpt2!(),
+        ]),
+    ),
 ];
 
+/// Keys of our own, written for folders whose `tokenizer.json` says what no name says.
+pub(super) const PATTERNS_KEY: &str = "smidgen.pre_tokenizer";
+const WHOLE_WORDS_KEY: &str = "smidgen.ignore_merges";
+
+/// How a file's texts fall into words.
+pub(super) struct Splitter {
+    split: Split,
+    patterns: Vec<Pattern>,
+    pub whole_words: bool,
+    pub add_bos: bool,
+    pub rewrites: &'static [Rewrite],
+}
+
+impl Splitter {
+    pub fn from_gguf(meta: &Metadata) -> Result<Splitter> {
+        let compile = |patterns: &[&str]| -> Result<Vec<Pattern>> {
+            if patterns.len() > MAX_PATTERNS {
+                return Err(Error::Tokenizer {
+                    what: format!(
+                        "{} patterns; at most {MAX_PATTERNS} are used",
+                        patterns.len()
+                    ),
+                });
+            }
+            patterns
+                .iter()
+                .map(|pattern| Pattern::new(pattern))
+                .collect()
+        };
+        if let Some(patterns) = meta.strings(PATTERNS_KEY)? {
+            return Ok(Splitter {
+                split: Split::Patterns(&[]),
+                patterns: compile(&patterns.collect::<Vec<_>>())?,
+                whole_words: meta.bool(WHOLE_WORDS_KEY)?.unwrap_or(false),
+                add_bos: false,
+                rewrites: &[],
+            });
+        }
+        let row = by_name(meta.str("tokenizer.ggml.pre")?.unwrap_or("default"))?;
+        let patterns = match row.split {
+            Split::Patterns(patterns) => compile(patterns)?,
+            _ => Vec::new(),
+        };
+        Ok(Splitter {
+            split: row.split,
+            patterns,
+            whole_words: meta.bool(WHOLE_WORDS_KEY)?.unwrap_or(row.whole_words),
+            add_bos: row.add_bos,
+            rewrites: row.rewrites,
+        })
+    }
+
+    /// Gives each word of `text`, in order, to `each`; together the words are the whole text.
+    pub fn words<'t>(
+        &self,
+        text: &'t str,
+        scratch: &mut Scratch,
+        mut each: impl FnMut(&'t str),
+    ) -> Result<()> {
+        let Split::Patterns(_) = self.split else {
+            self.split.words(text, scratch, each);
+            return Ok(());
+        };
+        scratch.tags.resize(text.len(), 0);
+        classify_scalar(text.as_bytes(), &mut scratch.tags);
+        scratch.search.refuel(text);
+        let mut words: Vec<Range<usize>> = core::iter::once(0..text.len()).collect();
+        for pattern in &self.patterns {
+            let mut parts = Vec::with_capacity(words.len());
+            for word in words {
+                let part = Tagged {
+                    text: &text[word.clone()],
+                    tags: &scratch.tags[word.clone()],
+                };
+                pattern.split(part, &mut scratch.search, |range| {
+                    parts.push(word.start + range.start..word.start + range.end);
+                })?;
+            }
+            words = parts;
+        }
+        words.into_iter().for_each(|word| each(&text[word]));
+        Ok(())
+    }
+}
+
+/// Real files have at most six.
+const MAX_PATTERNS: usize = 32;
+
 /// The row for a `tokenizer.ggml.pre`.
-pub(super) fn by_name(name: &str) -> Result<&'static PreTokenizer> {
+fn by_name(name: &str) -> Result<&'static PreTokenizer> {
     TABLE
         .iter()
         .find(|row| row.names.contains(&name))
@@ -127,11 +421,11 @@ pub(super) struct Scratch {
     later: Vec<u64>,
     words: Vec<Span>,
     parts: Vec<Span>,
+    search: pattern::Scratch,
 }
 
 impl Split {
-    /// Gives each word of `text`, in order, to `each`; together the words are the whole text.
-    pub fn words<'t>(self, text: &'t str, scratch: &mut Scratch, mut each: impl FnMut(&'t str)) {
+    fn words<'t>(self, text: &'t str, scratch: &mut Scratch, mut each: impl FnMut(&'t str)) {
         let bytes = text.as_bytes();
         let len = bytes.len();
         let blocks = len.div_ceil(64) + 1;
@@ -142,6 +436,7 @@ impl Split {
             later,
             words,
             parts,
+            search: _,
         } = scratch;
         tags.resize(len, 0);
         words.resize(len + 1, Span::default());
@@ -173,8 +468,8 @@ impl Split {
             Split::O200kDigits => {
                 bitcannon::bitcannon_tekken(bytes, tags, starts, flags, later, words)
             }
-            Split::O200kHan => bitcannon::bitcannon_kimi(bytes, tags, starts, flags, later, words),
             Split::NumbersHan => bitcannon::bitcannon_deepseek(bytes, tags, starts, words),
+            Split::Patterns(_) => 0,
         };
         for word in &words[..n] {
             each(&text[word.range()]);

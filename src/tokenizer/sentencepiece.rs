@@ -3,15 +3,18 @@
 //! There are no words and no merge list: any two neighbours may merge if the vocabulary has their union. A character
 //! that it lacks becomes its bytes.
 
+use super::bpe;
 use super::vocabulary::{Kind, Vocabulary};
 use crate::error::{Error, Result};
-use crate::format::Metadata;
+use crate::format::{Metadata, Strings};
 use core::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// How pieces write a space.
-const SPACE: char = '▁';
+pub(super) const SPACE: char = '▁';
 const NONE: u32 = u32::MAX;
+/// The score of a piece that no merge makes.
+pub(super) const NEVER: f32 = f32::NEG_INFINITY;
 
 pub(super) struct SentencePiece {
     /// One for each piece.
@@ -70,33 +73,23 @@ impl PartialOrd for Pair {
 }
 
 impl SentencePiece {
-    pub fn from_gguf(meta: &Metadata, vocabulary: &Vocabulary) -> Result<SentencePiece> {
-        let key = "tokenizer.ggml.scores";
-        let scores = meta
-            .f32s(key)?
-            .ok_or_else(|| Error::MissingKey { key: key.into() })?;
-        if scores.len() != vocabulary.len() {
-            return Err(Error::BadKey {
-                key: key.into(),
-                found: format!("{} scores", scores.len()),
-                expected: format!("one for each of the {} pieces", vocabulary.len()),
-            });
-        }
-        let mut byte_ids = [None; 256];
-        for id in vocabulary.of_kind(Kind::Byte) {
-            if let Some(byte) = vocabulary.piece(id).and_then(byte_of) {
-                byte_ids[usize::from(byte)] = Some(id);
-            }
-        }
-        let pieces = (0..vocabulary.len() as u32).filter_map(|id| vocabulary.piece(id));
+    /// `ranked`: the file has no scores but merges, the first the best.
+    pub fn from_gguf(
+        meta: &Metadata,
+        vocabulary: &Vocabulary,
+        ranked: bool,
+    ) -> Result<SentencePiece> {
         Ok(SentencePiece {
-            longest: pieces.map(str::len).max().unwrap_or(0),
+            longest: vocabulary.longest(),
             space_prefix: meta
                 .bool("tokenizer.ggml.add_space_prefix")?
-                .unwrap_or(true),
+                .unwrap_or(!ranked),
             unknown: vocabulary.of_kind(Kind::Unknown).next(),
-            scores,
-            byte_ids,
+            scores: match meta.strings("tokenizer.ggml.merges")? {
+                Some(merges) if ranked => ranks(merges, vocabulary),
+                _ => check_scores(meta, vocabulary)?,
+            },
+            byte_ids: byte_tokens(vocabulary),
         })
     }
 
@@ -164,7 +157,7 @@ impl SentencePiece {
         for symbol in symbols.iter().filter(|s| s.len > 0) {
             let piece = &spelled[symbol.start as usize..][..symbol.len as usize];
             let id = mergeable_id(vocabulary, piece);
-            let unknown = id.is_none() && !self.push_bytes(piece, ids);
+            let unknown = id.is_none() && !bytes_of(&self.byte_ids, piece, ids);
             ids.extend(id);
             if unknown && !after_unknown {
                 ids.extend(self.unknown);
@@ -187,34 +180,77 @@ impl SentencePiece {
         if len as usize > self.longest {
             return;
         }
-        if let Some(id) = mergeable_id(vocabulary, &text[a.start as usize..][..len as usize]) {
+        let id = mergeable_id(vocabulary, &text[a.start as usize..][..len as usize]);
+        let score = id.map(|id| self.scores[id as usize]);
+        if let Some(score) = score.filter(|score| *score != NEVER) {
             queue.push(Pair {
-                score: self.scores[id as usize],
+                score,
                 left,
                 right,
                 len,
             });
         }
     }
+}
 
-    /// Whether all bytes of `piece` have a token of their own; only then they are appended.
-    fn push_bytes(&self, piece: &str, ids: &mut Vec<u32>) -> bool {
-        let bytes: Option<Vec<u32>> = piece
-            .bytes()
-            .map(|byte| self.byte_ids[usize::from(byte)])
-            .collect();
-        let all = bytes.is_some();
-        ids.extend(bytes.unwrap_or_default());
-        all
+/// The bytes that a piece stands for.
+pub(super) fn bytes(piece: &str, kind: Kind) -> Vec<u8> {
+    match kind {
+        Kind::Control | Kind::Unknown | Kind::Unused => Vec::new(),
+        Kind::Byte => byte_of(piece).into_iter().collect(),
+        Kind::Normal | Kind::UserDefined => piece.replace(SPACE, " ").into_bytes(),
     }
+}
 
-    pub fn bytes(&self, piece: &str, kind: Kind) -> Vec<u8> {
-        match kind {
-            Kind::Control | Kind::Unknown | Kind::Unused => Vec::new(),
-            Kind::Byte => byte_of(piece).into_iter().collect(),
-            Kind::Normal | Kind::UserDefined => piece.replace(SPACE, " ").into_bytes(),
+/// The file's scores, one for each piece.
+pub(super) fn check_scores(meta: &Metadata, vocabulary: &Vocabulary) -> Result<Vec<f32>> {
+    let key = "tokenizer.ggml.scores";
+    let scores = meta
+        .f32s(key)?
+        .ok_or_else(|| Error::MissingKey { key: key.into() })?;
+    if scores.len() == vocabulary.len() {
+        return Ok(scores);
+    }
+    Err(Error::BadKey {
+        key: key.into(),
+        found: format!("{} scores", scores.len()),
+        expected: format!("one for each of the {} pieces", vocabulary.len()),
+    })
+}
+
+/// Scores that say the same as a list of merges: the earlier a merge, the higher that of the piece it makes.
+fn ranks(merges: Strings<'_>, vocabulary: &Vocabulary) -> Vec<f32> {
+    let mut scores = vec![NEVER; vocabulary.len()];
+    for (rank, merge) in merges.enumerate() {
+        let piece = bpe::split_merge(merge).map(|(left, right)| [left, right].concat());
+        if let Some(id) = piece.and_then(|piece| vocabulary.id(&piece)) {
+            let score = &mut scores[id as usize];
+            *score = score.max(-(rank as f32));
         }
     }
+    scores
+}
+
+/// The token of each byte, where the vocabulary has one.
+pub(super) fn byte_tokens(vocabulary: &Vocabulary) -> [Option<u32>; 256] {
+    let mut ids = [None; 256];
+    for id in vocabulary.of_kind(Kind::Byte) {
+        if let Some(byte) = vocabulary.piece(id).and_then(byte_of) {
+            ids[usize::from(byte)] = Some(id);
+        }
+    }
+    ids
+}
+
+/// Whether all bytes of `text` have a token of their own; only then they are appended.
+pub(super) fn bytes_of(byte_ids: &[Option<u32>; 256], text: &str, ids: &mut Vec<u32>) -> bool {
+    let bytes: Option<Vec<u32>> = text
+        .bytes()
+        .map(|byte| byte_ids[usize::from(byte)])
+        .collect();
+    let all = bytes.is_some();
+    ids.extend(bytes.unwrap_or_default());
+    all
 }
 
 /// Control tokens and byte tokens have texts too, but no text merges into them.

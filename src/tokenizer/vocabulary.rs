@@ -100,6 +100,13 @@ impl Vocabulary {
         self.ends.len()
     }
 
+    /// Bytes of the longest piece.
+    pub fn longest(&self) -> usize {
+        let starts = core::iter::once(0).chain(self.ends.iter().copied());
+        let lengths = self.ends.iter().zip(starts).map(|(end, start)| end - start);
+        lengths.max().unwrap_or(0) as usize
+    }
+
     pub fn piece(&self, id: u32) -> Option<&str> {
         ((id as usize) < self.len()).then(|| piece_at(&self.text, &self.ends, id))
     }
@@ -147,7 +154,15 @@ fn piece_at<'a>(text: &'a str, ends: &[u32], id: u32) -> &'a str {
 /// `listed` is the file's own word, if it has types at all.
 fn kind(listed: Option<i32>, piece: &str) -> Kind {
     // Chat markup is a control token whatever the file says: otherwise a user could write it.
-    let framed = piece.starts_with("<|") && piece.ends_with("|>") && piece.len() > 4;
+    let framed = ["<|", "|>", "<｜", "｜>"]
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .any(|[open, close]| {
+            piece.len() > open.len() + close.len()
+                && piece.starts_with(open)
+                && piece.ends_with(close)
+        });
     let ends_turn = STOP_PIECES.contains(&piece);
     match listed {
         Some(3) => Kind::Control,

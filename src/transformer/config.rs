@@ -1,7 +1,12 @@
 //! What a model is made of: a list of blocks, each a mixer and a feed-forward, with switches named for the mathematics.
+//!
+//! What a model may have or lack without changing the order of steps (a bias, a norm at some place) has no switch: it is
+//! computed where its weights are there.
 
+use crate::ops::activation::Activation;
 use crate::ops::attention::Shape;
-use crate::ops::rope::Pairing;
+use crate::ops::rope::Rope;
+use crate::ops::scan::Scan;
 
 /// A model's shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,28 +17,79 @@ pub struct Config {
     pub vocab_size: usize,
     /// The longest context the model was made for.
     pub max_seq_len: usize,
+    /// What the norms of whole representations do; those of queries and keys are always RMS.
+    pub norm: Norm,
     /// ε of the norms.
     pub norm_eps: f32,
-    /// Position embedding of all attention blocks.
-    pub rope: Rope,
+    /// What a token's embedding is multiplied by.
+    pub embedding_scale: f32,
+    /// What a block's outputs are multiplied by before they are added.
+    pub residual_scale: f32,
+    /// What logits are multiplied by.
+    pub logit_scale: f32,
+    /// Logits are bounded by this, if it is over 0.
+    pub logit_soft_cap: f32,
+    /// Rotary position embeddings; an attention names one by its place here.
+    pub ropes: Vec<Rope>,
     /// The blocks, first to last.
     pub blocks: Vec<Block>,
+    /// What a model that reads texts makes of them.
+    pub reader: Reader,
 }
 
-/// Rotary position embedding.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rope {
-    /// Dimensions of a head that are turned.
-    pub dims: usize,
-    /// The base of the frequencies.
-    pub theta: f32,
-    /// Which dimensions form a pair.
-    pub pairing: Pairing,
+/// What is made of a text that has been read, beyond representations of its tokens. All of it has its defaults in models
+/// that write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reader {
+    /// How its tokens' representations become one.
+    pub pooling: Pooling,
+    /// The same for what the classifier reads.
+    pub classified: Pooling,
+    /// What the pooler's outputs go through, and those of the matrix before the head of masked tokens.
+    pub activations: [Activation; 2],
+    /// Kinds of tokens: where there are two, they tell two texts apart.
+    pub n_types: usize,
+    /// Names of the classes.
+    pub labels: Vec<String>,
+}
+
+/// How the representations of a text's tokens become that of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The first token's.
+    First,
+    /// The last token's.
+    Last,
+}
+
+impl Reader {
+    /// Of a model without an own way to read.
+    pub const PLAIN: Reader = Reader {
+        pooling: Pooling::Last,
+        classified: Pooling::Last,
+        activations: [Activation::Tanh, Activation::Gelu],
+        n_types: 0,
+        labels: Vec::new(),
+    };
+}
+
+/// How a representation is brought to a common size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Norm {
+    /// x / √mean(x²) · weight.
+    Rms,
+    /// (x − mean(x)) / √variance(x) · weight + bias.
+    Layer,
 }
 
 /// One layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Block {
+    /// Whose weights it computes with: blocks may share them.
+    pub weights: usize,
     /// What mixes positions.
     pub mixer: Mixer,
     /// What follows.
@@ -45,6 +101,41 @@ pub struct Block {
 pub enum Mixer {
     /// Softmax attention with a KV cache.
     Attention(Attention),
+    /// Two gates around a convolution of the last few positions.
+    ShortConvolution {
+        /// Positions it sees, its own included.
+        kernel: usize,
+    },
+    /// Selective state space.
+    StateSpace(StateSpace),
+}
+
+/// Selective state space: a short convolution, a scan, a gate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StateSpace {
+    /// Heads and the state of each.
+    pub scan: Scan,
+    /// Positions that the convolution sees.
+    pub kernel: usize,
+    /// Parts that its output is normed in.
+    pub norm_groups: usize,
+}
+
+impl StateSpace {
+    /// Values of all heads.
+    pub fn inner(&self) -> usize {
+        self.scan.n_heads * self.scan.head_dim
+    }
+
+    /// Channels that are convolved: values, keys and queries.
+    pub fn channels(&self) -> usize {
+        self.inner() + 2 * self.scan.n_groups * self.scan.state_dim
+    }
+
+    /// Outputs of its first matrix: the gate, the channels, and a step for each head.
+    pub fn width(&self) -> usize {
+        self.inner() + self.channels() + self.scan.n_heads
+    }
 }
 
 /// Softmax attention.
@@ -54,35 +145,155 @@ pub struct Attention {
     pub shape: Shape,
     /// What queries are multiplied by.
     pub scale: f32,
-    /// Whether queries and keys are turned (some layers of some models are not).
-    pub rope: bool,
+    /// Which of the model's rotary embeddings turns queries and keys; some layers of some models have none.
+    pub rope: Option<usize>,
 }
 
 /// The second half of a block.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FeedForward {
-    /// down(silu(gate(x)) · up(x)).
-    GatedSilu {
+    /// Nothing: the mixer is the whole block.
+    None,
+    /// down(activation(gate(x)) · up(x)).
+    Gated {
         /// Outputs of gate and up.
         hidden_dim: usize,
+        /// What the gate goes through.
+        activation: Activation,
     },
+    /// down(activation(up(x))).
+    Plain {
+        /// Outputs of up.
+        hidden_dim: usize,
+        /// What they go through.
+        activation: Activation,
+    },
+    /// Σ p(e) · gated(e)(x) over the likeliest experts, their probabilities scaled to sum up to 1.
+    Experts {
+        /// Experts there are.
+        n_experts: usize,
+        /// Experts that compute each token.
+        n_used: usize,
+        /// Outputs of one expert's gate and up.
+        hidden_dim: usize,
+        /// What the gates go through.
+        activation: Activation,
+    },
+}
+
+impl FeedForward {
+    /// Outputs of one gate or up.
+    pub fn hidden_dim(&self) -> usize {
+        match self {
+            FeedForward::None => 0,
+            FeedForward::Gated { hidden_dim, .. }
+            | FeedForward::Plain { hidden_dim, .. }
+            | FeedForward::Experts { hidden_dim, .. } => *hidden_dim,
+        }
+    }
+}
+
+impl Block {
+    /// Its attention, if it has one.
+    pub fn attention(&self) -> Option<&Attention> {
+        match &self.mixer {
+            Mixer::Attention(a) => Some(a),
+            _ => None,
+        }
+    }
+
+    /// Values of the state that it keeps besides keys and values.
+    pub fn state_len(&self, dim: usize) -> usize {
+        match &self.mixer {
+            Mixer::Attention(_) => 0,
+            Mixer::ShortConvolution { kernel } => (kernel - 1) * dim,
+            Mixer::StateSpace(s) => (s.kernel - 1) * s.channels() + s.inner() * s.scan.state_dim,
+        }
+    }
 }
 
 impl Config {
     /// The attention of each block that has one.
     pub fn attentions(&self) -> impl Iterator<Item = &Attention> {
-        self.blocks.iter().map(|b| match &b.mixer {
-            Mixer::Attention(a) => a,
+        self.blocks.iter().filter_map(Block::attention)
+    }
+
+    /// Whether tokens see only those before them, so that the model can go on with a text.
+    pub fn is_causal(&self) -> bool {
+        self.attentions().all(|a| a.shape.ahead == 0)
+    }
+
+    /// Blocks with weights of their own.
+    pub fn n_weights(&self) -> usize {
+        self.blocks.iter().map(|b| b.weights + 1).max().unwrap_or(0)
+    }
+
+    /// The first block that computes with each set of weights.
+    pub fn weight_blocks(&self) -> impl Iterator<Item = (usize, &Block)> {
+        let mut next = 0;
+        self.blocks.iter().filter_map(move |b| {
+            (b.weights == next).then(|| {
+                next += 1;
+                (b.weights, b)
+            })
         })
+    }
+
+    /// Outputs of all query heads of the widest attention.
+    pub fn query_width(&self) -> usize {
+        let widths = self
+            .attentions()
+            .map(|a| a.shape.n_heads * a.shape.head_dim);
+        widths.max().unwrap_or(0)
+    }
+
+    /// Outputs of all key heads of the widest attention.
+    pub fn key_width(&self) -> usize {
+        let widths = self
+            .attentions()
+            .map(|a| a.shape.n_kv_heads * a.shape.head_dim);
+        widths.max().unwrap_or(0)
+    }
+
+    /// Outputs of the widest gate or up.
+    pub fn hidden_dim(&self) -> usize {
+        let widths = self.blocks.iter().map(|b| b.feed_forward.hidden_dim());
+        widths.max().unwrap_or(0)
+    }
+
+    /// Outputs of the widest mixer before its last matrix.
+    pub fn mixed_width(&self) -> usize {
+        let widths = self.blocks.iter().map(|b| match &b.mixer {
+            Mixer::Attention(a) => a.shape.n_heads * a.shape.head_dim,
+            Mixer::ShortConvolution { .. } => self.dim,
+            Mixer::StateSpace(s) => s.inner(),
+        });
+        widths.max().unwrap_or(0)
+    }
+
+    /// Outputs of the widest first matrix of a mixer other than attention.
+    pub fn wide_width(&self) -> usize {
+        let widths = self.blocks.iter().map(|b| match &b.mixer {
+            Mixer::Attention(_) => 0,
+            Mixer::ShortConvolution { .. } => 3 * self.dim,
+            Mixer::StateSpace(s) => s.width(),
+        });
+        widths.max().unwrap_or(0)
     }
 
     /// The widest input of any matrix.
     pub fn max_width(&self) -> usize {
-        let blocks = self.blocks.iter().map(|b| {
-            let Mixer::Attention(a) = b.mixer;
-            let FeedForward::GatedSilu { hidden_dim } = b.feed_forward;
-            hidden_dim.max(a.shape.n_heads * a.shape.head_dim)
+        self.dim.max(self.mixed_width()).max(self.hidden_dim())
+    }
+
+    /// Most experts of a block, and most that compute a token.
+    pub fn experts(&self) -> (usize, usize) {
+        let counts = self.blocks.iter().map(|b| match b.feed_forward {
+            FeedForward::Experts {
+                n_experts, n_used, ..
+            } => (n_experts, n_used),
+            _ => (0, 0),
         });
-        blocks.max().unwrap_or(0).max(self.dim)
+        counts.fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)))
     }
 }

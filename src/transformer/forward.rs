@@ -2,17 +2,13 @@
 
 use core::ops::Range;
 
-use super::importance::{Importance, Input};
-use super::{BlockWeights, Cache, Config, FeedForward, Mixer, Weights};
-use crate::error::Result;
+use super::importance::Input;
+use super::{BlockWeights, Cache, Config, FeedForward, Mixer, Norm, Part, Scratch, Weights};
 use crate::kernels::pool::Pool;
 use crate::kernels::{Activations, Isa, Packed, Product, matmul, vector};
-use crate::ops::attention::{Partials, attention};
-use crate::ops::norm::{rms_norm, rms_norm_in_place};
-use crate::ops::rope::Rotation;
-use crate::tensor::{Matrix, zeroed};
+use crate::ops::norm::{layer_norm_in_place, rms_norm, rms_norm_in_place};
 
-/// Tokens that one call of [`Model::forward`] takes at most.
+/// Tokens that one call of [`Model::forward`] takes at most, where tokens see only those before them.
 pub const SLICE: usize = 64;
 
 /// A model ready to run.
@@ -25,151 +21,144 @@ pub struct Model {
     pub isa: Isa,
 }
 
-/// Everything a forward pass writes besides the cache, planned once.
-pub struct Scratch {
-    /// [SLICE, dim]: the residual stream.
-    x: Vec<f32>,
-    /// [SLICE, dim]: normed input, and a block's output before it is added.
-    h: Vec<f32>,
-    /// [SLICE, n_heads, head_dim].
-    q: Vec<f32>,
-    /// [SLICE, n_kv_heads, head_dim].
-    k: Vec<f32>,
-    /// [SLICE, n_kv_heads, head_dim].
-    v: Vec<f32>,
-    /// [SLICE, n_heads, head_dim].
-    mixed: Vec<f32>,
-    /// [SLICE, hidden_dim].
-    gate: Vec<f32>,
-    /// [SLICE, hidden_dim].
-    up: Vec<f32>,
-    /// [vocab_size].
-    logits: Vec<f32>,
-    activations: Activations,
-    rotation: Rotation,
-    partials: Option<Partials>,
-    /// Tokens of the last slice.
-    tokens: usize,
-    /// Hears of every matrix's input, where somebody listens.
-    importance: Option<Box<Importance>>,
-}
-
-/// The widest of what `f` says of each attention.
-fn widest(config: &Config, f: impl Fn(&super::Attention) -> usize) -> usize {
-    config.attentions().map(f).max().unwrap_or(0)
-}
-
-fn hidden_dim(config: &Config) -> usize {
-    let widths = config.blocks.iter().map(|b| match b.feed_forward {
-        FeedForward::GatedSilu { hidden_dim } => hidden_dim,
-    });
-    widths.max().unwrap_or(0)
-}
-
-impl Scratch {
-    /// Scratch for `model` with contexts of up to `context` positions.
-    pub fn new(model: &Model, context: usize) -> Result<Scratch> {
-        let c = &model.config;
-        let q = widest(c, |a| a.shape.n_heads * a.shape.head_dim);
-        let kv = widest(c, |a| a.shape.n_kv_heads * a.shape.head_dim);
-        Ok(Scratch {
-            x: zeroed(SLICE * c.dim)?,
-            h: zeroed(SLICE * c.dim)?,
-            q: zeroed(SLICE * q)?,
-            k: zeroed(SLICE * kv)?,
-            v: zeroed(SLICE * kv)?,
-            mixed: zeroed(SLICE * q)?,
-            gate: zeroed(SLICE * hidden_dim(c))?,
-            up: zeroed(SLICE * hidden_dim(c))?,
-            logits: zeroed(c.vocab_size)?,
-            activations: Activations::new(SLICE, c.max_width()),
-            rotation: Rotation::new(
-                c.rope.dims,
-                c.rope.theta,
-                &model.weights.rope_factors,
-                SLICE,
-            ),
-            partials: c
-                .attentions()
-                .max_by_key(|a| a.shape.n_heads * a.shape.head_dim)
-                .map(|a| Partials::new(&a.shape, context)),
-            tokens: 0,
-            importance: None,
-        })
-    }
-
-    /// Bytes that [`Scratch::new`] takes.
-    pub fn bytes(config: &Config, context: usize) -> usize {
-        let q = widest(config, |a| a.shape.n_heads * a.shape.head_dim);
-        let kv = widest(config, |a| a.shape.n_kv_heads * a.shape.head_dim);
-        let a_token = 2 * config.dim + 2 * q + 2 * kv + 2 * hidden_dim(config);
-        4 * (SLICE * a_token + config.vocab_size)
-            + Activations::bytes(SLICE, config.max_width())
-            + Rotation::bytes(config.rope.dims, SLICE)
-            + widest(config, |a| Partials::bytes(&a.shape, context))
-    }
-
-    /// Adds up the squares of every matrix's input from now on, or stops doing so; returns what was added up so far.
-    pub fn listen(&mut self, importance: Option<Box<Importance>>) -> Option<Box<Importance>> {
-        core::mem::replace(&mut self.importance, importance)
-    }
-
-    /// Tells who listens of the first `n` rows of the buffer that `input` stands in.
-    fn observe(&mut self, input: Input, n: usize, cols: usize) {
-        if let Some(importance) = &mut self.importance {
-            let x = match input {
-                Input::Output | Input::Mixer(_) | Input::FeedForward(_) => &self.h,
-                Input::MixerOutput(_) => &self.mixed,
-                Input::Down(_) => &self.gate,
-            };
-            importance.add(input, &x[..n * cols], cols);
-        }
-    }
-
-    /// The logits of the last [`Model::logits`].
-    pub fn logits_mut(&mut self) -> &mut [f32] {
-        &mut self.logits
-    }
-}
-
-/// A matrix that the declaration of this kind of block requires.
-fn need(m: &Option<Matrix>) -> &Matrix {
-    m.as_ref().expect("the declaration requires it")
-}
-
 impl Model {
-    fn packed(&self, m: &Option<Matrix>) -> Packed<'_> {
-        self.weights.arena.packed(need(m))
+    pub(super) fn packed(&self, w: &BlockWeights, part: Part) -> Packed<'_> {
+        self.weights.arena.packed(w.matrix(part))
     }
 
-    /// Evaluates `tokens` (at most [`SLICE`]) at the positions after those in `cache`. Allocates nothing.
-    pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, tokens: &[u32]) {
-        let (n, dim) = (tokens.len(), self.config.dim);
-        assert!((1..=SLICE).contains(&n) && cache.len() + n <= cache.context());
-        s.tokens = n;
-        for (token, x) in tokens.iter().zip(s.x.chunks_exact_mut(dim)) {
-            self.weights
-                .arena
-                .row(&self.weights.token_embedding, *token as usize, x);
+    /// out = x · weightsᵀ for `x` [tokens, cols] and every one of `weights`.
+    pub(super) fn multiply<const N: usize>(
+        &self,
+        pool: &Pool,
+        activations: &mut Activations,
+        (x, cols): (&[f32], usize),
+        weights: [Packed<'_>; N],
+        out: [&mut [f32]; N],
+    ) {
+        activations.fill(self.isa, x, cols, &weights);
+        let mut out = out.into_iter();
+        let mut products = weights.map(|weights| Product {
+            weights,
+            out: out.next().expect("as many"),
+        });
+        matmul(self.isa, pool, activations, &mut products);
+    }
+
+    /// Norms every row of `x` in place; where the model has no such norm it stays as it is.
+    pub(super) fn norm_in_place(&self, x: &mut [f32], (weight, bias): (&[f32], &[f32])) {
+        if weight.is_empty() {
+            return;
         }
-        s.rotation.set(cache.len(), n);
-        for (layer, (block, w)) in self
-            .config
-            .blocks
-            .iter()
-            .zip(&self.weights.blocks)
-            .enumerate()
-        {
+        let eps = self.config.norm_eps;
+        match self.config.norm {
+            Norm::Rms => rms_norm_in_place(self.isa, x, weight, eps),
+            Norm::Layer => layer_norm_in_place(self.isa, x, weight, bias, eps),
+        }
+    }
+
+    /// The normed `x` → `out`; where the model has no such norm it is `x`.
+    pub(super) fn norm(&self, x: &[f32], norm: (&[f32], &[f32]), out: &mut [f32]) {
+        if self.config.norm == Norm::Rms && !norm.0.is_empty() {
+            rms_norm(self.isa, x, norm.0, self.config.norm_eps, out);
+        } else {
+            out.copy_from_slice(x);
+            self.norm_in_place(out, norm);
+        }
+    }
+
+    /// x += bias for every row of `x`, where there is one.
+    pub(super) fn add_bias(&self, x: &mut [f32], bias: &[f32]) {
+        if !bias.is_empty() {
+            x.chunks_exact_mut(bias.len())
+                .for_each(|x| vector::add(self.isa, x, bias));
+        }
+    }
+
+    /// Evaluates `tokens` (at most [`Scratch::slice`]) at the positions after those in `cache`. Allocates nothing.
+    pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, tokens: &[u32]) {
+        let n = tokens.len();
+        assert!((1..=s.slice).contains(&n) && cache.len() + n <= cache.context());
+        s.tokens = n;
+        self.embed(s, cache.len(), tokens);
+        for rotation in &mut s.rotations {
+            rotation.set(cache.len(), n);
+        }
+        for (layer, block) in self.config.blocks.iter().enumerate() {
+            let w = &self.weights.blocks[block.weights];
+            self.normed(s, w, Part::AttentionNorm);
             match &block.mixer {
                 Mixer::Attention(a) => self.attend(pool, cache, s, layer, a, w),
+                Mixer::ShortConvolution { kernel } => {
+                    self.convolve(pool, cache, s, (layer, *kernel), w);
+                }
+                Mixer::StateSpace(space) => self.scan(pool, cache, s, (layer, space), w),
             }
-            vector::add(self.isa, &mut s.x[..n * dim], &s.h[..n * dim]);
+            self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
+            if block.feed_forward == FeedForward::None {
+                continue;
+            }
+            self.normed(s, w, Part::FeedForwardNorm);
             match block.feed_forward {
-                FeedForward::GatedSilu { hidden_dim } => self.feed(pool, s, layer, hidden_dim, w),
+                FeedForward::None => {}
+                FeedForward::Experts {
+                    n_used, activation, ..
+                } => self.route(pool, s, n_used, activation, w),
+                FeedForward::Gated { activation, .. } | FeedForward::Plain { activation, .. } => {
+                    self.feed(pool, s, block.weights, activation, w);
+                }
             }
-            vector::add(self.isa, &mut s.x[..n * dim], &s.h[..n * dim]);
+            self.add(s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
         }
         cache.advance(n);
+    }
+
+    /// tokens → x; the first one stands at `position`.
+    fn embed(&self, s: &mut Scratch, position: usize, tokens: &[u32]) {
+        let dim = self.config.dim;
+        let (arena, w) = (&self.weights.arena, &self.weights.model);
+        let x = &mut s.x[..tokens.len() * dim];
+        let table = w.matrix(Part::TokenEmbedding);
+        for (token, x) in tokens.iter().zip(x.chunks_exact_mut(dim)) {
+            arena.row(table, *token as usize, x);
+        }
+        let scale = self.config.embedding_scale;
+        if scale != 1.0 {
+            x.iter_mut().for_each(|x| *x *= scale);
+        }
+        for part in [Part::PositionEmbedding, Part::TokenTypes] {
+            let Some(table) = w.optional(part) else {
+                continue;
+            };
+            for (i, x) in x.chunks_exact_mut(dim).enumerate() {
+                let row = match part {
+                    Part::PositionEmbedding => position + i,
+                    _ => usize::from(position + i >= s.second).min(table.rows - 1),
+                };
+                // Nothing else is in `h` yet.
+                arena.row(table, row, &mut s.h[..dim]);
+                vector::add(self.isa, x, &s.h[..dim]);
+            }
+        }
+        self.norm_in_place(x, w.norm(Part::EmbeddingNorm));
+    }
+
+    /// x, normed where the model norms there → h.
+    fn normed(&self, s: &mut Scratch, w: &BlockWeights, norm: Part) {
+        let n = s.tokens * self.config.dim;
+        self.norm(&s.x[..n], w.norm(norm), &mut s.h[..n]);
+    }
+
+    /// x += h; `before` and `behind` that, the model may norm.
+    fn add(&self, s: &mut Scratch, w: &BlockWeights, before: Part, behind: Part) {
+        let n = s.tokens * self.config.dim;
+        let (x, h) = (&mut s.x[..n], &mut s.h[..n]);
+        self.norm_in_place(h, w.norm(before));
+        let scale = self.config.residual_scale;
+        if scale != 1.0 {
+            h.iter_mut().for_each(|h| *h *= scale);
+        }
+        vector::add(self.isa, x, h);
+        self.norm_in_place(x, w.norm(behind));
     }
 
     /// The logits after token `index` of the last slice → [`Scratch::logits_mut`].
@@ -183,176 +172,30 @@ impl Model {
     pub fn logits_of(&self, pool: &Pool, s: &mut Scratch, range: Range<usize>, out: &mut [f32]) {
         assert!(range.end <= s.tokens);
         let (n, dim) = (range.len(), self.config.dim);
-        let head = self.weights.output.unwrap_or(self.weights.token_embedding);
-        let weights = self.weights.arena.packed(&head);
-        let x = &s.x[range.start * dim..range.end * dim];
-        rms_norm(
-            self.isa,
-            x,
-            &self.weights.output_norm,
-            self.config.norm_eps,
+        let w = &self.weights.model;
+        let head = w.optional(Part::Output);
+        let head = head.unwrap_or_else(|| w.matrix(Part::TokenEmbedding));
+        self.norm(
+            &s.x[range.start * dim..range.end * dim],
+            w.norm(Part::OutputNorm),
             &mut s.h[..n * dim],
         );
+        self.unmask(pool, s, n);
         s.observe(Input::Output, n, dim);
-        s.activations
-            .fill(self.isa, &s.h[..n * dim], dim, &[weights]);
-        matmul(
-            self.isa,
+        self.multiply(
             pool,
-            &s.activations,
-            &mut [Product { weights, out }],
+            &mut s.activations,
+            (&s.h[..n * dim], dim),
+            [self.weights.arena.packed(head)],
+            [out],
         );
-    }
-
-    /// x → h: one attention.
-    fn attend(
-        &self,
-        pool: &Pool,
-        cache: &mut Cache,
-        s: &mut Scratch,
-        layer: usize,
-        a: &super::Attention,
-        w: &BlockWeights,
-    ) {
-        let (n, dim, eps) = (s.tokens, self.config.dim, self.config.norm_eps);
-        let (heads, kv_heads, hd) = (a.shape.n_heads, a.shape.n_kv_heads, a.shape.head_dim);
-        rms_norm(
-            self.isa,
-            &s.x[..n * dim],
-            &w.attention_norm,
-            eps,
-            &mut s.h[..n * dim],
-        );
-        s.observe(Input::Mixer(layer), n, dim);
-        let (q, k, v) = (
-            &mut s.q[..n * heads * hd],
-            &mut s.k[..n * kv_heads * hd],
-            &mut s.v[..n * kv_heads * hd],
-        );
-        let weights = [
-            self.packed(&w.query),
-            self.packed(&w.key),
-            self.packed(&w.value),
-        ];
-        s.activations.fill(self.isa, &s.h[..n * dim], dim, &weights);
-        let [wq, wk, wv] = weights;
-        matmul(
-            self.isa,
-            pool,
-            &s.activations,
-            &mut [
-                Product {
-                    weights: wq,
-                    out: q,
-                },
-                Product {
-                    weights: wk,
-                    out: k,
-                },
-                Product {
-                    weights: wv,
-                    out: v,
-                },
-            ],
-        );
-        for (x, bias) in [
-            (&mut *q, &w.query_bias),
-            (&mut *k, &w.key_bias),
-            (&mut *v, &w.value_bias),
-        ] {
-            if !bias.is_empty() {
-                x.chunks_exact_mut(bias.len())
-                    .for_each(|x| vector::add(self.isa, x, bias));
-            }
+        self.add_bias(out, w.vector(Part::OutputBias));
+        let (scale, cap) = (self.config.logit_scale, self.config.logit_soft_cap);
+        if scale != 1.0 {
+            out.iter_mut().for_each(|l| *l *= scale);
         }
-        for (x, norm) in [(&mut *q, &w.query_norm), (&mut *k, &w.key_norm)] {
-            if !norm.is_empty() {
-                rms_norm_in_place(self.isa, x, norm, eps);
-            }
+        if cap > 0.0 {
+            out.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());
         }
-        if a.rope {
-            s.rotation.apply(self.config.rope.pairing, q, heads, hd);
-            s.rotation.apply(self.config.rope.pairing, k, kv_heads, hd);
-        }
-        q.iter_mut().for_each(|q| *q *= a.scale);
-        cache.store(layer, k, v, kv_heads, hd);
-        let mixed = &mut s.mixed[..n * heads * hd];
-        let partials = s.partials.as_mut().expect("there is an attention");
-        attention(
-            self.isa,
-            pool,
-            &a.shape,
-            q,
-            cache.layer(layer),
-            cache.len(),
-            partials,
-            mixed,
-        );
-        s.observe(Input::MixerOutput(layer), n, heads * hd);
-        let weights = self.packed(&w.attention_output);
-        s.activations
-            .fill(self.isa, &s.mixed[..n * heads * hd], heads * hd, &[weights]);
-        matmul(
-            self.isa,
-            pool,
-            &s.activations,
-            &mut [Product {
-                weights,
-                out: &mut s.h[..n * dim],
-            }],
-        );
-    }
-
-    /// x → h: one gated feed-forward.
-    fn feed(
-        &self,
-        pool: &Pool,
-        s: &mut Scratch,
-        layer: usize,
-        hidden_dim: usize,
-        w: &BlockWeights,
-    ) {
-        let (n, dim) = (s.tokens, self.config.dim);
-        rms_norm(
-            self.isa,
-            &s.x[..n * dim],
-            &w.feed_forward_norm,
-            self.config.norm_eps,
-            &mut s.h[..n * dim],
-        );
-        s.observe(Input::FeedForward(layer), n, dim);
-        let (gate, up) = (&mut s.gate[..n * hidden_dim], &mut s.up[..n * hidden_dim]);
-        let weights = [self.packed(&w.gate), self.packed(&w.up)];
-        s.activations.fill(self.isa, &s.h[..n * dim], dim, &weights);
-        let [wg, wu] = weights;
-        matmul(
-            self.isa,
-            pool,
-            &s.activations,
-            &mut [
-                Product {
-                    weights: wg,
-                    out: gate,
-                },
-                Product {
-                    weights: wu,
-                    out: up,
-                },
-            ],
-        );
-        vector::silu_mul(self.isa, gate, up);
-        s.observe(Input::Down(layer), n, hidden_dim);
-        let weights = self.packed(&w.down);
-        s.activations
-            .fill(self.isa, &s.gate[..n * hidden_dim], hidden_dim, &[weights]);
-        matmul(
-            self.isa,
-            pool,
-            &s.activations,
-            &mut [Product {
-                weights,
-                out: &mut s.h[..n * dim],
-            }],
-        );
     }
 }

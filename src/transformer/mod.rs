@@ -1,13 +1,20 @@
 //! `Config`, `Weights`, the KV cache and the one `forward`; names no model.
 
+mod attend;
 mod cache;
 mod config;
+mod feed;
 mod forward;
 mod importance;
+mod read;
+mod recur;
+mod scratch;
 mod weights;
 
 pub use cache::Cache;
-pub use config::{Attention, Block, Config, FeedForward, Mixer, Rope};
-pub use forward::{Model, SLICE, Scratch};
+pub use config::{Attention, Block, Config, FeedForward, Mixer, Norm, Pooling, Reader, StateSpace};
+pub use forward::{Model, SLICE};
 pub use importance::{Importance, Input, Squares};
-pub use weights::{BlockWeights, Found, Slot, TensorSpec, Weights, WeightsBuilder};
+pub use read::Pooled;
+pub use scratch::Scratch;
+pub use weights::{BlockWeights, Change, Found, Part, Slot, TensorSpec, Weights, WeightsBuilder};

@@ -8,41 +8,118 @@ use crate::kernels::packed::{TILE_ROWS, pack_group};
 use crate::quant::Format;
 use crate::tensor::{Arena, Layout, Matrix, matrix_bytes};
 
-/// A tensor's place.
+/// What a tensor is for, in its block or in the model as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Slot {
+pub enum Part {
+    // Of the model.
     TokenEmbedding,
+    PositionEmbedding,
+    /// One row for each of the texts that are read together.
+    TokenTypes,
+    EmbeddingNorm,
+    EmbeddingNormBias,
     OutputNorm,
+    OutputNormBias,
     /// The language-model head; without one the token embedding serves (tied embeddings).
     Output,
-    /// Divisors of the rotary frequencies.
+    OutputBias,
+    /// What stands before the head where masked tokens are filled.
+    Unmask,
+    UnmaskBias,
+    UnmaskNorm,
+    UnmaskNormBias,
+    /// What stands before the classifier, and the classifier.
+    Pooler,
+    PoolerBias,
+    PoolerNorm,
+    Classifier,
+    ClassifierBias,
+    /// Divisors of the rotary frequencies, and those for long contexts.
     RopeFactors,
-    AttentionNorm(usize),
-    Query(usize),
-    Key(usize),
-    Value(usize),
-    QueryBias(usize),
-    KeyBias(usize),
-    ValueBias(usize),
-    QueryNorm(usize),
-    KeyNorm(usize),
-    AttentionOutput(usize),
-    FeedForwardNorm(usize),
-    Gate(usize),
-    Up(usize),
-    Down(usize),
+    LongRopeFactors,
+    // Of a block. A norm stands before the matrices, or after them, or after their output has been added.
+    AttentionNorm,
+    AttentionNormBias,
+    PostAttentionNorm,
+    AttentionOutputNorm,
+    AttentionOutputNormBias,
+    Query,
+    Key,
+    Value,
+    QueryBias,
+    KeyBias,
+    ValueBias,
+    QueryNorm,
+    KeyNorm,
+    AttentionOutput,
+    AttentionOutputBias,
+    /// Of a mixer that keeps a state: its first and its last matrix, the taps of its convolution, the norm of its output,
+    /// and for each head of a state space the rate of its decay, what skips the state, and what is added to its steps.
+    MixerInput,
+    MixerOutput,
+    Convolution,
+    ConvolutionBias,
+    MixerNorm,
+    Rates,
+    Skips,
+    StepBias,
+    FeedForwardNorm,
+    FeedForwardNormBias,
+    PostFeedForwardNorm,
+    LayerOutputNorm,
+    LayerOutputNormBias,
+    /// Scores of the experts.
+    Router,
+    Gate,
+    Up,
+    Down,
+    UpBias,
+    DownBias,
+}
+
+impl Part {
+    /// The bias that goes with the weight of a norm, where norms of this kind may have one.
+    pub fn bias(self) -> Option<Part> {
+        Some(match self {
+            Part::EmbeddingNorm => Part::EmbeddingNormBias,
+            Part::OutputNorm => Part::OutputNormBias,
+            Part::UnmaskNorm => Part::UnmaskNormBias,
+            Part::AttentionNorm => Part::AttentionNormBias,
+            Part::AttentionOutputNorm => Part::AttentionOutputNormBias,
+            Part::FeedForwardNorm => Part::FeedForwardNormBias,
+            Part::LayerOutputNorm => Part::LayerOutputNormBias,
+            _ => return None,
+        })
+    }
+}
+
+/// Variants of [`Part`].
+const PARTS: usize = Part::DownBias as usize + 1;
+
+/// A tensor's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// The block, or `None` for tensors of the whole model.
+    pub block: Option<usize>,
+    /// The expert, where each has one.
+    pub expert: Option<usize>,
+    /// What it is for.
+    pub part: Part,
 }
 
 impl Slot {
-    /// The input that the matrix in this place is multiplied with; `None` for vectors and for look-ups.
+    /// The input that the matrix in this place is multiplied with; `None` for vectors, for look-ups and for experts.
     pub fn input(self) -> Option<Input> {
-        match self {
-            Slot::Query(i) | Slot::Key(i) | Slot::Value(i) => Some(Input::Mixer(i)),
-            Slot::AttentionOutput(i) => Some(Input::MixerOutput(i)),
-            Slot::Gate(i) | Slot::Up(i) => Some(Input::FeedForward(i)),
-            Slot::Down(i) => Some(Input::Down(i)),
-            Slot::Output => Some(Input::Output),
+        let Some(i) = self.block else {
+            return (self.part == Part::Output).then_some(Input::Output);
+        };
+        match self.part {
+            _ if self.expert.is_some() => None,
+            Part::Query | Part::Key | Part::Value | Part::MixerInput => Some(Input::Mixer(i)),
+            Part::AttentionOutput | Part::MixerOutput => Some(Input::MixerOutput(i)),
+            Part::Gate | Part::Up => Some(Input::FeedForward(i)),
+            Part::Down => Some(Input::Down(i)),
             _ => None,
         }
     }
@@ -61,40 +138,81 @@ pub struct TensorSpec {
     pub cols: usize,
     /// Whether the model cannot do without.
     pub required: bool,
+    /// Where files keep several as one: the name of the whole, and the first of its rows (of a vector's values) that
+    /// is this one's.
+    pub inside: Option<(String, usize)>,
 }
 
-/// The weights of one block.
-#[derive(Debug, Clone, Default)]
-#[allow(missing_docs)]
+/// The weights of one block, or of the model as a whole, by [`Part`].
+#[derive(Debug, Clone)]
 pub struct BlockWeights {
-    pub attention_norm: Vec<f32>,
-    pub query: Option<Matrix>,
-    pub key: Option<Matrix>,
-    pub value: Option<Matrix>,
-    pub query_bias: Vec<f32>,
-    pub key_bias: Vec<f32>,
-    pub value_bias: Vec<f32>,
-    pub query_norm: Vec<f32>,
-    pub key_norm: Vec<f32>,
-    pub attention_output: Option<Matrix>,
-    pub feed_forward_norm: Vec<f32>,
-    pub gate: Option<Matrix>,
-    pub up: Option<Matrix>,
-    pub down: Option<Matrix>,
+    matrices: [Option<Matrix>; PARTS],
+    vectors: [Vec<f32>; PARTS],
+    /// [experts]: gate, up and down.
+    experts: Vec<[Option<Matrix>; 3]>,
 }
 
-/// All weights of a model. Vectors that a model does not have are empty.
+impl Default for BlockWeights {
+    fn default() -> BlockWeights {
+        BlockWeights {
+            matrices: [None; PARTS],
+            vectors: [const { Vec::new() }; PARTS],
+            experts: Vec::new(),
+        }
+    }
+}
+
+impl BlockWeights {
+    /// A matrix that the file may lack.
+    pub fn optional(&self, part: Part) -> Option<&Matrix> {
+        self.matrices[part as usize].as_ref()
+    }
+
+    /// A matrix that the declaration of this kind of block requires.
+    pub fn matrix(&self, part: Part) -> &Matrix {
+        self.optional(part).expect("the declaration requires it")
+    }
+
+    /// A matrix of one expert.
+    pub fn expert(&self, expert: usize, part: Part) -> &Matrix {
+        let matrix = self.experts[expert][part as usize - Part::Gate as usize].as_ref();
+        matrix.expect("the declaration requires it")
+    }
+
+    /// A vector; empty where the model has none.
+    pub fn vector(&self, part: Part) -> &[f32] {
+        &self.vectors[part as usize]
+    }
+
+    /// The weight of a norm and its bias, each empty where the model has none.
+    pub fn norm(&self, part: Part) -> (&[f32], &[f32]) {
+        let bias = part.bias().map_or(&[][..], |bias| self.vector(bias));
+        (self.vector(part), bias)
+    }
+
+    fn put(&mut self, slot: Slot, matrix: Option<Matrix>, vector: Vec<f32>) {
+        let part = slot.part as usize;
+        match slot.expert {
+            Some(e) => {
+                if self.experts.len() <= e {
+                    self.experts.resize(e + 1, [None; 3]);
+                }
+                self.experts[e][part - Part::Gate as usize] = matrix;
+            }
+            None => {
+                self.matrices[part] = matrix;
+                self.vectors[part] = vector;
+            }
+        }
+    }
+}
+
+/// All weights of a model.
 pub struct Weights {
     /// Every matrix's bytes.
     pub arena: Arena,
-    /// [vocab_size, dim].
-    pub token_embedding: Matrix,
-    /// [dim].
-    pub output_norm: Vec<f32>,
-    /// [vocab_size, dim], if it is not the token embedding.
-    pub output: Option<Matrix>,
-    /// [rotated dims / 2], or empty.
-    pub rope_factors: Vec<f32>,
+    /// What belongs to no block.
+    pub model: BlockWeights,
     /// First to last.
     pub blocks: Vec<BlockWeights>,
 }
@@ -102,9 +220,33 @@ pub struct Weights {
 /// A tensor that is wanted, and what became of it.
 struct Wanted {
     spec: TensorSpec,
+    /// What is done to a vector's values.
+    change: Change,
     /// How the file stores it, once a file has it.
     format: Option<Format>,
     matrix: Option<Matrix>,
+}
+
+/// What is done to a vector's values where a file keeps them otherwise than they are computed with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// This is added.
+    Add(f32),
+    /// x becomes −eˣ.
+    NegativeExp,
+}
+
+impl Change {
+    /// The value that is computed with.
+    pub fn of(self, x: f32) -> f32 {
+        match self {
+            Change::None => x,
+            Change::Add(offset) => x + offset,
+            Change::NegativeExp => -x.exp(),
+        }
+    }
 }
 
 /// How a tensor comes and how it is to be kept.
@@ -137,6 +279,7 @@ impl WeightsBuilder {
             .into_iter()
             .map(|spec| Wanted {
                 spec,
+                change: Change::None,
                 format: None,
                 matrix: None,
             })
@@ -155,6 +298,13 @@ impl WeightsBuilder {
             converted: Vec::new(),
             row: Vec::new(),
             vectors,
+        }
+    }
+
+    /// Says what is done to the values of each vector.
+    pub fn change(&mut self, of: impl Fn(Part) -> Change) {
+        for w in &mut self.wanted {
+            w.change = of(w.spec.slot.part);
         }
     }
 
@@ -230,7 +380,7 @@ impl WeightsBuilder {
         for w in self
             .wanted
             .iter()
-            .filter(|w| w.matrix.is_some() && w.spec.slot != Slot::TokenEmbedding)
+            .filter(|w| w.matrix.is_some() && w.spec.slot.part != Part::TokenEmbedding)
         {
             let format = match (w.format, &w.matrix) {
                 // Floats that are kept in something smaller have been quantised on the way.
@@ -305,6 +455,7 @@ impl WeightsBuilder {
             None => {
                 let mut values = vec![0.0; w.spec.cols];
                 format.dequantise(bytes, &mut values);
+                values.iter_mut().for_each(|v| *v = w.change.of(*v));
                 self.vectors[index] = values;
             }
         }
@@ -313,36 +464,18 @@ impl WeightsBuilder {
     /// The weights, once every tensor has been put.
     pub fn finish(self, n_blocks: usize) -> Weights {
         let mut blocks = vec![BlockWeights::default(); n_blocks];
-        let (mut embedding, mut output) = (None, None);
-        let (mut output_norm, mut rope_factors) = (Vec::new(), Vec::new());
+        let mut model = BlockWeights::default();
         for (w, vector) in self.wanted.iter().zip(self.vectors) {
-            match w.spec.slot {
-                Slot::TokenEmbedding => embedding = w.matrix,
-                Slot::Output => output = w.matrix,
-                Slot::OutputNorm => output_norm = vector,
-                Slot::RopeFactors => rope_factors = vector,
-                Slot::AttentionNorm(i) => blocks[i].attention_norm = vector,
-                Slot::Query(i) => blocks[i].query = w.matrix,
-                Slot::Key(i) => blocks[i].key = w.matrix,
-                Slot::Value(i) => blocks[i].value = w.matrix,
-                Slot::QueryBias(i) => blocks[i].query_bias = vector,
-                Slot::KeyBias(i) => blocks[i].key_bias = vector,
-                Slot::ValueBias(i) => blocks[i].value_bias = vector,
-                Slot::QueryNorm(i) => blocks[i].query_norm = vector,
-                Slot::KeyNorm(i) => blocks[i].key_norm = vector,
-                Slot::AttentionOutput(i) => blocks[i].attention_output = w.matrix,
-                Slot::FeedForwardNorm(i) => blocks[i].feed_forward_norm = vector,
-                Slot::Gate(i) => blocks[i].gate = w.matrix,
-                Slot::Up(i) => blocks[i].up = w.matrix,
-                Slot::Down(i) => blocks[i].down = w.matrix,
-            }
+            let slot = w.spec.slot;
+            let weights = match slot.block {
+                Some(i) => &mut blocks[i],
+                None => &mut model,
+            };
+            weights.put(slot, w.matrix, vector);
         }
         Weights {
             arena: self.arena,
-            token_embedding: embedding.expect("every declaration requires it"),
-            output_norm,
-            output,
-            rope_factors,
+            model,
             blocks,
         }
     }

@@ -1,10 +1,11 @@
-//! Speed of every kernel row by itself: a matrix of one format times one or several inputs, and packing. In the browser
-//! a library that `cargo xtask bench --kernels` drives; natively a program that prints the same table.
+//! Speed of every kernel row by itself: a matrix of one format times one or several inputs, and packing. A library that
+//! `cargo xtask bench --kernels` drives in the browser.
 
 use smidgen::kernels::packed::{TILE_ROWS, pack_group, packed_bytes};
 use smidgen::kernels::pool::Pool;
 use smidgen::kernels::{Activations, Isa, Packed, Product, matmul};
 use smidgen::quant::{FORMATS, Format};
+use smidgen::tensor::{Line, zeroed};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -17,7 +18,7 @@ pub struct Kernel {
     cols: usize,
     /// One group's rows as they stand in a file.
     source: Vec<u8>,
-    packed: Vec<u8>,
+    packed: Vec<Line>,
     x: Activations,
     out: Vec<f32>,
 }
@@ -30,11 +31,14 @@ impl Kernel {
         let isa = Isa::best();
         let row = cols / format.block_len() * format.block_bytes();
         // Bytes of which every pair is an ordinary half, whatever they mean.
-        let source: Vec<u8> = (0..row * TILE_ROWS).map(|i| 0x20 | (i * 37 % 31) as u8).collect();
+        let source: Vec<u8> = (0..row * TILE_ROWS)
+            .map(|i| 0x20 | (i * 37 % 31) as u8)
+            .collect();
         let parts: Vec<&[u8]> = source.chunks_exact(row).collect();
         let group_bytes = packed_bytes(format, TILE_ROWS, cols);
-        let mut packed = vec![0; packed_bytes(format, rows, cols)];
-        for group in packed.chunks_exact_mut(group_bytes) {
+        let bytes = packed_bytes(format, rows, cols);
+        let mut packed = zeroed::<Line>(bytes.div_ceil(64)).ok()?;
+        for group in Line::bytes_mut(&mut packed)[..bytes].chunks_exact_mut(group_bytes) {
             pack_group(format, &parts, cols, group);
         }
         let mut kernel = Kernel {
@@ -52,7 +56,7 @@ impl Kernel {
             format,
             rows,
             cols,
-            bytes: &kernel.packed,
+            bytes: &Line::bytes(&kernel.packed)[..bytes],
         };
         kernel.x.fill(isa, &input, cols, &[weights]);
         Some(kernel)
@@ -60,7 +64,7 @@ impl Kernel {
 
     /// Bytes of the packed matrix.
     pub fn bytes(&self) -> usize {
-        self.packed.len()
+        packed_bytes(self.format, self.rows, self.cols)
     }
 
     /// Multiplies so many times.
@@ -70,10 +74,15 @@ impl Kernel {
                 format: self.format,
                 rows: self.rows,
                 cols: self.cols,
-                bytes: &self.packed,
+                bytes: &Line::bytes(&self.packed)[..self.bytes()],
             };
             let out = &mut self.out;
-            matmul(self.isa, &Pool::new(), &self.x, &mut [Product { weights, out }]);
+            matmul(
+                self.isa,
+                &Pool::new(),
+                &self.x,
+                &mut [Product { weights, out }],
+            );
         }
     }
 
@@ -83,7 +92,8 @@ impl Kernel {
         let group_bytes = packed_bytes(self.format, TILE_ROWS, self.cols);
         for _ in 0..times {
             let parts: Vec<&[u8]> = self.source.chunks_exact(row).collect();
-            for group in self.packed.chunks_exact_mut(group_bytes) {
+            let bytes = self.bytes();
+            for group in Line::bytes_mut(&mut self.packed)[..bytes].chunks_exact_mut(group_bytes) {
                 pack_group(self.format, &parts, self.cols, group);
             }
         }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import OpenAI from "openai";
 import { SmidgenError } from "../../src/js/errors.ts";
-import { createFetch } from "../../src/js/openai-fetch.ts";
+import { createFetch, type Route } from "../../src/js/openai-fetch.ts";
 import { parseRequest, RequestError } from "../../src/js/openai-request.ts";
 import { createChatCompletions, type Generate } from "../../src/js/openai.ts";
 import type { ChatCompletionChunk } from "../../src/js/openai-types.ts";
@@ -24,7 +24,7 @@ const TIMINGS = {
 
 /** The engine's events for a reply of "Hello!" to a prompt of seven tokens, two of them cached. */
 const REPLY: GenerateEvent[] = [
-  { type: "begun", promptTokens: 7, cachedTokens: 2 },
+  { type: "begun", promptTokens: 7, cachedTokens: 2, tail: "" },
   { type: "token", id: 11, text: "Hel" },
   { type: "token", id: 12, text: "" },
   { type: "token", id: 13, text: "lo!" },
@@ -56,8 +56,36 @@ function replay(events: (GenerateEvent | Error)[]) {
   return { generate, seen };
 }
 
+/** A model without tools in its template. */
+function facade(generate: Generate, id = "m") {
+  const controlToken = async () => undefined;
+  return createChatCompletions({
+    id,
+    chatTemplate: "",
+    generate,
+    controlToken,
+  });
+}
+
+function served(id: string, generate: Generate) {
+  const card = {
+    id,
+    object: "model" as const,
+    created: 1,
+    owned_by: "smidgen",
+    name: "m",
+  };
+  const { create } = facade(generate, id);
+  return createFetch(
+    card,
+    new Map<string, Route>([["/chat/completions", create]]),
+  );
+}
+
+const parse = (body: unknown) => parseRequest(body, "");
+
 test("fields become the engine's, with OpenAI's names and nulls", () => {
-  const { generate, stream, includeUsage } = parseRequest({
+  const { generate, stream, includeUsage } = parse({
     model: "anything",
     messages: [
       { role: "developer", content: "be brief" },
@@ -99,6 +127,7 @@ test("fields become the engine's, with OpenAI's names and nulls", () => {
     topK: 3,
     minP: 0.1,
     repetitionPenalty: 1.1,
+    frequencyPenalty: 0,
     seed: 2 ** 53 - 1,
     maxTokens: 5,
     stop: ["END"],
@@ -109,18 +138,23 @@ test("fields become the engine's, with OpenAI's names and nulls", () => {
 
 test("max_completion_tokens stands above max_tokens", () => {
   const both = { messages: user, max_tokens: 5, max_completion_tokens: 7 };
-  assert.equal(parseRequest(both).generate.maxTokens, 7);
+  assert.equal(parse(both).generate.maxTokens, 7);
 });
 
 for (const [param, value] of Object.entries({
-  tools: [{ type: "function", function: { name: "f" } }],
+  tools: {},
   tool_choice: "required",
-  response_format: { type: "json_object" },
-  n: 2,
-  logprobs: true,
-  logit_bias: { 5: 1 },
-  frequency_penalty: 0.5,
-  presence_penalty: -1,
+  response_format: "json",
+  n: 0,
+  logprobs: 3,
+  top_logprobs: 2,
+  logit_bias: { x: 1 },
+  frequency_penalty: 2.5,
+  presence_penalty: -3,
+  grammar: 5,
+  functions: [{ name: "f" }],
+  audio: { voice: "x" },
+  reasoning_effort: "much",
   temperature: -1,
   top_p: 1.5,
   top_k: 1.5,
@@ -132,7 +166,7 @@ for (const [param, value] of Object.entries({
 })) {
   test(`refused with its name: ${param} = ${JSON.stringify(value)}`, () => {
     assert.throws(
-      () => parseRequest({ messages: user, [param]: value }),
+      () => parse({ messages: user, [param]: value }),
       (error: RequestError) => {
         assert.ok(error instanceof RequestError);
         assert.equal(error.status, 400);
@@ -156,17 +190,17 @@ test("malformed bodies and messages are refused, whatever they are", () => {
     [{ role: "user", content: 5 }],
     [{ role: "user", content: [{ type: "image_url", image_url: {} }] }],
     [{ role: "user", content: ["x"] }],
-    [{ role: "tool", content: "x", tool_call_id: "1" }],
+    [{ role: "tool", content: "x" }],
     [{ role: "assistant", content: "x", tool_calls: [{ id: "1" }] }],
   ];
   for (const body of [...bodies, ...messages.map((m) => ({ messages: m }))]) {
-    assert.throws(() => parseRequest(body), RequestError, JSON.stringify(body));
+    assert.throws(() => parse(body), RequestError, JSON.stringify(body));
   }
 });
 
 test("a whole reply has OpenAI's shape", async () => {
   const { generate, seen } = replay(REPLY);
-  const reply = await createChatCompletions("m", generate).create({
+  const reply = await facade(generate).create({
     messages: user,
   });
   assert.match(reply.id, /^chatcmpl-/);
@@ -199,7 +233,7 @@ test("a whole reply has OpenAI's shape", async () => {
 
 test("a stream: role first, text as it comes, an empty delta with the reason, then usage", async () => {
   const { generate } = replay(REPLY);
-  const stream = await createChatCompletions("m", generate).create({
+  const stream = await facade(generate).create({
     messages: user,
     stream: true,
     stream_options: { include_usage: true },
@@ -230,7 +264,7 @@ test("a stream: role first, text as it comes, an empty delta with the reason, th
 
 test("leaving a stream early stops the engine", async () => {
   const { generate, seen } = replay(REPLY);
-  const stream = await createChatCompletions("m", generate).create({
+  const stream = await facade(generate).create({
     messages: user,
     stream: true,
   });
@@ -242,7 +276,7 @@ test("leaving a stream early stops the engine", async () => {
 
 test("an abort rejects with AbortError, before and during a reply", async () => {
   const { generate } = replay(REPLY);
-  const { create } = createChatCompletions("m", generate);
+  const { create } = facade(generate);
   const before = AbortSignal.abort();
   await assert.rejects(create({ messages: user }, { signal: before }), {
     name: "AbortError",
@@ -267,20 +301,20 @@ test("the engine's refusals of a request come as OpenAI's, at create()", async (
     const { generate } = replay([
       new SmidgenError("context_full", "the prompt has 9 tokens"),
     ]);
-    await assert.rejects(
-      createChatCompletions("m", generate).create({ messages: user, stream }),
-      { code: "context_length_exceeded", status: 400, param: "messages" },
-    );
+    await assert.rejects(facade(generate).create({ messages: user, stream }), {
+      code: "context_length_exceeded",
+      status: 400,
+      param: "messages",
+    });
   }
 });
 
 function client(events: (GenerateEvent | Error)[]) {
   const { generate, seen } = replay(events);
-  const model = { id: "https://example.com/m.gguf", name: "m" };
   const openai = new OpenAI({
     apiKey: "none",
     baseURL: "https://smidgen.invalid/v1",
-    fetch: createFetch(model, createChatCompletions(model.id, generate)),
+    fetch: served("https://example.com/m.gguf", generate),
   });
   return { openai, seen };
 }
@@ -334,8 +368,8 @@ test("openai client: a stream, and its abort", async () => {
 test("openai client: errors keep status, code and param, and are not tried again", async () => {
   const { openai, seen } = client(REPLY);
   await assert.rejects(
-    openai.chat.completions.create({ model: "m", messages: user, n: 2 }),
-    { status: 400, code: "unsupported_parameter", param: "n" },
+    openai.chat.completions.create({ model: "m", messages: user, n: 0 }),
+    { status: 400, code: "invalid_value", param: "n" },
   );
   assert.equal(seen.requests.length, 0);
 
@@ -368,8 +402,7 @@ test("openai client: an error in the middle of a stream is thrown from it", asyn
 
 test("fetch: other addresses, methods and bodies are answered like a server would", async () => {
   const { generate } = replay(REPLY);
-  const model = { id: "m", name: "m" };
-  const fetch = createFetch(model, createChatCompletions("m", generate));
+  const fetch = served("m", generate);
   const at = "https://smidgen.invalid/v1";
   assert.equal((await fetch(`${at}/embeddings`)).status, 404);
   assert.equal((await fetch(`${at}/chat/completions`)).status, 405);

@@ -248,35 +248,82 @@ fn roles_are_checked() {
 
 #[test]
 fn without_a_template_there_is_a_default_and_a_warning() {
-    let tokens = |extra: &str| {
+    let vocabulary = |markup: &[&str]| {
         let mut tokens: Vec<String> = (b'!'..=b'~').map(|b| char::from(b).to_string()).collect();
-        tokens.extend(["Ġ".into(), "Ċ".into(), extra.into()]);
+        tokens.extend(["Ġ".into(), "Ċ".into()]);
+        let first = tokens.len() as u32;
+        tokens.extend(markup.iter().map(|piece| (*piece).to_owned()));
+        let mut types = vec![1; first as usize];
+        types.resize(tokens.len(), 3);
         let file = GgufFile::new()
             .str("tokenizer.ggml.model", "gpt2")
             .str("tokenizer.ggml.pre", "llama-bpe")
-            .key(
-                "tokenizer.ggml.bos_token_id",
-                Value::U32(tokens.len() as u32 - 1),
-            )
+            .key("tokenizer.ggml.bos_token_id", Value::U32(first))
+            .key("tokenizer.ggml.eos_token_id", Value::U32(first + 1))
             .key("tokenizer.ggml.tokens", Value::Strs(tokens))
+            .key("tokenizer.ggml.token_type", Value::I32s(types))
             .key("tokenizer.ggml.merges", Value::Strs(Vec::new()));
         match read(&file.bytes()) {
             Ok(Progress::Done(gguf)) => gguf.metadata,
             other => panic!("{other:?}"),
         }
     };
-    for (extra, expected) in [
+    let messages = [
+        Message::new("system", "S"),
+        Message::new("user", "a"),
+        Message::new("assistant", "b"),
+        Message::new("user", "c"),
+    ];
+    for (markup, expected) in [
         (
-            "<|im_start|>",
-            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+            &["<|im_start|>", "<|im_end|>"][..],
+            "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n\
+             <|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n",
         ),
-        ("<s>", "<s>User: Hi\n\nAssistant:"),
+        (
+            &[
+                "<|begin_of_text|>",
+                "<|eot_id|>",
+                "<|start_header_id|>",
+                "<|end_header_id|>",
+            ],
+            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|>\
+             <|start_header_id|>user<|end_header_id|>\n\na<|eot_id|>\
+             <|start_header_id|>assistant<|end_header_id|>\n\nb<|eot_id|>\
+             <|start_header_id|>user<|end_header_id|>\n\nc<|eot_id|>\
+             <|start_header_id|>assistant<|end_header_id|>\n\n",
+        ),
+        (
+            &["<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"],
+            "<bos><start_of_turn>user\nS\n\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n\
+             <start_of_turn>user\nc<end_of_turn>\n<start_of_turn>model\n",
+        ),
+        (
+            &["<s>", "<|end|>", "<|user|>", "<|assistant|>"],
+            "<|system|>\nS<|end|>\n<|user|>\na<|end|>\n<|assistant|>\nb<|end|>\n<|user|>\nc<|end|>\n<|assistant|>\n",
+        ),
+        (
+            &[
+                "<｜begin▁of▁sentence｜>",
+                "<｜end▁of▁sentence｜>",
+                "<｜User｜>",
+                "<｜Assistant｜>",
+            ],
+            "<｜begin▁of▁sentence｜>S<｜User｜>a<｜Assistant｜>b<｜end▁of▁sentence｜><｜User｜>c<｜Assistant｜>",
+        ),
+        (
+            &["<s>", "</s>", "[INST]", "[/INST]"],
+            "<s>[INST] S\n\na [/INST] b</s>[INST] c [/INST]",
+        ),
+        (
+            &["<s>", "</s>"],
+            "<s>System: S\n\nUser: a\n\nAssistant: b\n\nUser: c\n\nAssistant:",
+        ),
     ] {
-        let meta = tokens(extra);
+        let meta = vocabulary(markup);
         let tokenizer = Tokenizer::from_gguf(&meta).unwrap();
         let template = Template::from_gguf(&meta, &tokenizer).unwrap();
         assert!(template.warning().is_some());
-        let messages = [Message::new("user", "Hi")];
         let got = template
             .render(&tokenizer, &messages, &RenderOptions::default())
             .unwrap();

@@ -2,9 +2,11 @@
 //! and hostile vocabularies refused.
 
 mod gguf_file;
+mod golden_texts;
 mod model_file;
 
 use gguf_file::{GgufFile, Value};
+use golden_texts::{hash, shorten, texts};
 use serde_json::Value as Json;
 use smidgen::format::Metadata;
 use smidgen::format::gguf::{Progress, read};
@@ -39,32 +41,6 @@ fn with_pre(pre: &str) -> Tokenizer {
         .key("tokenizer.ggml.token_type", Value::I32s(types))
         .key("tokenizer.ggml.merges", strings("tokenizer.ggml.merges"));
     Tokenizer::from_gguf(&metadata(file)).unwrap()
-}
-
-/// FNV-1a over little-endian ids, as the golden file has it.
-fn hash(ids: &[u32]) -> String {
-    let hash = ids
-        .iter()
-        .flat_map(|id| id.to_le_bytes())
-        .fold(0x811c_9dc5u32, |h, byte| {
-            (h ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
-    format!("{hash:08x}")
-}
-
-/// Each golden text with its hashes.
-fn texts(golden: &str) -> impl Iterator<Item = (String, Vec<String>)> {
-    golden.lines().skip(1).map(|line| {
-        let row: Vec<Json> = serde_json::from_str(line).unwrap();
-        let text = row[0].as_str().unwrap();
-        let repeats = row[1].as_u64().unwrap() as usize;
-        let hashes = row[2..].iter().map(|h| h.as_str().unwrap().to_owned());
-        (text.repeat(repeats), hashes.collect())
-    })
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(200).collect()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::Args;
 use smidgen::Result;
 use smidgen::format::importance::{Columns, Importance};
 use smidgen::models;
-use smidgen::transformer::{self, Input, Slot};
+use smidgen::transformer::{self, Input, Part};
 use std::path::PathBuf;
 
 /// Measures which columns of a model's matrices matter.
@@ -58,12 +58,12 @@ impl Imatrix {
         let there = |name: &str| gguf.tensors.iter().any(|t| t.name == name);
         let tied = !specs
             .iter()
-            .any(|s| s.slot == Slot::Output && there(&s.name));
+            .any(|s| s.slot.part == Part::Output && there(&s.name));
         let mut matrices = Vec::new();
         for spec in specs.iter().filter(|s| s.rows > 0 && there(&s.name)) {
-            let input = match spec.slot {
-                Slot::TokenEmbedding if tied => Some(Input::Output),
-                slot => slot.input(),
+            let input = match spec.slot.part {
+                Part::TokenEmbedding if tied => Some(Input::Output),
+                _ => spec.slot.input(),
             };
             if let Some(squares) = heard.inputs().iter().find(|s| Some(s.input) == input) {
                 matrices.push(Columns {

@@ -9,6 +9,7 @@ mod logits;
 mod model;
 mod progress;
 mod quantise;
+mod read;
 mod run;
 mod source;
 mod text;
@@ -40,6 +41,14 @@ enum Command {
     Imatrix(imatrix::Imatrix),
     /// Writes a GGUF file in another format.
     Quantize(quantise::Quantise),
+    /// Turns texts into vectors.
+    Embed(read::Embed),
+    /// Tells which class a text falls in.
+    Classify(read::Classify),
+    /// Orders documents by how well they answer a query.
+    Rerank(read::Rerank),
+    /// Finds the tokens that are masked in a text.
+    FillMask(read::FillMask),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +60,10 @@ fn main() -> ExitCode {
         Command::Kl(c) => c.run(),
         Command::Imatrix(c) => c.run(),
         Command::Quantize(c) => c.run(),
+        Command::Embed(c) => c.run(),
+        Command::Classify(c) => c.run(),
+        Command::Rerank(c) => c.run(),
+        Command::FillMask(c) => c.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,8 +5,9 @@ use super::model::{self, io};
 use smidgen::format::gguf::{self, Gguf};
 use smidgen::format::hugging_face::Folder;
 use smidgen::format::safetensors::{self, Safetensors};
-use smidgen::models::hugging_face::{self, Declaration, Described};
+use smidgen::models::{self, Declaration, Described};
 use smidgen::quant::Format;
+use smidgen::transformer::Change;
 use smidgen::{Error, Result};
 use std::fs::File;
 use std::io::{Cursor, Read, Result as IoResult, Seek, SeekFrom};
@@ -126,9 +127,16 @@ impl Tensors {
         let Described {
             declaration,
             metadata,
-            rope_factors,
+            listed,
             tied,
-        } = hugging_face::describe(&folder)?;
+        } = models::describe(&folder)?;
+        let architecture = models::architecture(&metadata)?;
+        let specs = (architecture.tensors)(&(architecture.config)(&metadata)?);
+        let changed: Vec<(String, Change)> = specs
+            .into_iter()
+            .map(|spec| (spec.name, declaration.change(spec.slot.part)))
+            .filter(|(_, change)| *change != Change::None)
+            .collect();
         let head_dim = head_dim(&metadata)?;
         let mut gguf = Gguf {
             version: 3,
@@ -157,20 +165,46 @@ impl Tensors {
             let start = self.add(length, Box::new(file));
             self.take_tensors(&mut gguf, declaration, tied, head_dim, header, start)?;
         }
-        if !rope_factors.is_empty() {
-            let bytes: Vec<u8> = rope_factors.iter().flat_map(|f| f.to_le_bytes()).collect();
-            let offset = self.end;
-            gguf.tensors.push(gguf::TensorInfo {
-                name: "rope_freqs.weight".into(),
-                format: Format::F32,
-                shape: vec![rope_factors.len() as u64],
-                offset,
-                bytes: bytes.len() as u64,
-            });
-            self.add(bytes.len() as u64, Box::new(Cursor::new(bytes)));
+        for (name, values) in listed {
+            self.add_vector(&mut gguf, name.to_owned(), &values);
         }
+        self.change(&mut gguf, &changed)?;
         gguf.file_bytes = self.end;
         Ok(gguf)
+    }
+
+    /// A vector that no file holds as it is.
+    fn add_vector(&mut self, gguf: &mut Gguf, name: String, values: &[f32]) {
+        let bytes: Vec<u8> = values.iter().flat_map(|f| f.to_le_bytes()).collect();
+        gguf.tensors.push(gguf::TensorInfo {
+            name,
+            format: Format::F32,
+            shape: vec![values.len() as u64],
+            offset: self.end,
+            bytes: bytes.len() as u64,
+        });
+        self.add(bytes.len() as u64, Box::new(Cursor::new(bytes)));
+    }
+
+    /// Changes the values of some vectors, by name.
+    fn change(&mut self, gguf: &mut Gguf, changes: &[(String, Change)]) -> Result<()> {
+        let of = |name: &str| changes.iter().find(|c| c.0 == name).map(|c| c.1);
+        let (changed, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut gguf.tensors)
+            .into_iter()
+            .partition(|t| of(&t.name).is_some());
+        gguf.tensors = kept;
+        for tensor in changed {
+            let change = of(&tensor.name).unwrap_or(Change::None);
+            let mut bytes = vec![0; tensor.bytes as usize];
+            self.seek(SeekFrom::Start(tensor.offset))
+                .and_then(|_| self.read_exact(&mut bytes))
+                .map_err(|e| io(Path::new(&tensor.name), &e))?;
+            let mut values = vec![0.0; tensor.shape.iter().product::<u64>() as usize];
+            tensor.format.dequantise(&bytes, &mut values);
+            values.iter_mut().for_each(|v| *v = change.of(*v));
+            self.add_vector(gguf, tensor.name, &values);
+        }
+        Ok(())
     }
 
     fn take_tensors(
@@ -191,9 +225,10 @@ impl Tensors {
             }
         }
         for mut tensor in header.tensors {
-            let Some(name) = declaration.gguf_name(&tensor.name) else {
+            if !declaration.rename(&mut tensor) {
                 continue;
-            };
+            }
+            let name = tensor.name.clone();
             if tied && name == "output.weight" {
                 continue;
             }
@@ -223,7 +258,6 @@ impl Tensors {
                     head_dim,
                 });
             }
-            tensor.name = name;
             gguf.tensors.push(tensor);
         }
         Ok(())

@@ -12,6 +12,9 @@ use std::process::Command;
 /// Folders of an npm package that are made, not written.
 const MADE: [&str; 4] = ["dist", "dist-tests", "node_modules", "dev-dist"];
 
+/// Arguments for cargo that make the library the grammar module.
+pub const GRAMMAR_ARGUMENTS: [&str; 3] = ["--no-default-features", "--features", "grammar"];
+
 #[derive(Args, Default)]
 pub struct Options {
     /// Build only this flavour (may be repeated); all of them otherwise
@@ -20,6 +23,9 @@ pub struct Options {
     /// Leave the app (www/) out
     #[arg(long)]
     pub no_www: bool,
+    /// Build the grammar module also where single flavours are named
+    #[arg(long)]
+    pub grammar: bool,
 }
 
 pub fn build(options: &Options) -> Result<()> {
@@ -31,6 +37,9 @@ pub fn build(options: &Options) -> Result<()> {
     let mut worked = build_package()?;
     for flavour in flavours {
         worked |= build_flavour(flavour)?;
+    }
+    if options.grammar || options.flavours.is_empty() {
+        worked |= build_grammar()?;
     }
     if !options.no_www {
         worked |= build_app()?;
@@ -67,25 +76,60 @@ fn build_flavour(flavour: &Flavour) -> Result<bool> {
     })
 }
 
+/// The module of grammar masks: one for all flavours, single-threaded, with a memory of its own.
+fn build_grammar() -> Result<bool> {
+    let flavour = &FLAVOURS[0];
+    let directory = project::pkg().join("dist/wasm/grammar");
+    let wasm = directory.join("smidgen_bg.wasm");
+    let outputs = [wasm.clone(), directory.join("smidgen.js")];
+    let fingerprint = rust_sources("wasm grammar")?
+        .text(&flavour.rustflags())
+        .text(&GRAMMAR_ARGUMENTS.join(" "));
+    unless_done("wasm grammar", fingerprint, &outputs, || {
+        tools::wasm_target(flavour.threads)?;
+        let bindgen = tools::wasm_bindgen()?;
+        let module = compile_as("grammar", flavour, &GRAMMAR_ARGUMENTS)?;
+        bind(
+            &bindgen,
+            &module,
+            &directory,
+            &["--remove-name-section", "--remove-producers-section"],
+        )
+    })
+}
+
 /// Compiles the library for a flavour and returns the path of the module, function names still in it.
 pub fn compile(flavour: &Flavour) -> Result<PathBuf> {
-    let mut cargo = tools::cargo();
-    cargo.args([
-        "build",
-        "--lib",
-        "--profile",
-        "wasm",
-        "--target",
-        "wasm32-unknown-unknown",
-    ]);
-    cargo.args(flavour.cargo_arguments());
-    flavoured(&mut cargo, flavour);
-    run(&format!("Compiling {flavour}"), &mut cargo)?;
+    compile_as(flavour.name, flavour, &[])
+}
+
+/// The same for an example.
+pub fn compile_example(example: &str, flavour: &Flavour) -> Result<PathBuf> {
+    cargo_build(
+        &format!("{example}, {flavour}"),
+        flavour,
+        &["--example", example],
+    )?;
+    let folder = flavour_target(flavour).join("wasm32-unknown-unknown/wasm/examples");
+    Ok(folder.join(format!("{example}.wasm")))
+}
+
+fn compile_as(name: &str, flavour: &Flavour, arguments: &[&str]) -> Result<PathBuf> {
+    cargo_build(name, flavour, &[&["--lib"], arguments].concat())?;
     // Another flavour compiles to the same place, so that they share build scripts and macros.
     let module = flavour_target(flavour).join("wasm32-unknown-unknown/wasm/smidgen.wasm");
-    let aside = module.with_file_name(format!("smidgen-{flavour}.wasm"));
+    let aside = module.with_file_name(format!("smidgen-{name}.wasm"));
     std::fs::copy(&module, &aside).with_context(|| format!("cannot copy {}", module.display()))?;
     Ok(aside)
+}
+
+fn cargo_build(name: &str, flavour: &Flavour, arguments: &[&str]) -> Result<()> {
+    let mut cargo = tools::cargo();
+    cargo.args(["build", "--profile", "wasm"]);
+    cargo.args(["--target", "wasm32-unknown-unknown"]);
+    cargo.args(flavour.cargo_arguments()).args(arguments);
+    flavoured(&mut cargo, flavour);
+    run(&format!("Compiling {name}"), &mut cargo)
 }
 
 /// RUSTC_BOOTSTRAP counts as another compiler: flavours with it and without it would rebuild each other's macros.
@@ -111,9 +155,20 @@ pub fn flavoured(cargo: &mut Command, flavour: &Flavour) {
 
 /// JavaScript glue and the final module, from what the compiler left.
 pub fn bind(bindgen: &Path, module: &Path, directory: &Path, arguments: &[&str]) -> Result<()> {
+    bind_as("smidgen", bindgen, module, directory, arguments)
+}
+
+/// [`bind`], with files called `name`.
+pub fn bind_as(
+    name: &str,
+    bindgen: &Path,
+    module: &Path,
+    directory: &Path,
+    arguments: &[&str],
+) -> Result<()> {
     let mut command = Command::new(bindgen.join("wasm-bindgen"));
     command
-        .args(["--target", "web", "--out-name", "smidgen", "--out-dir"])
+        .args(["--target", "web", "--out-name", name, "--out-dir"])
         .arg(directory);
     command.args(arguments).arg(module);
     run(

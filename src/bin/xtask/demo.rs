@@ -72,6 +72,7 @@ pub fn demo(options: &Options) -> Result<()> {
     build::build(&build::Options {
         flavours,
         no_www: options.prompt.is_some(),
+        ..Default::default()
     })?;
     let model = choose_model(options.model.as_deref())?;
     let port = options

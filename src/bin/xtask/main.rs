@@ -10,11 +10,13 @@ mod fingerprint;
 mod flavours;
 mod http;
 mod model;
+mod packages;
 mod process;
 mod project;
 mod server;
 mod size;
 mod suites;
+mod tokenizers;
 mod tools;
 mod wasm_file;
 

@@ -45,6 +45,7 @@ pub fn size(options: &Options) -> Result<()> {
     build::build(&build::Options {
         flavours: Vec::new(),
         no_www: true,
+        ..Default::default()
     })?;
     let mut rows = Vec::new();
     let mut scripts = Size::default();

@@ -2,8 +2,8 @@
 
 use crate::browsers::{self, Browser};
 use crate::flavours::FLAVOURS;
-use crate::process::{announce, run, tee};
-use crate::{build, demo, fingerprint, model, project, tools};
+use crate::process::{announce, capture, run, tee};
+use crate::{build, demo, fingerprint, model, project, tokenizers, tools};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ struct Suite {
     run: fn(&Options) -> Result<()>,
 }
 
-const SUITES: [Suite; 9] = [
+const SUITES: [Suite; 11] = [
     Suite {
         name: "fmt",
         about: "rustfmt and prettier would change nothing",
@@ -46,8 +46,13 @@ const SUITES: [Suite; 9] = [
     },
     Suite {
         name: "native",
-        about: "Rust tests on this machine, with the demo model",
+        about: "Rust tests on this machine, with the demo model, but those of the next suite",
         run: native,
+    },
+    Suite {
+        name: "formats",
+        about: "files, quantisation, tokenizers, templates and fidelity, against the references",
+        run: formats,
     },
     Suite {
         name: "wasm",
@@ -68,6 +73,11 @@ const SUITES: [Suite; 9] = [
         name: "e2e",
         about: "the package and the app in Chromium, on- and offline",
         run: e2e,
+    },
+    Suite {
+        name: "clients",
+        about: "the openai client, the AI SDK and the Prompt API over the package in Chromium",
+        run: clients,
     },
     Suite {
         name: "cache-faults",
@@ -170,18 +180,80 @@ fn clippy(_: &Options) -> Result<()> {
         build::flavoured(&mut cargo, &flavour);
         run(&format!("clippy, {flavour}"), &mut cargo)?;
     }
-    Ok(())
+    let mut cargo = tools::cargo();
+    cargo.args(["clippy", "--quiet", "--lib"]);
+    cargo.args(["--target", "wasm32-unknown-unknown"]);
+    cargo.args(build::GRAMMAR_ARGUMENTS).args(deny);
+    build::flavoured(&mut cargo, &FLAVOURS[0]);
+    run("clippy, grammar", &mut cargo)
 }
 
+/// The test targets of the suite `formats`.
+const FORMATS: [&str; 10] = [
+    "chat",
+    "fidelity",
+    "gguf",
+    "hostile",
+    "kernels",
+    "quant",
+    "quantise",
+    "safetensors",
+    "tokenizer",
+    "tokenizer_families",
+];
+
 fn native(options: &Options) -> Result<()> {
-    let model = model::fetch()?;
+    let mut others = test_targets()?;
+    others.retain(|name| !FORMATS.contains(&name.as_str()));
+    let others = others.iter().map(String::as_str);
+    let mut cargo = native_tests(others, options)?;
+    cargo.args(["--lib", "--bins"]);
+    counted("Native tests", &mut cargo, 2)?;
+    own_tests("Tests of xtask", &["--bin", "xtask"])
+}
+
+fn formats(options: &Options) -> Result<()> {
+    let mut cargo = native_tests(FORMATS.into_iter(), options)?;
+    cargo.env("SMIDGEN_TOKENIZERS", tokenizers::fetch(options.full)?);
+    counted("Tests of formats", &mut cargo, FORMATS.len() as u64)?;
+    build::build(&build::Options {
+        no_www: true,
+        ..Default::default()
+    })?;
+    let mut tests = end_to_end_tests()?;
+    tests.retain(|path| room(path) == Room::Formats);
+    browser_tests("Fidelity in the browser", tests, options)
+}
+
+/// Cargo about to run the named test targets with the demo model.
+fn native_tests<'n>(targets: impl Iterator<Item = &'n str>, options: &Options) -> Result<Command> {
     let mut cargo = tools::cargo();
     cargo
         .args(["test", "--release", "--features", "cli"])
-        .env("SMIDGEN_MODEL", &model);
+        .env("SMIDGEN_MODEL", model::fetch()?);
+    for target in targets {
+        cargo.args(["--test", target]);
+    }
     full(&mut cargo, options);
-    counted("Native tests", &mut cargo, 2)?;
-    own_tests("Tests of xtask", &["--bin", "xtask"])
+    Ok(cargo)
+}
+
+/// The names of all test targets, as Cargo knows them.
+fn test_targets() -> Result<Vec<String>> {
+    let said = capture(tools::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&said)?;
+    let targets = metadata["packages"][0]["targets"].as_array();
+    let tests = targets
+        .into_iter()
+        .flatten()
+        .filter(|target| target["kind"][0] == "test");
+    let names: Vec<String> = tests
+        .filter_map(|target| Some(target["name"].as_str()?.to_owned()))
+        .collect();
+    if names.is_empty() {
+        bail!("cargo metadata names no test");
+    }
+    Ok(names)
 }
 
 /// Rust tests that use nothing of the library, in the profile that has compiled us: nothing more to build.
@@ -231,6 +303,7 @@ fn types(_: &Options) -> Result<()> {
     build::build(&build::Options {
         flavours: vec![FLAVOURS[0]],
         no_www: true,
+        ..Default::default()
     })?;
     let (pkg, www) = (project::pkg(), project::www());
     run(
@@ -257,8 +330,18 @@ fn js(options: &Options) -> Result<()> {
 fn e2e(options: &Options) -> Result<()> {
     build::build(&build::Options::default())?;
     let mut tests = end_to_end_tests()?;
-    tests.retain(|path| !is_cache_faults(path));
+    tests.retain(|path| room(path) == Room::EndToEnd);
     browser_tests("End-to-end tests", tests, options)
+}
+
+fn clients(options: &Options) -> Result<()> {
+    build::build(&build::Options {
+        no_www: true,
+        ..Default::default()
+    })?;
+    let mut tests = end_to_end_tests()?;
+    tests.retain(|path| room(path) == Room::Clients);
+    browser_tests("Other people's clients", tests, options)
 }
 
 fn cache_faults(options: &Options) -> Result<()> {
@@ -267,13 +350,27 @@ fn cache_faults(options: &Options) -> Result<()> {
         ..Default::default()
     })?;
     let mut tests = end_to_end_tests()?;
-    tests.retain(|path| is_cache_faults(path));
+    tests.retain(|path| room(path) == Room::CacheFaults);
     browser_tests("Faults of the weight cache", tests, options)
 }
 
-fn is_cache_faults(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with("cache-faults."))
+/// The suite that a file of tests/e2e belongs to.
+#[derive(PartialEq)]
+enum Room {
+    EndToEnd,
+    CacheFaults,
+    Formats,
+    Clients,
+}
+
+fn room(path: &Path) -> Room {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match name.split('.').next() {
+        Some("cache-faults") => Room::CacheFaults,
+        Some("fidelity") => Room::Formats,
+        Some("clients") => Room::Clients,
+        _ => Room::EndToEnd,
+    }
 }
 
 fn browser_tests(step: &str, mut tests: Vec<PathBuf>, options: &Options) -> Result<()> {

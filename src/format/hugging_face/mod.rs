@@ -1,12 +1,14 @@
 //! The small files of a Hugging Face folder, and the GGUF keys that say the same of the text side. What the keys of
 //! `config.json` mean for an architecture is said in `models`.
 
+mod normalizer;
 mod pre_tokenizer;
 mod tokenizer;
 
 use super::gguf_write::HeaderWriter;
 use crate::error::{Error, Result};
 use serde_json::Value;
+use std::borrow::Cow;
 use tokenizer::TokenizerJson;
 
 /// Files that are read; all others of a folder but its weights are left aside.
@@ -79,7 +81,14 @@ impl Folder {
             ("bos_token", "tokenizer.ggml.bos_token_id"),
             ("unk_token", "tokenizer.ggml.unknown_token_id"),
             ("pad_token", "tokenizer.ggml.padding_token_id"),
+            ("cls_token", "tokenizer.ggml.cls_token_id"),
+            // Misspelt in the specification.
+            ("sep_token", "tokenizer.ggml.seperator_token_id"),
+            ("mask_token", "tokenizer.ggml.mask_token_id"),
         ] {
+            if key == "unk_token" && tokenizer.unknown_written() {
+                continue;
+            }
             if let Some(id) = self.special(tokenizer, key) {
                 keys.u32(name, id);
             }
@@ -100,14 +109,14 @@ impl Folder {
         for (key, id) in places.into_iter().zip(ends) {
             keys.u32(key, id);
         }
-        let add_bos = self
-            .tokenizer_config
-            .get("add_bos_token")
-            .and_then(Value::as_bool);
-        keys.bool(
-            "tokenizer.ggml.add_bos_token",
-            add_bos.unwrap_or_else(|| tokenizer.adds_bos()),
-        );
+        let flag = |key: &str| self.tokenizer_config.get(key).and_then(Value::as_bool);
+        let (before, behind) = tokenizer.frames();
+        for (key, name, otherwise) in [
+            ("add_bos_token", "tokenizer.ggml.add_bos_token", before),
+            ("add_eos_token", "tokenizer.ggml.add_eos_token", behind),
+        ] {
+            keys.bool(name, flag(key).unwrap_or(otherwise));
+        }
         if let Some(template) = self.template() {
             keys.str("tokenizer.chat_template", template);
         }
@@ -143,15 +152,43 @@ impl Folder {
 }
 
 fn json(name: &str, bytes: &[u8]) -> Result<Value> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|e| Error::MalformedHeader {
-        what: format!("{name} is no JSON: {e}"),
-    })?;
+    let value: Value =
+        serde_json::from_slice(&standard(bytes)).map_err(|e| Error::MalformedHeader {
+            what: format!("{name} is no JSON: {e}"),
+        })?;
     if value.is_object() {
         return Ok(value);
     }
     Err(Error::MalformedHeader {
         what: format!("{name} holds no JSON object"),
     })
+}
+
+/// `bytes` with the numbers that Python writes and JSON does not know as `null`.
+fn standard(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let (mut out, mut at) = (Vec::new(), 0);
+    let (mut quoted, mut i) = (false, 0);
+    while i < bytes.len() {
+        let words: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
+        let word = words.into_iter().find(|w| bytes[i..].starts_with(w));
+        match (bytes[i], word) {
+            (b'\\', _) if quoted => i += 1,
+            (b'"', _) => quoted = !quoted,
+            (_, Some(word)) if !quoted => {
+                out.extend_from_slice(&bytes[at..i]);
+                out.extend_from_slice(b"null");
+                i += word.len() - 1;
+                at = i + 1;
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    if at == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    out.extend_from_slice(&bytes[at..]);
+    Cow::Owned(out)
 }
 
 /// One id or several.

@@ -1,5 +1,8 @@
-//! The pre-tokenizer of a `tokenizer.json` → its name in `tokenizer.ggml.pre`, by what it does and not by whose it is.
+//! The pre-tokenizer of a `tokenizer.json` → its name in `tokenizer.ggml.pre`, by what it does and not by whose it is;
+//! where there is none, the patterns themselves.
 
+use super::super::gguf_write::HeaderWriter;
+use super::tokenizer::kind_of;
 use crate::error::{Error, Result};
 use serde_json::Value;
 
@@ -29,63 +32,129 @@ const PATTERNS: &[(&[&str], &str)] = &[
         ],
         "tekken",
     ),
+    (
+        &[
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+        "qwen35",
+    ),
 ];
 
-/// The name for `steps`. `whole_words`: `ignore_merges` of the model, by which two of the names differ.
-pub(super) fn name(steps: &[&Value], whole_words: bool) -> Result<&'static str> {
-    let kind = |step: &Value| {
-        step.get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+/// What a `ByteLevel` step splits by, unless it is told not to.
+const BYTE_LEVEL: &str =
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+const PUNCTUATION: &str = r"[\p{P}!-/:-@\[-`{-~]";
+
+/// Writes the keys for `steps`. `whole_words`: `ignore_merges` of the model, by which names differ too.
+pub(super) fn write(steps: &[&Value], whole_words: bool, keys: &mut HeaderWriter) -> Result<()> {
+    let prefix = |step: &&Value| {
+        kind_of(step) == "ByteLevel" && flag(step, "add_prefix_space") == Some(true)
     };
-    let flag = |step: &Value, key: &str| step.get(key).and_then(Value::as_bool);
-    let kinds: Vec<String> = steps.iter().map(|step| kind(step)).collect();
-    let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
-    let own_pattern = steps
-        .last()
-        .and_then(|step| flag(step, "use_regex"))
-        .unwrap_or(true);
+    keys.bool("tokenizer.ggml.add_space_prefix", steps.iter().any(prefix));
+    keys.bool("smidgen.ignore_merges", whole_words);
+    if let Some(name) = name(steps, whole_words) {
+        keys.str("tokenizer.ggml.pre", name);
+        return Ok(());
+    }
+    let mut patterns = Vec::new();
+    for step in steps {
+        patterns.extend(pattern(step)?);
+    }
+    // What came after would see bytes written as characters.
+    if steps.iter().position(|step| kind_of(step) == "ByteLevel") != steps.len().checked_sub(1) {
+        let all = steps.iter().copied().cloned().collect();
+        return Err(unknown(&Value::Array(all)));
+    }
+    // A name that no other reader knows: better refused there than read as something else.
+    keys.str("tokenizer.ggml.pre", "patterns");
+    keys.strings("smidgen.pre_tokenizer", &patterns);
+    Ok(())
+}
+
+fn flag(step: &Value, key: &str) -> Option<bool> {
+    step.get(key).and_then(Value::as_bool)
+}
+
+fn unknown(step: &Value) -> Error {
+    Error::Tokenizer {
+        what: format!(
+            "the pre-tokenizer of tokenizer.json is not known: {}",
+            step.to_string().chars().take(400).collect::<String>()
+        ),
+    }
+}
+
+/// The pattern by which a step cuts a text, if it does.
+fn pattern(step: &Value) -> Result<Option<String>> {
+    let behavior = step.get("behavior").and_then(Value::as_str);
+    let known = match kind_of(step) {
+        "ByteLevel" => {
+            return Ok((flag(step, "use_regex") != Some(false)).then(|| BYTE_LEVEL.into()));
+        }
+        "Digits" => Some(match flag(step, "individual_digits") {
+            Some(true) => r"\p{N}".into(),
+            _ => r"\p{N}+".into(),
+        }),
+        "Punctuation" => match behavior {
+            None | Some("Isolated") => Some(PUNCTUATION.into()),
+            Some("Contiguous") => Some(format!("{PUNCTUATION}+")),
+            _ => None,
+        },
+        // Removing what does not match leaves the same, where the pattern matches everything.
+        "Split" => match (behavior, flag(step, "invert").unwrap_or(false)) {
+            (Some("Isolated"), false) | (Some("Removed"), true) => {
+                let pattern = step.get("pattern");
+                let text = |kind: &str| pattern?.get(kind)?.as_str();
+                text("Regex").map(str::to_owned).or_else(|| {
+                    let literal = text("String")?.chars();
+                    Some(
+                        literal
+                            .map(|c| format!("\\x{{{:x}}}", u32::from(c)))
+                            .collect(),
+                    )
+                })
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    known.map(Some).ok_or_else(|| unknown(step))
+}
+
+fn name(steps: &[&Value], whole_words: bool) -> Option<&'static str> {
+    let kinds: Vec<&str> = steps.iter().map(|step| kind_of(step)).collect();
+    let own_pattern = flag(steps.last()?, "use_regex").unwrap_or(true);
     match kinds[..] {
-        ["ByteLevel"] if own_pattern => return Ok("gpt-2"),
+        ["ByteLevel"] if own_pattern => return Some("gpt-2"),
         ["Digits", "ByteLevel"]
             if own_pattern && flag(steps[0], "individual_digits") == Some(true) =>
         {
-            return Ok("smollm");
+            return Some("smollm");
         }
         [.., "ByteLevel"]
-            if !own_pattern && kinds[..kinds.len() - 1].iter().all(|k| *k == "Split") =>
-        {
-            let patterns: Vec<&str> = steps[..steps.len() - 1]
-                .iter()
-                .filter_map(|step| step.get("pattern")?.get("Regex")?.as_str())
-                .collect();
-            if let Some(row) = PATTERNS.iter().find(|row| row.0 == patterns) {
-                return Ok(if row.1 == "llama-bpe" && !whole_words {
-                    "dbrx"
-                } else {
-                    row.1
-                });
-            }
-            // Its kana ranges are written with and without escapes.
-            if let [numbers, han, _] = patterns[..]
-                && numbers == r"\p{N}{1,3}"
-                && han.starts_with("[一-")
-            {
-                return Ok("deepseek-v3");
-            }
-        }
-        _ => {}
+            if !own_pattern && kinds[..kinds.len() - 1].iter().all(|k| *k == "Split") => {}
+        _ => return None,
     }
-    let shown: String = steps
+    let splits = &steps[..steps.len() - 1];
+    let patterns: Vec<&str> = splits
         .iter()
-        .map(|step| step.to_string())
-        .collect::<Vec<_>>()
-        .join(" ");
-    Err(Error::Tokenizer {
-        what: format!(
-            "the pre-tokenizer of tokenizer.json is not known: {}",
-            shown.chars().take(400).collect::<String>()
-        ),
-    })
+        .filter_map(|step| step.get("pattern")?.get("Regex")?.as_str())
+        .collect();
+    let isolated = |step: &&Value| pattern(step).is_ok();
+    if patterns.len() != splits.len() || !splits.iter().all(isolated) {
+        return None;
+    }
+    if let Some(row) = PATTERNS.iter().find(|row| row.0 == patterns) {
+        return Some(match row.1 {
+            "llama-bpe" if !whole_words => "dbrx",
+            name => name,
+        });
+    }
+    // Its kana ranges are written with and without escapes.
+    match patterns[..] {
+        [numbers, han, _] if numbers == r"\p{N}{1,3}" && han.starts_with("[一-") => {
+            Some("deepseek-v3")
+        }
+        _ => None,
+    }
 }

@@ -1,12 +1,15 @@
-//! `tokenizer.json` → the keys `tokenizer.ggml.*`: byte-level BPE, and BPE of SentencePiece with byte fallback.
+//! `tokenizer.json` → the keys `tokenizer.ggml.*`: byte-level BPE, BPE and Unigram of SentencePiece, WordPiece.
 
 use super::super::gguf_write::HeaderWriter;
+use super::normalizer::Normalizer;
 use super::pre_tokenizer;
 use crate::error::{Error, Result};
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::collections::HashMap;
+
+const UNKNOWN_KEY: &str = "tokenizer.ggml.unknown_token_id";
 
 /// More pieces than any model has.
 const MAX_PIECES: usize = 1 << 22;
@@ -57,6 +60,10 @@ struct Model {
     ignore_merges: bool,
     #[serde(default)]
     unk_token: Option<String>,
+    #[serde(default)]
+    unk_id: Option<u32>,
+    #[serde(default)]
+    continuing_subword_prefix: Option<String>,
 }
 
 /// A merge, as older and newer files write it.
@@ -67,9 +74,22 @@ enum Merge {
     Pair(String, String),
 }
 
-/// Pieces with their ids, in the order of the file. Other models than BPE have a list here, which is not read.
+impl Merge {
+    /// As GGUF files write it.
+    fn line(&self) -> String {
+        match self {
+            Merge::Line(line) => line.clone(),
+            Merge::Pair(left, right) => format!("{left} {right}"),
+        }
+    }
+}
+
+/// Pieces with their ids, in the order of the file; Unigram models list scores, and the place is the id.
 #[derive(Debug, Default)]
-struct Pieces(Vec<(String, u32)>);
+struct Pieces {
+    ids: Vec<(String, u32)>,
+    scores: Vec<f32>,
+}
 
 impl<'de> Deserialize<'de> for Pieces {
     fn deserialize<D: Deserializer<'de>>(de: D) -> core::result::Result<Pieces, D::Error> {
@@ -77,24 +97,28 @@ impl<'de> Deserialize<'de> for Pieces {
         impl<'de> Visitor<'de> for Read {
             type Value = Pieces;
             fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str("pieces with their ids")
+                f.write_str("pieces with their ids or scores")
             }
             fn visit_map<A: MapAccess<'de>>(
                 self,
                 mut map: A,
             ) -> core::result::Result<Pieces, A::Error> {
-                let mut pieces = Vec::new();
+                let mut pieces = Pieces::default();
                 while let Some(piece) = map.next_entry()? {
-                    pieces.push(piece);
+                    pieces.ids.push(piece);
                 }
-                Ok(Pieces(pieces))
+                Ok(pieces)
             }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+            fn visit_seq<A: SeqAccess<'de>>(
                 self,
                 mut seq: A,
             ) -> core::result::Result<Pieces, A::Error> {
-                while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-                Ok(Pieces::default())
+                let mut pieces = Pieces::default();
+                while let Some((piece, score)) = seq.next_element()? {
+                    pieces.ids.push((piece, pieces.ids.len() as u32));
+                    pieces.scores.push(score);
+                }
+                Ok(pieces)
             }
         }
         de.deserialize_any(Read)
@@ -112,72 +136,178 @@ impl TokenizerJson {
         added.or_else(|| {
             self.model
                 .vocab
-                .0
+                .ids
                 .iter()
                 .find(|p| p.0 == piece)
                 .map(|p| p.1)
         })
     }
 
-    /// Whether the post-processor puts a special token before a text.
-    pub fn adds_bos(&self) -> bool {
-        steps(&self.post_processor, "processors")
-            .iter()
-            .any(|step| {
-                let first = step.get("single").and_then(|s| s.get(0));
-                first.is_some_and(|first| first.get("SpecialToken").is_some())
-            })
+    /// Whether the post-processor puts a special token before a text, and whether one behind it.
+    pub fn frames(&self) -> (bool, bool) {
+        let special =
+            |token: Option<&Value>| token.is_some_and(|t| t.get("SpecialToken").is_some());
+        let (mut before, mut behind) = (false, false);
+        for step in steps(&self.post_processor, "processors") {
+            let both = matches!(kind_of(step), "BertProcessing" | "RobertaProcessing");
+            let single = step.get("single").and_then(Value::as_array);
+            before |= both || special(single.and_then(|s| s.first()));
+            behind |= both || special(single.and_then(|s| s.last()));
+        }
+        (before, behind)
     }
 
     /// Writes the keys, padded to `vocab_size` pieces.
     pub fn write(&self, vocab_size: usize, keys: &mut HeaderWriter) -> Result<()> {
+        let (mut pieces, mut kinds) = self.pieces(vocab_size)?;
+        let normalizer = Normalizer::read(&steps(&self.normalizer, "normalizers"))?;
         // Older files name no kind; only this one has merges.
         let unnamed = self.model.kind.is_empty() && !self.model.merges.is_empty();
-        if self.model.kind != "BPE" && !unnamed {
-            return Err(Error::Tokenizer {
-                what: format!(
-                    "tokenizer.json holds the model {:?}; BPE is read from a folder, and for others take a GGUF file",
-                    self.model.kind
-                ),
-            });
-        }
-        let (pieces, mut kinds) = self.pieces(vocab_size)?;
-        let sentencepiece = self.model.byte_fallback;
-        if sentencepiece {
-            keys.str("tokenizer.ggml.model", "llama");
-            keys.str("tokenizer.ggml.pre", "default");
-            keys.f32s("tokenizer.ggml.scores", &self.scores(&pieces));
-            keys.bool("tokenizer.ggml.add_space_prefix", self.adds_space());
-            for (piece, kind) in pieces.iter().zip(&mut kinds) {
-                let byte = piece.strip_prefix("<0x").and_then(|p| p.strip_suffix('>'));
-                if *kind == kind::NORMAL && byte.is_some_and(|b| b.len() == 2) {
-                    *kind = kind::BYTE;
-                }
-                if self.model.unk_token.as_ref() == Some(piece) {
-                    *kind = kind::UNKNOWN;
-                }
+        match self.model.kind.as_str() {
+            "BPE" if self.model.byte_fallback => {
+                keys.str("tokenizer.ggml.model", "llama");
+                keys.str("tokenizer.ggml.pre", "default");
+                keys.f32s("tokenizer.ggml.scores", &self.scores(&pieces));
+                self.mark_bytes(&pieces, &mut kinds);
+                self.write_spaces(&normalizer, keys);
             }
-        } else {
-            keys.str("tokenizer.ggml.model", "gpt2");
-            let pre = pre_tokenizer::name(
-                &steps(&self.pre_tokenizer, "pretokenizers"),
-                self.model.ignore_merges,
-            )?;
-            keys.str("tokenizer.ggml.pre", pre);
-            let merges: Vec<String> = self
-                .model
-                .merges
-                .iter()
-                .map(|merge| match merge {
-                    Merge::Line(line) => line.clone(),
-                    Merge::Pair(left, right) => format!("{left} {right}"),
-                })
-                .collect();
-            keys.strings("tokenizer.ggml.merges", &merges);
+            "Unigram" => {
+                keys.str("tokenizer.ggml.model", "t5");
+                keys.str("tokenizer.ggml.pre", "default");
+                let mut scores = self.model.vocab.scores.clone();
+                scores.resize(vocab_size, 0.0);
+                keys.f32s("tokenizer.ggml.scores", &scores);
+                if self.model.byte_fallback {
+                    self.mark_bytes(&pieces, &mut kinds);
+                }
+                if let Some(unknown) = self.model.unk_id {
+                    keys.u32(UNKNOWN_KEY, unknown);
+                    if let Some(kind) = kinds.get_mut(unknown as usize) {
+                        *kind = kind::UNKNOWN;
+                    }
+                }
+                if let Some(charsmap) = &normalizer.charsmap {
+                    keys.u8s("tokenizer.ggml.precompiled_charsmap", charsmap);
+                }
+                let mut pre_tokenizers = steps(&self.pre_tokenizer, "pretokenizers").into_iter();
+                let squeezes = pre_tokenizers.any(|step| kind_of(step) == "WhitespaceSplit");
+                keys.bool(
+                    "tokenizer.ggml.remove_extra_whitespaces",
+                    normalizer.squeezes || squeezes,
+                );
+                self.write_spaces(&normalizer, keys);
+            }
+            "WordPiece" => self.write_word_piece(&normalizer, &mut pieces, &mut kinds, keys)?,
+            kind if kind == "BPE" || unnamed => {
+                keys.str("tokenizer.ggml.model", "gpt2");
+                pre_tokenizer::write(
+                    &steps(&self.pre_tokenizer, "pretokenizers"),
+                    self.model.ignore_merges,
+                    keys,
+                )?;
+                let merges: Vec<String> = self.model.merges.iter().map(Merge::line).collect();
+                keys.strings("tokenizer.ggml.merges", &merges);
+            }
+            kind => {
+                return Err(Error::Tokenizer {
+                    what: format!(
+                        "tokenizer.json holds the model {kind:?}; BPE, Unigram and WordPiece are read"
+                    ),
+                });
+            }
         }
+        keys.strings("smidgen.normalizer", &normalizer.rewrites);
         keys.strings("tokenizer.ggml.tokens", &pieces);
         keys.i32s("tokenizer.ggml.token_type", &kinds);
         Ok(())
+    }
+
+    fn write_spaces(&self, normalizer: &Normalizer, keys: &mut HeaderWriter) {
+        let metaspace = |s: &&Value| {
+            kind_of(s) == "Metaspace"
+                && s.get("prepend_scheme").and_then(Value::as_str) != Some("never")
+                && s.get("add_prefix_space").and_then(Value::as_bool) != Some(false)
+        };
+        let mut pre_tokenizers = steps(&self.pre_tokenizer, "pretokenizers").into_iter();
+        let prefix = normalizer.prepends || pre_tokenizers.any(|step| metaspace(&step));
+        keys.bool("tokenizer.ggml.add_space_prefix", prefix);
+    }
+
+    /// GGUF marks the start of a word, where `tokenizer.json` marks what goes on.
+    fn write_word_piece(
+        &self,
+        normalizer: &Normalizer,
+        pieces: &mut [String],
+        kinds: &mut [i32],
+        keys: &mut HeaderWriter,
+    ) -> Result<()> {
+        let refused = |what: &str| Error::Tokenizer {
+            what: format!("tokenizer.json holds a WordPiece model {what}, which is not read"),
+        };
+        let splits = steps(&self.pre_tokenizer, "pretokenizers");
+        if !splits
+            .iter()
+            .all(|step| kind_of(step) == "BertPreTokenizer")
+            || splits.is_empty()
+        {
+            return Err(refused("without BertPreTokenizer"));
+        }
+        let Some(bert) = &normalizer.bert else {
+            return Err(refused("without BertNormalizer"));
+        };
+        let prefix = self.model.continuing_subword_prefix.as_deref();
+        let prefix = prefix.unwrap_or("##");
+        for (piece, kind) in pieces.iter_mut().zip(&*kinds) {
+            if *kind == kind::NORMAL {
+                *piece = match piece.strip_prefix(prefix) {
+                    Some(rest) => rest.to_owned(),
+                    None => format!("▁{piece}"),
+                };
+            }
+        }
+        keys.str("tokenizer.ggml.model", "bert");
+        keys.str("tokenizer.ggml.pre", "default");
+        keys.bool("tokenizer.ggml.normalizer.lowercase", bert.lowercase);
+        keys.bool(
+            "tokenizer.ggml.normalizer.strip_accents",
+            bert.strip_accents,
+        );
+        if let Some(id) = self
+            .model
+            .unk_token
+            .as_ref()
+            .and_then(|token| self.id(token))
+        {
+            keys.u32(UNKNOWN_KEY, id);
+            if let Some(kind) = kinds.get_mut(id as usize) {
+                *kind = kind::UNKNOWN;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `write` has said which token is the unknown one.
+    pub fn unknown_written(&self) -> bool {
+        match self.model.kind.as_str() {
+            "Unigram" => self.model.unk_id.is_some(),
+            "WordPiece" => {
+                let token = self.model.unk_token.as_ref();
+                token.and_then(|token| self.id(token)).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    fn mark_bytes(&self, pieces: &[String], kinds: &mut [i32]) {
+        for (piece, kind) in pieces.iter().zip(kinds) {
+            let byte = piece.strip_prefix("<0x").and_then(|p| p.strip_suffix('>'));
+            if *kind == kind::NORMAL && byte.is_some_and(|b| b.len() == 2) {
+                *kind = kind::BYTE;
+            }
+            if self.model.unk_token.as_ref() == Some(piece) {
+                *kind = kind::UNKNOWN;
+            }
+        }
     }
 
     /// All pieces by id, and what each is for; ids that no piece has are padding.
@@ -185,7 +315,7 @@ impl TokenizerJson {
         let vocab = self
             .model
             .vocab
-            .0
+            .ids
             .iter()
             .map(|(piece, id)| (piece, *id, kind::NORMAL));
         let added = self.added_tokens.iter().map(|t| {
@@ -231,28 +361,17 @@ impl TokenizerJson {
             };
             ranks.entry(piece).or_insert(-(rank as f32));
         }
-        // Pieces that no merge makes are never looked for by score.
-        let last = -(self.model.merges.len() as f32);
+        // What no merge makes is never made.
         pieces
             .iter()
-            .map(|piece| ranks.get(piece).copied().unwrap_or(last))
+            .map(|piece| ranks.get(piece).copied().unwrap_or(f32::NEG_INFINITY))
             .collect()
     }
+}
 
-    /// Whether a space is put before a text.
-    fn adds_space(&self) -> bool {
-        let prepends = |s: &Value| s.get("type").and_then(Value::as_str) == Some("Prepend");
-        let metaspace = |s: &Value| {
-            s.get("type").and_then(Value::as_str) == Some("Metaspace")
-                && s.get("prepend_scheme").and_then(Value::as_str) != Some("never")
-        };
-        steps(&self.normalizer, "normalizers")
-            .iter()
-            .any(|s| prepends(s))
-            || steps(&self.pre_tokenizer, "pretokenizers")
-                .iter()
-                .any(|s| metaspace(s))
-    }
+/// The type of a step.
+pub(super) fn kind_of(step: &Value) -> &str {
+    step.get("type").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The steps of a sequence, or the one step there is.

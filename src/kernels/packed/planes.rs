@@ -49,12 +49,18 @@ fn place<const BITS: usize>(r: usize, k: usize) -> (usize, usize) {
     )
 }
 
-/// Bits `from..from + BITS` of the codes of row `r` → a plane.
+/// Bits `from..from + BITS` of the codes of row `r` → a plane, four columns at a time.
 fn put<const BITS: usize>(codes: &[u8], from: usize, r: usize, plane: &mut [u8]) {
-    let mask = ((1u16 << BITS) - 1) as u8;
-    for (k, code) in codes[..BLOCK].iter().enumerate() {
-        let (byte, shift) = place::<BITS>(r, k);
-        plane[byte] |= (code >> from & mask) << shift;
+    let mask = u32::from_ne_bytes([((1u16 << BITS) - 1) as u8; 4]);
+    for (j, columns) in codes[..BLOCK].chunks_exact(4 * (8 / BITS)).enumerate() {
+        let mut word = 0;
+        for (i, quad) in columns.chunks_exact(4).enumerate() {
+            let quad = u32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]);
+            // What crosses from one byte into the next is not in the mask.
+            word |= (quad >> from & mask) << (BITS * i);
+        }
+        let at = 16 * (2 * j + r / 4) + 4 * (r % 4);
+        plane[at..at + 4].copy_from_slice(&word.to_le_bytes());
     }
 }
 
@@ -92,10 +98,12 @@ impl Planes for Bytes {
     const BYTES: usize = 256;
 
     fn put(codes: &[u8], r: usize, bytes: &mut [u8]) {
-        // Codes are the signed quants plus 128.
-        let bias = byte_bias() ^ 128;
-        for (k, code) in codes.iter().enumerate() {
-            bytes[place::<8>(r, k).0] = code.wrapping_add(bias);
+        // Codes are the signed quants plus 128. To add 128, or nothing, is to flip the highest bit, or none.
+        let flip = u32::from_ne_bytes([byte_bias() ^ 128; 4]);
+        for (j, quad) in codes.chunks_exact(4).enumerate() {
+            let quad = u32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]) ^ flip;
+            let at = 16 * (2 * j + r / 4) + 4 * (r % 4);
+            bytes[at..at + 4].copy_from_slice(&quad.to_le_bytes());
         }
     }
 

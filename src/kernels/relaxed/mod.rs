@@ -135,19 +135,20 @@ impl Simd for Relaxed {
     }
 
     #[inline(always)]
-    unsafe fn step<P: Quads, const STEP: usize>(
+    unsafe fn step<P: Quads>(
         w: *const u8,
         table: v128,
         x: *const u8,
+        step: usize,
         [mut high, mut low]: [[v128; 2]; 2],
     ) -> [[v128; 2]; 2] {
-        // SAFETY: STEP < 4 stays within the bytes the caller promised.
+        // SAFETY: step < 4 stays within the bytes the caller promised.
         unsafe {
-            let x = x.add(plane(8 * STEP));
+            let x = x.add(plane(8 * step));
             let (h0, h1) = (splat4(x), splat4(x.add(4)));
             let (l0, l1) = (splat4(x.add(LOW)), splat4(x.add(LOW + 4)));
             for r in 0..2 {
-                let [a, b] = P::quads::<Relaxed, STEP>(w, table, r);
+                let [a, b] = P::quads::<Relaxed>(w, table, r, step);
                 high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h0, a, high[r]);
                 low[r] = i32x4_relaxed_dot_i8x16_i7x16_add(l0, a, low[r]);
                 high[r] = i32x4_relaxed_dot_i8x16_i7x16_add(h1, b, high[r]);
@@ -172,16 +173,17 @@ impl Simd for Relaxed {
     }
 
     #[inline(always)]
-    unsafe fn panel_dot<const COLS: usize, const TOKENS: usize>(
+    unsafe fn panel_dot<const TOKENS: usize>(
         panel: *const u8,
         x: [*const u8; TOKENS],
+        columns: usize,
     ) -> [[v128; 2]; TOKENS] {
         let mut sums = [[i32x4_splat(0); 2]; TOKENS];
         // First the high bytes; then the sums count 128 times, and the low bytes are added.
         for part in [0, LOW] {
             let mut step = 0;
-            while step < core::hint::black_box(COLS / 4) {
-                // SAFETY: step < COLS / 4 stays within the bytes the caller promised.
+            while step < columns / 4 {
+                // SAFETY: step < columns / 4 stays within the bytes the caller promised.
                 unsafe {
                     let (w0, w1) = (load(panel.add(32 * step)), load(panel.add(32 * step + 16)));
                     for t in 0..TOKENS {

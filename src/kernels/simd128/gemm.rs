@@ -39,7 +39,7 @@ const fn panel_bytes<S: Simd>(groups: usize, mins: bool) -> usize {
 pub(super) fn group<S: Simd, P: Quads, C: Loads>(
     group: &[u8],
     g: usize,
-    x: &Quants,
+    x: &[Quants],
     place: &Place,
     codes: &Codes,
 ) {
@@ -68,16 +68,11 @@ pub(super) fn group<S: Simd, P: Quads, C: Loads>(
                     let at = (first + t) * place.blocks + from;
                     let halves = groups::<C>();
                     let x = Span {
-                        q: x.q.as_ptr().add(at * S::X_BYTES),
-                        d: x.d.as_ptr().add(at),
-                        s: if halves == 1 {
-                            x.s.as_ptr().add(at)
-                        } else {
-                            x.s16.as_ptr().add(2 * at)
-                        },
+                        x: x.as_ptr().add(at),
                         next: place.blocks,
                         panel,
                         len,
+                        columns: codes.steps * 8 / halves,
                         offset: codes.offset,
                     };
                     let out = sums[t].as_mut_ptr();
@@ -125,10 +120,9 @@ unsafe fn unpack<S: Simd, P: Quads, C: Loads>(
             for block in 0..C::COLS / BLOCK {
                 for r in 0..2 {
                     let step = |step: usize| panel.add(step * S::PANEL_BYTES / 4 + 16 * r);
-                    S::put_quads(P::quads::<S, 0>(quants, table, r), step(0));
-                    S::put_quads(P::quads::<S, 1>(quants, table, r), step(1));
-                    S::put_quads(P::quads::<S, 2>(quants, table, r), step(2));
-                    S::put_quads(P::quads::<S, 3>(quants, table, r), step(3));
+                    for i in 0..4 {
+                        S::put_quads(P::quads::<S>(quants, table, r, i), step(i));
+                    }
                 }
                 let mut at = panel.add(S::PANEL_BYTES);
                 for group in 0..groups::<C>() {
@@ -153,15 +147,14 @@ unsafe fn unpack<S: Simd, P: Quads, C: Loads>(
 
 /// What [`span_dot`] reads: `len` blocks of each input, and the panels of the same columns.
 struct Span {
-    q: *const u8,
-    d: *const f32,
-    /// Sums of blocks, or of their halves.
-    s: *const f32,
+    x: *const Quants,
     /// Blocks from one input to the next.
     next: usize,
     panel: *const u8,
     len: usize,
-    offset: f32,
+    /// Columns that share scales, 16 or 32. Not a constant, so that loops over them stay loops.
+    columns: usize,
+    offset: v128,
 }
 
 /// [`span_dot`] of the next inputs, at most four.
@@ -195,27 +188,30 @@ unsafe fn span_dot<S: Simd, const MINS: bool, const GROUPS: usize, const TOKENS:
     x: &Span,
     out: *mut f32,
 ) {
-    let offset = f32x4_splat(x.offset);
+    let offset = x.offset;
     for b in 0..x.len {
         // SAFETY: b < len and t < TOKENS, for which the caller promised all of it.
         unsafe {
             let panel = x.panel.add(b * panel_bytes::<S>(GROUPS, MINS));
             for g in 0..GROUPS {
                 let quants = panel.add(g * S::PANEL_BYTES / GROUPS);
+                let input = |t: usize| x.x.add(t * x.next + b);
                 let inputs = core::array::from_fn(|t| {
-                    x.q.add((t * x.next + b) * S::X_BYTES + g * S::X_BYTES / GROUPS)
+                    let q: *const u8 = (&raw const (*input(t)).q).cast();
+                    q.add(g * S::X_BYTES / GROUPS)
                 });
-                let dots = if GROUPS == 1 {
-                    S::panel_dot::<32, TOKENS>(quants, inputs)
-                } else {
-                    S::panel_dot::<16, TOKENS>(quants, inputs)
-                };
+                let dots = S::panel_dot::<TOKENS>(quants, inputs, x.columns);
                 let scales = panel.add(S::PANEL_BYTES + g * SCALES * (1 + MINS as usize));
                 for r in 0..2 {
                     let scale = load(scales.add(16 * r));
                     for t in 0..TOKENS {
-                        let d = v128_load32_splat(x.d.add(t * x.next + b).cast());
-                        let s = v128_load32_splat(x.s.add((t * x.next + b) * GROUPS + g).cast());
+                        let d = v128_load32_splat((&raw const (*input(t)).d).cast());
+                        let s: *const f32 = if GROUPS == 1 {
+                            &raw const (*input(t)).s
+                        } else {
+                            (&raw const (*input(t)).s16).cast::<f32>().add(g)
+                        };
+                        let s = v128_load32_splat(s.cast());
                         let dot = f32x4_convert_i32x4(dots[t][r]);
                         let at: *mut u8 = out.add(8 * t + 4 * r).cast();
                         let sum = if MINS {

@@ -5,46 +5,43 @@ use core::arch::wasm32::*;
 use super::super::activations::{BLOCK, Quants};
 use super::{Codes, Loads, Quads, SCALE_UP, Simd};
 
-/// Eight rows of `tiles` tiles at `w` times the first token of `x`.
+/// Eight rows of `tiles` tiles at `w` times the blocks from `x` on.
 ///
 /// # Safety
-/// `w` is readable for `tiles` tiles, and `x` has as many columns.
+/// `w` is readable for `tiles` tiles, and `x` for as many columns.
 #[inline(never)]
 pub(super) unsafe fn gemv<S: Simd, P: Quads, C: Loads>(
     mut w: *const u8,
     tiles: usize,
-    x: &Quants,
+    mut x: *const Quants,
     codes: &Codes,
 ) -> [v128; 2] {
     let mut sums = [f32x4_splat(0.0); 2];
-    let (offset, table) = (f32x4_splat(codes.offset), codes.table);
-    let (mut q, mut d, mut s) = (x.q.as_ptr(), x.d.as_ptr(), x.s.as_ptr());
-    let mut s16 = x.s16.as_ptr();
+    let (offset, table) = (codes.offset, codes.table);
     for _ in 0..tiles {
-        // SAFETY: `w`, `q`, `d`, `s` and `s16` advance with the tiles and blocks that the caller promised.
+        // SAFETY: `w` and `x` advance with the tiles and blocks that the caller promised.
         unsafe {
             let head = C::head(w);
             let mut quants = w.add(C::BYTES);
             for block in 0..C::COLS / BLOCK {
-                let scale = v128_load32_splat(d.cast());
+                let q = (&raw const (*x).q).cast();
+                let d = v128_load32_splat((&raw const (*x).d).cast());
+                let inputs = |s: *const f32| [d, v128_load32_splat(s.cast()), offset];
                 if C::GROUP >= BLOCK {
-                    let dots = S::dot32::<P>(quants, table, q);
-                    let x = [scale, v128_load32_splat(s.cast()), offset];
+                    let dots = S::dot::<P>(quants, table, q, 0..codes.steps);
                     let weights = scales::<C>(w, head, block * BLOCK / C::GROUP);
-                    sums = add::<S>(sums, dots, x, weights);
+                    sums = add::<S>(sums, dots, inputs(&raw const (*x).s), weights);
                 } else {
-                    let dots = S::dot16::<P, 0>(quants, table, q);
-                    let x = [scale, v128_load32_splat(s16.cast()), offset];
-                    sums = add::<S>(sums, dots, x, scales::<C>(w, head, 2 * block));
-                    let dots = S::dot16::<P, 1>(quants, table, q);
-                    let x = [scale, v128_load32_splat(s16.add(1).cast()), offset];
-                    sums = add::<S>(sums, dots, x, scales::<C>(w, head, 2 * block + 1));
+                    let s16: *const f32 = (&raw const (*x).s16).cast();
+                    let half = codes.steps / 2;
+                    let dots = S::dot::<P>(quants, table, q, 0..half);
+                    sums = add::<S>(sums, dots, inputs(s16), scales::<C>(w, head, 2 * block));
+                    let dots = S::dot::<P>(quants, table, q, half..codes.steps);
+                    let weights = scales::<C>(w, head, 2 * block + 1);
+                    sums = add::<S>(sums, dots, inputs(s16.add(1)), weights);
                 }
                 quants = quants.add(P::BYTES);
-                q = q.add(S::X_BYTES);
-                d = d.add(1);
-                s = s.add(1);
-                s16 = s16.add(2);
+                x = x.add(1);
             }
             w = quants;
         }

@@ -50,56 +50,38 @@ pub trait Simd: Copy {
     /// Sums of nothing.
     fn zero() -> Self::Sums;
 
-    /// `sums` + the quants `w` · `x`, in columns 8 · STEP…
+    /// `sums` + the quants `w` · `x` in columns 8 · `step`….
     ///
     /// # Safety
-    /// `w` is readable for P::BYTES, `x` for X_BYTES.
-    unsafe fn step<P: Quads, const STEP: usize>(
+    /// `w` is readable for P::BYTES, `x` for X_BYTES; step < 4.
+    unsafe fn step<P: Quads>(
         w: *const u8,
         table: v128,
         x: *const u8,
+        step: usize,
         sums: Self::Sums,
     ) -> Self::Sums;
 
     /// What the sums come to.
     fn finish(sums: Self::Sums) -> [v128; 2];
 
-    /// The quants `w` · `x` in columns 0..16 (HALF 0) or 16..32 (HALF 1).
+    /// The quants `w` · `x` in columns 8 · `steps`….
     ///
     /// # Safety
     /// As for [`Simd::step`].
     #[inline(always)]
-    unsafe fn dot16<P: Quads, const HALF: usize>(
+    unsafe fn dot<P: Quads>(
         w: *const u8,
         table: v128,
         x: *const u8,
+        steps: Range<usize>,
     ) -> [v128; 2] {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let sums = if HALF == 0 {
-                let sums = Self::step::<P, 0>(w, table, x, Self::zero());
-                Self::step::<P, 1>(w, table, x, sums)
-            } else {
-                let sums = Self::step::<P, 2>(w, table, x, Self::zero());
-                Self::step::<P, 3>(w, table, x, sums)
-            };
-            Self::finish(sums)
+        let mut sums = Self::zero();
+        for step in steps {
+            // SAFETY: the caller's promise.
+            sums = unsafe { Self::step::<P>(w, table, x, step, sums) };
         }
-    }
-
-    /// All the quants `w` · `x`.
-    ///
-    /// # Safety
-    /// As for [`Simd::step`].
-    #[inline(always)]
-    unsafe fn dot32<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let sums = Self::step::<P, 0>(w, table, x, Self::zero());
-            let sums = Self::step::<P, 1>(w, table, x, sums);
-            let sums = Self::step::<P, 2>(w, table, x, sums);
-            Self::finish(Self::step::<P, 3>(w, table, x, sums))
-        }
+        Self::finish(sums)
     }
 
     /// The bytes of 8 columns of four rows → their two places in a panel, at `panel`.
@@ -108,13 +90,14 @@ pub trait Simd: Copy {
     /// `panel` is the start of a step, plus 16 for rows 4…, of a panel that is writable for PANEL_BYTES.
     unsafe fn put_quads(quads: [v128; 2], panel: *mut u8);
 
-    /// `COLS` (16 or 32) columns of a panel's 8 rows times `TOKENS` inputs.
+    /// `columns` (16 or 32) of a panel's 8 rows times `TOKENS` inputs.
     ///
     /// # Safety
-    /// `panel` is readable for COLS/32 · PANEL_BYTES, each of `x` for COLS/32 · X_BYTES.
-    unsafe fn panel_dot<const COLS: usize, const TOKENS: usize>(
+    /// `panel` is readable for columns/32 · PANEL_BYTES, each of `x` for columns/32 · X_BYTES.
+    unsafe fn panel_dot<const TOKENS: usize>(
         panel: *const u8,
         x: [*const u8; TOKENS],
+        columns: usize,
     ) -> [[v128; 2]; TOKENS];
 }
 
@@ -191,15 +174,16 @@ impl Simd for Plain {
     }
 
     #[inline(always)]
-    unsafe fn step<P: Quads, const STEP: usize>(
+    unsafe fn step<P: Quads>(
         w: *const u8,
         table: v128,
         x: *const u8,
+        step: usize,
         mut sums: [v128; 2],
     ) -> [v128; 2] {
-        // SAFETY: STEP < 4 stays within the bytes the caller promised.
+        // SAFETY: step < 4 stays within the bytes the caller promised.
         let x = unsafe {
-            let x = x.add(16 * STEP);
+            let x = x.add(16 * step);
             [
                 [splat4(x), splat4(x.add(8))],
                 [splat4(x.add(4)), splat4(x.add(12))],
@@ -207,7 +191,7 @@ impl Simd for Plain {
         };
         for (r, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
-            let quads = unsafe { P::quads::<Plain, STEP>(w, table, r) };
+            let quads = unsafe { P::quads::<Plain>(w, table, r, step) };
             for (quad, [even, odd]) in quads.into_iter().zip(x) {
                 let (e, o) = (v128_and(quad, i16x8_splat(0x00ff)), u16x8_shr(quad, 8));
                 *sum = i32x4_add(*sum, i32x4_dot_i16x8(e, even));
@@ -223,17 +207,22 @@ impl Simd for Plain {
     }
 
     #[inline(always)]
-    unsafe fn dot32<P: Quads>(w: *const u8, table: v128, x: *const u8) -> [v128; 2] {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if P::NIBBLES {
-                return nibbles(w, x);
-            }
-            let sums = Self::step::<P, 0>(w, table, x, Self::zero());
-            let sums = Self::step::<P, 1>(w, table, x, sums);
-            let sums = Self::step::<P, 2>(w, table, x, sums);
-            Self::step::<P, 3>(w, table, x, sums)
+    unsafe fn dot<P: Quads>(
+        w: *const u8,
+        table: v128,
+        x: *const u8,
+        steps: Range<usize>,
+    ) -> [v128; 2] {
+        if P::NIBBLES {
+            // SAFETY: the caller's promise.
+            return unsafe { nibbles(w, x, steps) };
         }
+        let mut sums = Self::zero();
+        for step in steps {
+            // SAFETY: the caller's promise.
+            sums = unsafe { Self::step::<P>(w, table, x, step, sums) };
+        }
+        sums
     }
 
     #[inline(always)]
@@ -248,14 +237,15 @@ impl Simd for Plain {
     }
 
     #[inline(always)]
-    unsafe fn panel_dot<const COLS: usize, const TOKENS: usize>(
+    unsafe fn panel_dot<const TOKENS: usize>(
         panel: *const u8,
         x: [*const u8; TOKENS],
+        columns: usize,
     ) -> [[v128; 2]; TOKENS] {
         let mut sums = [[i32x4_splat(0); 2]; TOKENS];
         let mut step = 0;
-        while step < core::hint::black_box(COLS / 2) {
-            // SAFETY: step < COLS / 2 stays within the bytes the caller promised.
+        while step < columns / 2 {
+            // SAFETY: step < columns / 2 stays within the bytes the caller promised.
             unsafe {
                 let (w0, w1) = (load(panel.add(32 * step)), load(panel.add(32 * step + 16)));
                 for t in 0..TOKENS {
@@ -270,21 +260,18 @@ impl Simd for Plain {
     }
 }
 
-/// [`Plain::dot32`] of nibbles, which are multiplied where they stand.
+/// [`Plain::dot`] of nibbles, half of which are multiplied where they stand.
 ///
 /// # Safety
 /// As for [`Simd::step`].
 #[inline(always)]
-unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2] {
+unsafe fn nibbles(w: *const u8, x: *const u8, steps: Range<usize>) -> [v128; 2] {
     let zero = i32x4_splat(0);
-    // Products of the nibbles at bits 0 and 12, at bits 4 (×16) and at bits 8 (×256) of each 16-bit lane.
-    let (mut a, mut b, mut c) = ([zero; 2], [zero; 2], [zero; 2]);
-    let (low, mid, high) = (
-        i16x8_splat(0x000f),
-        i16x8_splat(0x00f0),
-        i16x8_splat(0x0f00),
-    );
-    for step in 0..4 {
+    // Products of the nibbles that are moved to bit 0 and to bit 8 (×256) of each 16-bit lane. A sum for each of the
+    // four places would save a shift a step, but needs more registers than there are.
+    let (mut low, mut high) = ([zero; 2], [zero; 2]);
+    let (at0, at8) = (i16x8_splat(0x000f), i16x8_splat(0x0f00));
+    for step in steps {
         // SAFETY: step < 4 stays within the 128 and 64 bytes the caller promised.
         unsafe {
             let x = x.add(16 * step);
@@ -296,15 +283,16 @@ unsafe fn nibbles(w: *const u8, x: *const u8) -> [v128; 2] {
             );
             for r in 0..2 {
                 let v = load(w.add(32 * step + 16 * r));
-                a[r] = i32x4_add(a[r], i32x4_dot_i16x8(v128_and(v, low), x0));
-                b[r] = i32x4_add(b[r], i32x4_dot_i16x8(v128_and(v, mid), x1));
-                c[r] = i32x4_add(c[r], i32x4_dot_i16x8(v128_and(v, high), x2));
-                a[r] = i32x4_add(a[r], i32x4_dot_i16x8(u16x8_shr(v, 12), x3));
+                let moved = u16x8_shr(v, 4);
+                low[r] = i32x4_add(low[r], i32x4_dot_i16x8(v128_and(v, at0), x0));
+                low[r] = i32x4_add(low[r], i32x4_dot_i16x8(v128_and(moved, at0), x1));
+                // At most 16 products of 15 · 256 · 32767, which is below 2³¹.
+                high[r] = i32x4_add(high[r], i32x4_dot_i16x8(v128_and(v, at8), x2));
+                high[r] = i32x4_add(high[r], i32x4_dot_i16x8(v128_and(moved, at8), x3));
             }
         }
     }
-    let sum = |r: usize| i32x4_add(a[r], i32x4_add(i32x4_shr(b[r], 4), i32x4_shr(c[r], 8)));
-    [sum(0), sum(1)]
+    [0, 1].map(|r| i32x4_add(low[r], i32x4_shr(high[r], 8)))
 }
 
 /// Rows `rows` of a product: `groups` are their packed bytes, `out` [tokens, stride].
@@ -359,10 +347,14 @@ pub(super) fn multiply_quants<S: Simd>(
 pub(super) struct Codes {
     /// The unsigned byte of each 4-bit code; for codes of a byte, what turns stored bytes into unsigned ones by xor.
     table: v128,
-    /// What must be added to the unsigned bytes.
-    offset: f32,
+    /// What must be added to the unsigned bytes, in every lane. As one f32 it would be loaded, and multiplied, together
+    /// with its neighbours, and an integer among them is a subnormal as f32, which costs a hundred cycles each time.
+    offset: v128,
     /// See `Integers::unit`.
     unit: f32,
+    /// Steps of 8 columns in a block: 4, but no constant. Loops over it must stay loops: unrolled, they are compiled to
+    /// code that loads everything first, runs out of registers and is at times several times slower.
+    steps: usize,
 }
 
 impl Codes {
@@ -380,8 +372,9 @@ impl Codes {
         // SAFETY: sixteen bytes are read.
         Codes {
             table: unsafe { load(bytes.as_ptr()) },
-            offset: -f32::from(offset),
+            offset: f32x4_splat(-f32::from(offset)),
             unit: integers.unit,
+            steps: core::hint::black_box(BLOCK / 8),
         }
     }
 }
@@ -424,7 +417,7 @@ impl Place {
     }
 }
 
-fn product<S: Simd, P: Quads, C: Loads>(groups: &[u8], x: &Quants, place: &Place, codes: &Codes) {
+fn product<S: Simd, P: Quads, C: Loads>(groups: &[u8], x: &[Quants], place: &Place, codes: &Codes) {
     const {
         assert!(C::COLS.is_multiple_of(BLOCK) && (C::GROUP == 16 || C::GROUP.is_multiple_of(BLOCK)))
     };
@@ -433,13 +426,12 @@ fn product<S: Simd, P: Quads, C: Loads>(groups: &[u8], x: &Quants, place: &Place
     let (n, blocks) = (groups.len() / group_bytes, place.tokens * place.blocks);
     assert_eq!(groups.len(), n * group_bytes);
     assert_eq!(place.blocks, tiles * (C::COLS / BLOCK));
-    assert!(x.q.len() >= blocks * S::X_BYTES && x.d.len() >= blocks && x.s.len() >= blocks);
-    assert!(x.s16.len() >= 2 * blocks);
+    assert!(x.len() >= blocks && S::X_BYTES == x[0].q.len());
     for g in 0..n {
         let group = &groups[g * group_bytes..];
         if place.tokens == 1 {
             // SAFETY: the assertions above: `tiles` tiles of weights and as many blocks of one token are there.
-            let sums = unsafe { gemv::gemv::<S, P, C>(group.as_ptr(), tiles, x, codes) };
+            let sums = unsafe { gemv::gemv::<S, P, C>(group.as_ptr(), tiles, x.as_ptr(), codes) };
             place.put(g, 0, sums);
         } else {
             gemm::group::<S, P, C>(group, g, x, place, codes);

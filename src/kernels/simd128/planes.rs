@@ -12,12 +12,12 @@ pub trait Quads: Planes {
     /// Whether the codes are nibbles and nothing else.
     const NIBBLES: bool = false;
 
-    /// Columns 8 · STEP… of rows 4 · `r`…: the first four and the last four, one unsigned byte a code. `table` is
-    /// that of `Codes`. STEP is a constant so that no shift counts at run time.
+    /// Columns 8 · `step`… of rows 4 · `r`…: the first four and the last four, one unsigned byte a code. `table` is that
+    /// of `Codes`.
     ///
     /// # Safety
-    /// `w` is readable for BYTES; STEP < 4, r < 2.
-    unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, table: v128, r: usize) -> [v128; 2];
+    /// `w` is readable for BYTES; step < 4, r < 2.
+    unsafe fn quads<S: Simd>(w: *const u8, table: v128, r: usize, step: usize) -> [v128; 2];
 }
 
 /// `bits` wide fields of each byte from bit `from` → bit `to`. Shifts of 16-bit lanes do, as the mask takes no bit that
@@ -34,26 +34,25 @@ fn field(v: v128, bits: u32, from: u32, to: u32) -> v128 {
 
 /// The codes at bit `to` from a plane of one bit a code.
 #[inline(always)]
-unsafe fn one<const STEP: usize>(w: *const u8, r: usize, to: u32) -> [v128; 2] {
+unsafe fn one(w: *const u8, r: usize, step: usize, to: u32) -> [v128; 2] {
     // SAFETY: the caller's 32 bytes, r < 2.
-    let v = unsafe { load(w.add(16 * r)) };
-    let from = 2 * STEP as u32;
-    [field(v, 1, from, to), field(v, 1, from + 1, to)]
+    let v = u16x8_shr(unsafe { load(w.add(16 * r)) }, 2 * step as u32);
+    [field(v, 1, 0, to), field(v, 1, 1, to)]
 }
 
 /// The codes at bit `to` from a plane of two bits a code.
 #[inline(always)]
-unsafe fn two<const STEP: usize>(w: *const u8, r: usize, to: u32) -> [v128; 2] {
-    // SAFETY: the caller's 64 bytes, STEP < 4, r < 2.
-    let v = unsafe { load(w.add(32 * (STEP / 2) + 16 * r)) };
-    let from = 4 * (STEP % 2) as u32;
-    [field(v, 2, from, to), field(v, 2, from + 2, to)]
+unsafe fn two(w: *const u8, r: usize, step: usize, to: u32) -> [v128; 2] {
+    // SAFETY: the caller's 64 bytes; step < 4, r < 2.
+    let v = unsafe { load(w.add(32 * (step / 2) + 16 * r)) };
+    let v = u16x8_shr(v, 4 * (step % 2) as u32);
+    [field(v, 2, 0, to), field(v, 2, 2, to)]
 }
 
 #[inline(always)]
-unsafe fn four<const STEP: usize>(w: *const u8, r: usize) -> [v128; 2] {
-    // SAFETY: the caller's 128 bytes, STEP < 4, r < 2.
-    let v = unsafe { load(w.add(32 * STEP + 16 * r)) };
+unsafe fn four(w: *const u8, r: usize, step: usize) -> [v128; 2] {
+    // SAFETY: the caller's 128 bytes; step < 4, r < 2.
+    let v = unsafe { load(w.add(32 * step + 16 * r)) };
     [field(v, 4, 0, 0), field(v, 4, 4, 0)]
 }
 
@@ -66,28 +65,28 @@ impl Quads for Nibbles {
     const NIBBLES: bool = true;
 
     #[inline(always)]
-    unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, _: v128, r: usize) -> [v128; 2] {
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, r: usize, step: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        unsafe { four::<STEP>(w, r) }
+        unsafe { four(w, r, step) }
     }
 }
 
 impl Quads for Table {
     #[inline(always)]
-    unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, table: v128, r: usize) -> [v128; 2] {
+    unsafe fn quads<S: Simd>(w: *const u8, table: v128, r: usize, step: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        unsafe { four::<STEP>(w, r) }.map(|index| S::lookup(table, index))
+        unsafe { four(w, r, step) }.map(|index| S::lookup(table, index))
     }
 }
 
 impl Quads for Bytes {
     #[inline(always)]
-    unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, change: v128, r: usize) -> [v128; 2] {
-        // SAFETY: the caller's 256 bytes, STEP < 4, r < 2.
+    unsafe fn quads<S: Simd>(w: *const u8, change: v128, r: usize, step: usize) -> [v128; 2] {
+        // SAFETY: the caller's 256 bytes; step < 4, r < 2.
         let quads = unsafe {
             [
-                load(w.add(64 * STEP + 16 * r)),
-                load(w.add(64 * STEP + 32 + 16 * r)),
+                load(w.add(64 * step + 16 * r)),
+                load(w.add(64 * step + 32 + 16 * r)),
             ]
         };
         // Elsewhere bytes are stored as they are read.
@@ -100,40 +99,40 @@ impl Quads for Bytes {
 
 impl Quads for OneBit {
     #[inline(always)]
-    unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, _: v128, r: usize) -> [v128; 2] {
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, r: usize, step: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        unsafe { one::<STEP>(w, r, 1) }
+        unsafe { one(w, r, step, 1) }
     }
 }
 
 impl Quads for TwoBits {
     #[inline(always)]
-    unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, _: v128, r: usize) -> [v128; 2] {
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, r: usize, step: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        unsafe { two::<STEP>(w, r, 0) }
+        unsafe { two(w, r, step, 0) }
     }
 }
 
 impl Quads for ThreeBits {
     #[inline(always)]
-    unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, _: v128, r: usize) -> [v128; 2] {
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, r: usize, step: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        unsafe { or(two::<STEP>(w, r, 0), one::<STEP>(w.add(64), r, 2)) }
+        unsafe { or(two(w, r, step, 0), one(w.add(64), r, step, 2)) }
     }
 }
 
 impl Quads for FiveBits {
     #[inline(always)]
-    unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, _: v128, r: usize) -> [v128; 2] {
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, r: usize, step: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        unsafe { or(four::<STEP>(w, r), one::<STEP>(w.add(128), r, 4)) }
+        unsafe { or(four(w, r, step), one(w.add(128), r, step, 4)) }
     }
 }
 
 impl Quads for SixBits {
     #[inline(always)]
-    unsafe fn quads<S: Simd, const STEP: usize>(w: *const u8, _: v128, r: usize) -> [v128; 2] {
+    unsafe fn quads<S: Simd>(w: *const u8, _: v128, r: usize, step: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
-        unsafe { or(four::<STEP>(w, r), two::<STEP>(w.add(128), r, 4)) }
+        unsafe { or(four(w, r, step), two(w.add(128), r, step, 4)) }
     }
 }

@@ -34,16 +34,16 @@ fn horizontal_sum(v: v128) -> i32 {
 
 /// Scale and sums of one block of quants.
 #[inline(always)]
-fn sums(q: &[v128; 8], scale: f32, b: usize, to: &mut Quants) {
+fn sums(q: &[v128; 8], scale: f32, to: &mut Quants) {
     let half = |q: &[v128]| {
         let sum = i32x4_add(i32x4_add(q[0], q[1]), i32x4_add(q[2], q[3]));
         horizontal_sum(sum)
     };
     let (low, high) = (half(&q[..4]), half(&q[4..]));
-    to.d[b] = scale * SCALE_UP;
-    to.s[b] = scale * (low + high) as f32 * SCALE_UP;
-    to.s16[2 * b] = scale * low as f32 * SCALE_UP;
-    to.s16[2 * b + 1] = scale * high as f32 * SCALE_UP;
+    to.d = scale * SCALE_UP;
+    to.s = scale * (low + high) as f32 * SCALE_UP;
+    to.s16[0] = scale * low as f32 * SCALE_UP;
+    to.s16[1] = scale * high as f32 * SCALE_UP;
 }
 
 /// The largest value of two planes of signed bytes: 127 · 128.
@@ -52,8 +52,8 @@ const PLANES_MAX: f32 = 16_256.0;
 /// `x` ([n, 32]) → 15-bit values = 128 · high + low, in two planes of signed bytes; of every 16 values first the high
 /// bytes, then the low ones.
 #[inline(never)]
-pub(in super::super) fn quantise_planes(x: &[f32], to: &mut Quants) {
-    for (b, x) in x.chunks_exact(32).enumerate() {
+pub(in super::super) fn quantise_planes(x: &[f32], to: &mut [Quants]) {
+    for (x, to) in x.chunks_exact(32).zip(to) {
         let (v, max) = block(x);
         let scale = max / PLANES_MAX;
         let inverse = f32x4_splat(if max > 0.0 { PLANES_MAX / max } else { 0.0 });
@@ -65,8 +65,7 @@ pub(in super::super) fn quantise_planes(x: &[f32], to: &mut Quants) {
                 i16x8_narrow_i32x4(v[2], v[3]),
             )
         };
-        let q = &mut to.q[64 * b..][..64];
-        for (half, q) in q.chunks_exact_mut(32).enumerate() {
+        for (half, q) in to.q.chunks_exact_mut(32).enumerate() {
             let (all, high) = (&q32[4 * half..][..4], &high[4 * half..][..4]);
             let low: [v128; 4] = core::array::from_fn(|i| i32x4_sub(all[i], i32x4_shl(high[i], 7)));
             // SAFETY: q has 32 bytes.
@@ -75,37 +74,36 @@ pub(in super::super) fn quantise_planes(x: &[f32], to: &mut Quants) {
                 v128_store(q.as_mut_ptr().add(16).cast(), narrow(&low));
             }
         }
-        sums(&q32, scale, b, to);
+        sums(&q32, scale, to);
     }
 }
 
 /// `x` ([n, 32]) → signed 16-bit values; of every eight x₀…x₇ the order is x₀x₂ x₄x₆ x₁x₃ x₅x₇.
 #[inline(never)]
-pub(in super::super) fn quantise_i16(x: &[f32], to: &mut Quants) {
-    for (b, x) in x.chunks_exact(32).enumerate() {
+pub(in super::super) fn quantise_i16(x: &[f32], to: &mut [Quants]) {
+    for (x, to) in x.chunks_exact(32).zip(to) {
         let (v, max) = block(x);
         let scale = max / 32767.0;
         let inverse = f32x4_splat(if max > 0.0 { 32767.0 / max } else { 0.0 });
         let q32 = v.map(|v| i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(v, inverse))));
-        let q = &mut to.q[64 * b..][..64];
         for i in 0..4 {
             let eight = i16x8_narrow_i32x4(q32[2 * i], q32[2 * i + 1]);
             let ordered = i16x8_shuffle::<0, 2, 4, 6, 1, 3, 5, 7>(eight, eight);
-            // SAFETY: i < 4, and q has 64 bytes.
-            unsafe { v128_store(q.as_mut_ptr().add(16 * i).cast(), ordered) };
+            // SAFETY: i < 4 of 64 bytes.
+            unsafe { v128_store(to.q.as_mut_ptr().add(16 * i).cast(), ordered) };
         }
-        sums(&q32, scale, b, to);
+        sums(&q32, scale, to);
     }
 }
 
 /// Value `i` of a block in the order of [`quantise_planes`].
-pub fn planes_value(q: &[u8], d: f32, i: usize) -> f32 {
+pub(in super::super) fn planes_value(Quants { q, d, .. }: &Quants, i: usize) -> f32 {
     let at = 32 * (i / 16) + i % 16;
     (128.0 * f32::from(q[at] as i8) + f32::from(q[at + 16] as i8)) * (d / SCALE_UP)
 }
 
 /// Value `i` of a block of signed 16-bit values in the order of [`quantise_i16`].
-pub fn i16_value(q: &[u8], d: f32, i: usize) -> f32 {
+pub(in super::super) fn i16_value(Quants { q, d, .. }: &Quants, i: usize) -> f32 {
     let at = 16 * (i / 8) + 2 * [0, 4, 1, 5, 2, 6, 3, 7][i % 8];
     f32::from(i16::from_le_bytes([q[at], q[at + 1]])) * (d / SCALE_UP)
 }

@@ -67,15 +67,67 @@ pub fn exp_sum(x: &mut [f32], max: f32) -> f32 {
 #[inline(never)]
 pub fn silu_mul(gate: &mut [f32], up: &[f32]) {
     assert_eq!(gate.len(), up.len());
-    let one = f32x4_splat(1.0);
     map(gate, 0.0, |i, g| {
         let mut four = [0.0; 4];
         let n = 4.min(up.len() - i);
         four[..n].copy_from_slice(&up[i..i + n]);
         // SAFETY: `four` has 16 bytes.
         let u = unsafe { v128_load(four.as_ptr().cast()) };
-        let sigmoid = f32x4_div(one, f32x4_add(one, exp(f32x4_neg(g))));
-        f32x4_mul(f32x4_mul(g, sigmoid), u)
+        f32x4_mul(f32x4_mul(g, sigmoid(g)), u)
+    });
+}
+
+/// 1 / (1 + e⁻ˣ).
+#[inline(always)]
+fn sigmoid(x: v128) -> v128 {
+    let one = f32x4_splat(1.0);
+    f32x4_div(one, f32x4_add(one, exp(f32x4_neg(x))))
+}
+
+/// See `kernels::vector::silu`.
+#[inline(never)]
+pub fn silu(x: &mut [f32]) {
+    map(x, 0.0, |_, x| f32x4_mul(x, sigmoid(x)));
+}
+
+/// See `kernels::vector::gelu`.
+///
+/// erf by formula 7.1.26 of Abramowitz and Stegun: off by at most 1.5e-7.
+#[inline(never)]
+pub fn gelu(x: &mut [f32]) {
+    let (one, half) = (f32x4_splat(1.0), f32x4_splat(0.5));
+    map(x, 0.0, |_, x| {
+        let z = f32x4_mul(x, f32x4_splat(core::f32::consts::FRAC_1_SQRT_2));
+        let size = f32x4_abs(z);
+        let t = f32x4_div(
+            one,
+            f32x4_add(one, f32x4_mul(size, f32x4_splat(0.327_591_1))),
+        );
+        let mut p = f32x4_splat(1.061_405_4);
+        for c in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
+            p = f32x4_add(f32x4_mul(p, t), f32x4_splat(c));
+        }
+        let tail = f32x4_mul(f32x4_mul(p, t), exp(f32x4_neg(f32x4_mul(size, size))));
+        // 1 + erf(z) = 2 − tail for z ≥ 0, and tail below: no cancellation on either side.
+        let sum = v128_bitselect(
+            tail,
+            f32x4_sub(f32x4_splat(2.0), tail),
+            f32x4_lt(z, f32x4_splat(0.0)),
+        );
+        f32x4_mul(f32x4_mul(x, half), sum)
+    });
+}
+
+/// See `kernels::vector::gelu_tanh`: (1 + tanh(u)) / 2 is the sigmoid of 2u.
+#[inline(never)]
+pub fn gelu_tanh(x: &mut [f32]) {
+    map(x, 0.0, |_, x| {
+        let cube = f32x4_mul(f32x4_mul(x, x), f32x4_mul(x, f32x4_splat(0.044_715)));
+        let inner = f32x4_mul(
+            f32x4_add(x, cube),
+            f32x4_splat(2.0 * super::super::vector::GELU_TANH),
+        );
+        f32x4_mul(x, sigmoid(inner))
     });
 }
 

@@ -2,23 +2,29 @@
 
 import { roofline } from "./roofline.js";
 
-/** As long as a measurement is to take at least. */
-const MEASURE_MS = 60;
+/** As short as a clock allows: what is measured must fit between two interruptions by others. */
+const SAMPLE_MS = 2;
+const SAMPLES = 60;
 /** A matrix of a small model's size, beyond the second-level cache. */
 const ROWS = 8192;
 const COLS = 768;
 
-/** Milliseconds of one call, the best of some. */
+/** The browser compiles what runs often a second time, and better, meanwhile. */
+const WARM_MS = 250;
+
+/** Milliseconds of one call, the best of many. */
 function perCall(call) {
+  const warm = performance.now() + WARM_MS;
+  while (performance.now() < warm) call(1);
   let times = 1;
   for (;;) {
     const start = performance.now();
     call(times);
-    if (performance.now() - start > MEASURE_MS / 4) break;
+    if (performance.now() - start > SAMPLE_MS) break;
     times *= 2;
   }
   let least = Infinity;
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < SAMPLES; i++) {
     const start = performance.now();
     call(times);
     least = Math.min(least, (performance.now() - start) / times);

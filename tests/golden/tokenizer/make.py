@@ -3,8 +3,7 @@
     pip install tokenizers==0.23.3 gguf==0.19.0
     python tests/golden/tokenizer/make.py MODEL.gguf
 
-The vocabulary and merges are the model file's; each pre-tokenizer is written as its `tokenizer.json` writes it,
-without the normalisation to form C that Qwen's has.
+The vocabulary and merges are the model file's; each pre-tokenizer is written as its `tokenizer.json` writes it.
 One line of output is [text, repeats, hash, hash, …]: the text repeated so often, then FNV-1a (32 bits) over the
 ids as little-endian u32, first with control tokens parsed (smollm), then as plain text for each of SPLITS.
 """
@@ -63,7 +62,7 @@ SPLITS = {
     ),
     "gpt-2": (pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True), False),
     "llama-bpe": (split(CL100K), True),
-    "qwen2": (split(CL100K.replace(r"\p{N}{1,3}", r"\p{N}")), False),
+    "stablelm2": (split(CL100K.replace(r"\p{N}{1,3}", r"\p{N}")), False),
     "gpt-4o": (split(O200K), False),
     "tekken": (split(TEKKEN), True),
     "kimi-k2": (split(KIMI), False),

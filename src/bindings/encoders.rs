@@ -1,0 +1,41 @@
+//! The calls of an engine that reads texts: thin, as in the file above.
+
+use wasm_bindgen::prelude::*;
+
+use super::{Engine, json, parse, thrown};
+use crate::transformer::Pooling;
+
+#[wasm_bindgen]
+impl Engine {
+    /// The embedding of a text. `pooling`: `mean`, `first` or `last`, by default what the file says.
+    pub fn embed(
+        &mut self,
+        text: &str,
+        pooling: Option<String>,
+        normalise: bool,
+    ) -> Result<Vec<f32>, JsValue> {
+        let pooling: Option<Pooling> = match pooling {
+            Some(name) => Some(parse("pooling", &json(&name))?),
+            None => None,
+        };
+        self.0.embed(text, pooling, normalise).map_err(thrown)
+    }
+
+    /// The classes of a text, or of two read together → JSON of `Class[]`.
+    pub fn classify(&mut self, text: &str, second: Option<String>) -> Result<String, JsValue> {
+        let classes = self.0.classify(text, second.as_deref());
+        classes.map(|c| json(&c)).map_err(thrown)
+    }
+
+    /// How well a document answers a query, 0 to 1.
+    pub fn rerank(&mut self, query: &str, document: &str) -> Result<f32, JsValue> {
+        self.0.rerank(query, document).map_err(thrown)
+    }
+
+    /// The likeliest tokens for each mask → JSON of `Filled[][]`.
+    #[wasm_bindgen(js_name = fillMask)]
+    pub fn fill_mask(&mut self, text: &str, top_k: usize) -> Result<String, JsValue> {
+        let filled = self.0.fill_mask(text, top_k);
+        filled.map(|f| json(&f)).map_err(thrown)
+    }
+}

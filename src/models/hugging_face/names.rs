@@ -1,0 +1,206 @@
+//! What the tensors of folders are called in GGUF, without `.weight` and `.bias` at the end.
+
+use super::Names;
+
+pub(super) const PLAIN: Names = &[
+    ("model.embed_tokens", "token_embd"),
+    ("model.norm", "output_norm"),
+    ("lm_head", "output"),
+    ("model.layers.{}.input_layernorm", "blk.{}.attn_norm"),
+    ("model.layers.{}.self_attn.q_proj", "blk.{}.attn_q"),
+    ("model.layers.{}.self_attn.k_proj", "blk.{}.attn_k"),
+    ("model.layers.{}.self_attn.v_proj", "blk.{}.attn_v"),
+    ("model.layers.{}.self_attn.q_norm", "blk.{}.attn_q_norm"),
+    ("model.layers.{}.self_attn.k_norm", "blk.{}.attn_k_norm"),
+    ("model.layers.{}.self_attn.o_proj", "blk.{}.attn_output"),
+    (
+        "model.layers.{}.post_attention_layernorm",
+        "blk.{}.ffn_norm",
+    ),
+    ("model.layers.{}.mlp.gate_proj", "blk.{}.ffn_gate"),
+    ("model.layers.{}.mlp.up_proj", "blk.{}.ffn_up"),
+    ("model.layers.{}.mlp.down_proj", "blk.{}.ffn_down"),
+];
+
+/// Where a norm stands behind attention, others have the one before the feed-forward.
+pub(super) const NORMED_BEHIND: Names = &[
+    (
+        "model.layers.{}.post_attention_layernorm",
+        "blk.{}.post_attention_norm",
+    ),
+    (
+        "model.layers.{}.pre_feedforward_layernorm",
+        "blk.{}.ffn_norm",
+    ),
+    (
+        "model.layers.{}.post_feedforward_layernorm",
+        "blk.{}.post_ffw_norm",
+    ),
+];
+
+pub(super) const FUSED: Names = &[
+    ("model.layers.{}.self_attn.qkv_proj", "blk.{}.attn_qkv"),
+    ("model.layers.{}.mlp.gate_up_proj", "blk.{}.ffn_up"),
+];
+
+pub(super) const EXPERTS: Names = &[
+    ("model.layers.{}.mlp.gate", "blk.{}.ffn_gate_inp"),
+    (
+        "model.layers.{}.mlp.experts.{}.gate_proj",
+        "blk.{}.ffn_gate_exps.{}",
+    ),
+    (
+        "model.layers.{}.mlp.experts.{}.up_proj",
+        "blk.{}.ffn_up_exps.{}",
+    ),
+    (
+        "model.layers.{}.mlp.experts.{}.down_proj",
+        "blk.{}.ffn_down_exps.{}",
+    ),
+];
+
+pub(super) const STACKED_EXPERTS: Names = &[
+    (
+        "model.layers.{}.block_sparse_moe.router.layer",
+        "blk.{}.ffn_gate_inp",
+    ),
+    (
+        "model.layers.{}.block_sparse_moe.input_linear",
+        "blk.{}.ffn_gate_up_exps",
+    ),
+    (
+        "model.layers.{}.block_sparse_moe.output_linear",
+        "blk.{}.ffn_down_exps",
+    ),
+];
+
+pub(super) const BERT: Names = &[
+    ("embeddings.word_embeddings", "token_embd"),
+    ("embeddings.position_embeddings", "position_embd"),
+    ("embeddings.token_type_embeddings", "token_types"),
+    ("embeddings.LayerNorm", "token_embd_norm"),
+    ("encoder.layer.{}.attention.self.query", "blk.{}.attn_q"),
+    ("encoder.layer.{}.attention.self.key", "blk.{}.attn_k"),
+    ("encoder.layer.{}.attention.self.value", "blk.{}.attn_v"),
+    (
+        "encoder.layer.{}.attention.output.dense",
+        "blk.{}.attn_output",
+    ),
+    (
+        "encoder.layer.{}.attention.output.LayerNorm",
+        "blk.{}.attn_output_norm",
+    ),
+    ("encoder.layer.{}.intermediate.dense", "blk.{}.ffn_up"),
+    ("encoder.layer.{}.output.dense", "blk.{}.ffn_down"),
+    (
+        "encoder.layer.{}.output.LayerNorm",
+        "blk.{}.layer_output_norm",
+    ),
+    ("pooler.dense", "cls"),
+    ("classifier", "cls.output"),
+    ("cls.predictions.transform.dense", "mlm.dense"),
+    ("cls.predictions.transform.LayerNorm", "mlm.norm"),
+    ("cls.predictions", "output"),
+];
+
+pub(super) const ROBERTA: Names = &[
+    ("classifier.dense", "cls"),
+    ("classifier.out_proj", "cls.output"),
+    ("lm_head.dense", "mlm.dense"),
+    ("lm_head.layer_norm", "mlm.norm"),
+    ("lm_head", "output"),
+];
+
+pub(super) const DISTILBERT: Names = &[
+    ("transformer.layer.{}.attention.q_lin", "blk.{}.attn_q"),
+    ("transformer.layer.{}.attention.k_lin", "blk.{}.attn_k"),
+    ("transformer.layer.{}.attention.v_lin", "blk.{}.attn_v"),
+    (
+        "transformer.layer.{}.attention.out_lin",
+        "blk.{}.attn_output",
+    ),
+    (
+        "transformer.layer.{}.sa_layer_norm",
+        "blk.{}.attn_output_norm",
+    ),
+    ("transformer.layer.{}.ffn.lin1", "blk.{}.ffn_up"),
+    ("transformer.layer.{}.ffn.lin2", "blk.{}.ffn_down"),
+    (
+        "transformer.layer.{}.output_layer_norm",
+        "blk.{}.layer_output_norm",
+    ),
+    ("pre_classifier", "cls"),
+    ("vocab_transform", "mlm.dense"),
+    ("vocab_layer_norm", "mlm.norm"),
+    ("vocab_projector", "output"),
+];
+
+pub(super) const MODERNBERT: Names = &[
+    ("embeddings.tok_embeddings", "token_embd"),
+    ("embeddings.norm", "token_embd_norm"),
+    ("layers.{}.attn_norm", "blk.{}.attn_norm"),
+    ("layers.{}.attn.Wqkv", "blk.{}.attn_qkv"),
+    ("layers.{}.attn.Wo", "blk.{}.attn_output"),
+    ("layers.{}.mlp_norm", "blk.{}.ffn_norm"),
+    ("layers.{}.mlp.Wi", "blk.{}.ffn_up"),
+    ("layers.{}.mlp.Wo", "blk.{}.ffn_down"),
+    ("final_norm", "output_norm"),
+    ("head.dense", "cls"),
+    ("head.norm", "cls.norm"),
+    ("decoder", "output"),
+    ("classifier", "cls.output"),
+];
+
+pub(super) const SHORT_CONVOLUTIONS: Names = &[
+    ("model.embedding_norm", "token_embd_norm"),
+    ("model.layers.{}.operator_norm", "blk.{}.attn_norm"),
+    ("model.layers.{}.ffn_norm", "blk.{}.ffn_norm"),
+    ("model.layers.{}.self_attn.out_proj", "blk.{}.attn_output"),
+    (
+        "model.layers.{}.self_attn.q_layernorm",
+        "blk.{}.attn_q_norm",
+    ),
+    (
+        "model.layers.{}.self_attn.k_layernorm",
+        "blk.{}.attn_k_norm",
+    ),
+    ("model.layers.{}.conv.in_proj", "blk.{}.shortconv.in_proj"),
+    ("model.layers.{}.conv.conv", "blk.{}.shortconv.conv"),
+    ("model.layers.{}.conv.out_proj", "blk.{}.shortconv.out_proj"),
+    ("model.layers.{}.feed_forward.w1", "blk.{}.ffn_gate"),
+    ("model.layers.{}.feed_forward.w2", "blk.{}.ffn_down"),
+    ("model.layers.{}.feed_forward.w3", "blk.{}.ffn_up"),
+];
+
+/// Beside those of the plain decoder.
+pub(super) const HYBRID: Names = &[
+    ("model.layers.{}.mamba.in_proj", "blk.{}.ssm_in"),
+    ("model.layers.{}.mamba.conv1d", "blk.{}.ssm_conv1d"),
+    ("model.layers.{}.mamba.dt_bias", "blk.{}.ssm_dt.bias"),
+    ("model.layers.{}.mamba.A_log", "blk.{}.ssm_a"),
+    ("model.layers.{}.mamba.D", "blk.{}.ssm_d"),
+    ("model.layers.{}.mamba.norm", "blk.{}.ssm_norm"),
+    ("model.layers.{}.mamba.out_proj", "blk.{}.ssm_out"),
+    (
+        "model.layers.{}.shared_mlp.input_linear",
+        "blk.{}.ffn_gate_up",
+    ),
+    (
+        "model.layers.{}.shared_mlp.output_linear",
+        "blk.{}.ffn_down",
+    ),
+];
+
+pub(super) const STATE_SPACES: Names = &[
+    ("embeddings", "token_embd"),
+    ("norm_f", "output_norm"),
+    ("lm_head", "output"),
+    ("layers.{}.norm", "blk.{}.attn_norm"),
+    ("layers.{}.mixer.in_proj", "blk.{}.ssm_in"),
+    ("layers.{}.mixer.conv1d", "blk.{}.ssm_conv1d"),
+    ("layers.{}.mixer.dt_bias", "blk.{}.ssm_dt.bias"),
+    ("layers.{}.mixer.A_log", "blk.{}.ssm_a"),
+    ("layers.{}.mixer.D", "blk.{}.ssm_d"),
+    ("layers.{}.mixer.norm", "blk.{}.ssm_norm"),
+    ("layers.{}.mixer.out_proj", "blk.{}.ssm_out"),
+];

@@ -1,0 +1,242 @@
+//! What a model makes of a text without writing: its embedding, its class, how well it answers a query, and the tokens
+//! that are masked in it.
+
+use serde::Serialize;
+
+use super::Engine;
+use super::engine::POOL;
+use crate::error::{Error, Result};
+use crate::tensor::zeroed;
+use crate::tokenizer::Special;
+use crate::transformer::{Pooled, Pooling};
+
+/// Pieces that stand for a masked token, one for each way of writing control tokens.
+const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
+
+/// A class and how likely it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Class {
+    /// Its name in the file.
+    pub label: String,
+    /// 0 to 1; of several classes the sum is 1.
+    pub score: f32,
+}
+
+/// A token that may stand at a mask.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Filled {
+    /// Its id.
+    pub id: u32,
+    /// Its text.
+    pub token: String,
+    /// How likely it is.
+    pub score: f32,
+}
+
+impl Engine {
+    /// The embedding of `text`, of length 1 if `normalise`; `pooling` is the file's unless it is given. What is over
+    /// the context is left out.
+    pub fn embed(
+        &mut self,
+        text: &str,
+        pooling: Option<Pooling>,
+        normalise: bool,
+    ) -> Result<Vec<f32>> {
+        let (ids, _) = self.framed(text, None)?;
+        let pooling = pooling.unwrap_or(self.model.config.reader.pooling);
+        let mut embedding = self.read(&ids, usize::MAX, pooling)?;
+        if normalise {
+            let length = embedding.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let scale = 1.0 / length.max(f32::MIN_POSITIVE);
+            embedding.iter_mut().for_each(|x| *x *= scale);
+        }
+        Ok(embedding)
+    }
+
+    /// The classes of `text`, or of two texts read together, in the order of the file.
+    pub fn classify(&mut self, text: &str, second: Option<&str>) -> Result<Vec<Class>> {
+        let mut scores = self.scores(text, second)?;
+        if let [one] = &mut scores[..] {
+            *one = 1.0 / (1.0 + (-*one).exp());
+        } else {
+            softmax(&mut scores);
+        }
+        let labels = &self.model.config.reader.labels;
+        let name = |i: usize| {
+            let named = labels.get(i).cloned();
+            named.unwrap_or_else(|| format!("LABEL_{i}"))
+        };
+        let classes = scores.into_iter().enumerate();
+        Ok(classes
+            .map(|(i, score)| Class {
+                label: name(i),
+                score,
+            })
+            .collect())
+    }
+
+    /// How well `document` answers `query`, 0 to 1, by a model with one class that reads both together.
+    pub fn rerank(&mut self, query: &str, document: &str) -> Result<f32> {
+        match &self.classify(query, Some(document))?[..] {
+            [one] => Ok(one.score),
+            classes => Err(Error::WrongState {
+                what: format!(
+                    "this model has {} classes, and one that ranks documents has 1: classify with it",
+                    classes.len()
+                ),
+            }),
+        }
+    }
+
+    /// For each mask in `text`, the `top_k` likeliest tokens.
+    pub fn fill_mask(&mut self, text: &str, top_k: usize) -> Result<Vec<Vec<Filled>>> {
+        if !self.model.fills_masks() {
+            return Err(Error::WrongState {
+                what: "this model has no head that fills masks".into(),
+            });
+        }
+        let mask = MASKS
+            .into_iter()
+            .find_map(|piece| Some((piece, self.tokenizer.id(piece)?)));
+        let (piece, mask) = mask.ok_or_else(|| Error::Tokenizer {
+            what: format!("no piece stands for a mask ({})", MASKS.join(", ")),
+        })?;
+        let mut ids = Vec::new();
+        let mut parts = text.split(piece).peekable();
+        while let Some(part) = parts.next() {
+            let last = parts.peek().is_none();
+            // A mask is a word: the space before it is its own.
+            let part = if last { part } else { part.trim_end() };
+            ids.extend(self.tokenizer.encode(part, Special::Text)?);
+            if !last {
+                ids.push(mask);
+            }
+        }
+        let ids = self.tokenizer.frame(&ids);
+        let masks: Vec<usize> = (0..ids.len()).filter(|i| ids[*i] == mask).collect();
+        if masks.is_empty() {
+            return Err(Error::BadArgument {
+                name: "text".into(),
+                found: "no mask".into(),
+                expected: format!("at least one {piece}"),
+            });
+        }
+        let mut logits = zeroed(self.model.config.vocab_size)?;
+        self.read(&ids, usize::MAX, Pooling::Last)?;
+        let mut all = Vec::with_capacity(masks.len());
+        for i in masks {
+            self.unmask(i, &mut logits);
+            softmax(&mut logits);
+            let mut order: Vec<u32> = (0..logits.len() as u32).collect();
+            let p = |id: u32| logits[id as usize];
+            order.sort_unstable_by(|a, b| p(*b).total_cmp(&p(*a)));
+            let filled = order.into_iter().take(top_k).map(|id| Filled {
+                id,
+                token: self.tokenizer.decode(&[id]).trim().to_owned(),
+                score: p(id),
+            });
+            all.push(filled.collect());
+        }
+        Ok(all)
+    }
+
+    fn scores(&mut self, text: &str, second: Option<&str>) -> Result<Vec<f32>> {
+        let (ids, from) = self.framed(text, second)?;
+        let x = self.read(&ids, from, self.model.config.reader.classified)?;
+        self.class_scores(&x)
+    }
+
+    /// The classifier's scores, as they are, for a text of representation `x` (dim).
+    pub fn class_scores(&mut self, x: &[f32]) -> Result<Vec<f32>> {
+        let n = self.model.n_classes();
+        if n == 0 {
+            return Err(Error::WrongState {
+                what: "this model has no classifier".into(),
+            });
+        }
+        let mut scores = vec![0.0; n];
+        self.model
+            .classify(&POOL, &mut self.scratch, x, &mut scores);
+        Ok(scores)
+    }
+
+    /// The logits of what may stand at token `index` of the text just read → `logits` (vocab_size).
+    pub fn unmask(&mut self, index: usize, logits: &mut [f32]) {
+        let scratch = &mut self.scratch;
+        self.model
+            .logits_of(&POOL, scratch, index..index + 1, logits);
+    }
+
+    /// Ids of a text, or of two, with what the model wants around them, cut to the context; and where the second starts.
+    fn framed(&self, text: &str, second: Option<&str>) -> Result<(Vec<u32>, usize)> {
+        let tokenizer = &self.tokenizer;
+        let context = self.cache.context();
+        let frame = tokenizer.frame(&[]);
+        let behind = match (tokenizer.add_bos(), &frame[..]) {
+            (true, [_, behind]) | (false, [behind]) => Some(*behind),
+            _ => None,
+        };
+        let Some(second) = second else {
+            let mut ids = tokenizer.encode(text, Special::Text)?;
+            ids.truncate(context.saturating_sub(frame.len()));
+            return Ok((tokenizer.frame(&ids), usize::MAX));
+        };
+        // Types of tokens tell the texts apart, or a second separator does.
+        let twice = self.model.config.reader.n_types < 2;
+        let separators = usize::from(behind.is_some()) * (1 + usize::from(twice));
+        let mut first = tokenizer.encode(text, Special::Text)?;
+        let mut second = tokenizer.encode(second, Special::Text)?;
+        let room = context.saturating_sub(frame.len() + separators);
+        // The longer one gives way.
+        let rest = room.saturating_sub(first.len());
+        second.truncate(rest.max(room / 2));
+        first.truncate(room.saturating_sub(second.len()));
+        let mut ids = tokenizer.frame(&first);
+        if twice {
+            ids.extend(behind);
+        }
+        let from = ids.len();
+        ids.extend(second);
+        ids.extend(behind);
+        Ok((ids, from))
+    }
+
+    fn check_length(&self, n: usize) -> Result<()> {
+        let context = self.cache.context();
+        if (1..=context).contains(&n) {
+            return Ok(());
+        }
+        Err(Error::ContextFull { prompt: n, context })
+    }
+
+    /// Evaluates `ids` from an empty cache and pools what comes out. From `second` on they are another text.
+    pub fn read(&mut self, ids: &[u32], second: usize, pooling: Pooling) -> Result<Vec<f32>> {
+        self.check_ids(ids)?;
+        self.check_length(ids.len())?;
+        self.reset();
+        self.scratch.set_second(second);
+        let mut pooled = Pooled::new(pooling, self.model.config.dim);
+        for slice in ids.chunks(self.scratch.slice()) {
+            self.model
+                .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
+            self.model.pool(&mut self.scratch, &mut pooled);
+        }
+        self.scratch.set_second(usize::MAX);
+        if self.model.config.is_causal() {
+            self.held.extend_from_slice(ids);
+        } else {
+            self.cache.truncate(0);
+        }
+        Ok(pooled.finish())
+    }
+}
+
+fn softmax(x: &mut [f32]) {
+    let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    for x in &mut *x {
+        *x = (*x - max).exp();
+        sum += *x;
+    }
+    x.iter_mut().for_each(|x| *x /= sum);
+}

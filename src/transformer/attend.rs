@@ -1,0 +1,74 @@
+//! The mixer that is softmax attention.
+
+use super::importance::Input;
+use super::{Attention, BlockWeights, Cache, Model, Part, Scratch};
+use crate::kernels::pool::Pool;
+use crate::ops::attention::attention;
+use crate::ops::norm::rms_norm_in_place;
+
+impl Model {
+    /// h → h: one attention.
+    pub(super) fn attend(
+        &self,
+        pool: &Pool,
+        cache: &mut Cache,
+        s: &mut Scratch,
+        layer: usize,
+        a: &Attention,
+        w: &BlockWeights,
+    ) {
+        let (n, dim) = (s.tokens, self.config.dim);
+        let (heads, kv_heads, hd) = (a.shape.n_heads, a.shape.n_kv_heads, a.shape.head_dim);
+        let shared = self.config.blocks[layer].weights;
+        s.observe(Input::Mixer(shared), n, dim);
+        let (q, k, v) = (
+            &mut s.q[..n * heads * hd],
+            &mut s.k[..n * kv_heads * hd],
+            &mut s.v[..n * kv_heads * hd],
+        );
+        self.multiply(
+            pool,
+            &mut s.activations,
+            (&s.h[..n * dim], dim),
+            [Part::Query, Part::Key, Part::Value].map(|part| self.packed(w, part)),
+            [&mut *q, &mut *k, &mut *v],
+        );
+        self.add_bias(q, w.vector(Part::QueryBias));
+        self.add_bias(k, w.vector(Part::KeyBias));
+        self.add_bias(v, w.vector(Part::ValueBias));
+        for (x, norm) in [(&mut *q, Part::QueryNorm), (&mut *k, Part::KeyNorm)] {
+            // As long as a head or as all of them: every such stretch is normed by itself.
+            let norm = w.vector(norm);
+            if !norm.is_empty() {
+                rms_norm_in_place(self.isa, x, norm, self.config.norm_eps);
+            }
+        }
+        if let Some(rope) = a.rope {
+            s.rotations[rope].apply(q, heads, hd);
+            s.rotations[rope].apply(k, kv_heads, hd);
+        }
+        q.iter_mut().for_each(|q| *q *= a.scale);
+        cache.store(layer, k, v, kv_heads, hd);
+        let mixed = &mut s.mixed[..n * heads * hd];
+        let partials = s.partials.as_mut().expect("there is an attention");
+        attention(
+            self.isa,
+            pool,
+            &a.shape,
+            q,
+            cache.layer(layer),
+            cache.len(),
+            partials,
+            mixed,
+        );
+        s.observe(Input::MixerOutput(shared), n, heads * hd);
+        self.multiply(
+            pool,
+            &mut s.activations,
+            (&s.mixed[..n * heads * hd], heads * hd),
+            [self.packed(w, Part::AttentionOutput)],
+            [&mut s.h[..n * dim]],
+        );
+        self.add_bias(&mut s.h[..n * dim], w.vector(Part::AttentionOutputBias));
+    }
+}

@@ -1,0 +1,145 @@
+//! The mixers that keep a state of constant size: short convolution, and selective state space.
+
+use super::importance::Input;
+use super::{BlockWeights, Cache, Model, Part, Scratch, StateSpace};
+use crate::kernels::pool::Pool;
+use crate::kernels::vector;
+use crate::ops::convolution::short_convolution;
+use crate::ops::norm::rms_norm_in_place;
+use crate::ops::scan::{Token, softplus};
+
+impl Model {
+    /// h → h: two gates around a convolution of a few positions.
+    pub(super) fn convolve(
+        &self,
+        pool: &Pool,
+        cache: &mut Cache,
+        s: &mut Scratch,
+        (layer, kernel): (usize, usize),
+        w: &BlockWeights,
+    ) {
+        let (n, dim) = (s.tokens, self.config.dim);
+        let shared = self.config.blocks[layer].weights;
+        s.observe(Input::Mixer(shared), n, dim);
+        // [tokens, 3, dim]: the gate before, the gate behind, and what goes through.
+        let wide = &mut s.wide[..n * 3 * dim];
+        self.multiply(
+            pool,
+            &mut s.activations,
+            (&s.h[..n * dim], dim),
+            [self.packed(w, Part::MixerInput)],
+            [&mut *wide],
+        );
+        let mixed = &mut s.mixed[..n * dim];
+        for (wide, mixed) in wide.chunks_exact(3 * dim).zip(mixed.chunks_exact_mut(dim)) {
+            for (i, x) in mixed.iter_mut().enumerate() {
+                *x = wide[i] * wide[2 * dim + i];
+            }
+        }
+        short_convolution(
+            mixed,
+            w.vector(Part::Convolution),
+            w.vector(Part::ConvolutionBias),
+            kernel,
+            cache.state(layer),
+        );
+        for (wide, mixed) in wide.chunks_exact(3 * dim).zip(mixed.chunks_exact_mut(dim)) {
+            for (x, gate) in mixed.iter_mut().zip(&wide[dim..2 * dim]) {
+                *x *= gate;
+            }
+        }
+        self.mixer_output(pool, s, shared, dim, w);
+    }
+
+    /// h → h: one selective state space, gated.
+    pub(super) fn scan(
+        &self,
+        pool: &Pool,
+        cache: &mut Cache,
+        s: &mut Scratch,
+        (layer, space): (usize, &StateSpace),
+        w: &BlockWeights,
+    ) {
+        let (n, dim) = (s.tokens, self.config.dim);
+        let shared = self.config.blocks[layer].weights;
+        s.observe(Input::Mixer(shared), n, dim);
+        let (scan, inner) = (space.scan, space.inner());
+        let (channels, keys) = (space.channels(), scan.n_groups * scan.state_dim);
+        // [tokens, inner + channels + heads]: the gate, what is convolved (values, keys, queries), the steps.
+        let width = space.width();
+        let wide = &mut s.wide[..n * width];
+        self.multiply(
+            pool,
+            &mut s.activations,
+            (&s.h[..n * dim], dim),
+            [self.packed(w, Part::MixerInput)],
+            [&mut *wide],
+        );
+        let (convolved, states) = cache
+            .state(layer)
+            .split_at_mut((space.kernel - 1) * channels);
+        let (rates, skips, biases) = (
+            w.vector(Part::Rates),
+            w.vector(Part::Skips),
+            w.vector(Part::StepBias),
+        );
+        for (wide, out) in wide
+            .chunks_exact_mut(width)
+            .zip(s.mixed.chunks_exact_mut(inner))
+        {
+            let (gate, rest) = wide.split_at_mut(inner);
+            let (x, steps) = rest.split_at_mut(channels);
+            short_convolution(
+                x,
+                w.vector(Part::Convolution),
+                w.vector(Part::ConvolutionBias),
+                space.kernel,
+                convolved,
+            );
+            vector::silu(self.isa, x);
+            for (step, bias) in steps.iter_mut().zip(biases) {
+                *step = softplus(*step + bias);
+            }
+            let token = Token {
+                values: &x[..inner],
+                keys: &x[inner..inner + keys],
+                queries: &x[inner + keys..],
+                steps,
+            };
+            scan.step(token, rates, skips, states, out);
+            vector::silu(self.isa, gate);
+            for (x, gate) in out.iter_mut().zip(gate) {
+                *x *= *gate;
+            }
+            let norm = w.vector(Part::MixerNorm);
+            if !norm.is_empty() {
+                let each = inner / space.norm_groups;
+                let weights = norm.chunks_exact(each);
+                for (x, weight) in out.chunks_exact_mut(each).zip(weights) {
+                    rms_norm_in_place(self.isa, x, weight, self.config.norm_eps);
+                }
+            }
+        }
+        self.mixer_output(pool, s, shared, inner, w);
+    }
+
+    /// mixed [tokens, cols] → h.
+    fn mixer_output(
+        &self,
+        pool: &Pool,
+        s: &mut Scratch,
+        shared: usize,
+        cols: usize,
+        w: &BlockWeights,
+    ) {
+        let (n, dim) = (s.tokens, self.config.dim);
+        s.observe(Input::MixerOutput(shared), n, cols);
+        self.multiply(
+            pool,
+            &mut s.activations,
+            (&s.mixed[..n * cols], cols),
+            [self.packed(w, Part::MixerOutput)],
+            [&mut s.h[..n * dim]],
+        );
+    }
+}
