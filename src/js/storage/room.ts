@@ -54,13 +54,15 @@ export async function estimate(
   const complete = (await storage?.listComplete()) ?? [];
   const partial = (await storage?.listPartial()) ?? [];
   const { usage, quota } = await browserEstimate();
-  const free = await freeBytes();
+  const modelBytes = sizeOf(chunksOf([...complete, ...partial]));
+  // Chromium counts files with synchronous access late.
+  const free = leftOf(quota, Math.max(usage ?? 0, modelBytes));
   const deletable = storage ? await deletableModels(storage, wanted?.id) : [];
   const shared = {
     usageBytes: usage,
     quotaBytes: quota,
     freeBytes: free,
-    modelBytes: sizeOf(chunksOf([...complete, ...partial])),
+    modelBytes,
     deletable,
     persisted: (await globalThis.navigator?.storage?.persisted?.()) ?? false,
   };
@@ -119,8 +121,11 @@ export async function deleteOldest(
 /** Bytes that the browser says are left for this origin; undefined where it does not say. */
 export async function freeBytes(): Promise<number | undefined> {
   const { usage, quota } = await browserEstimate();
-  if (usage === undefined || quota === undefined) return undefined;
-  return Math.max(0, quota - usage);
+  return usage === undefined ? undefined : leftOf(quota, usage);
+}
+
+function leftOf(quota: number | undefined, used: number): number | undefined {
+  return quota === undefined ? undefined : Math.max(0, quota - used);
 }
 
 function chunksOf(records: FileRecord[]): Map<string, ChunkRecord> {

@@ -141,9 +141,9 @@ export class TestServer {
     for await (let piece of body) {
       const cut = cutAfter !== undefined && sent + piece.length >= cutAfter;
       if (cut) piece = piece.subarray(0, cutAfter - sent);
+      if (response.destroyed) return;
       sent += piece.length;
       this.sent.set(path, (this.sent.get(path) ?? 0) + piece.length);
-      if (response.destroyed) return;
       if (!response.write(piece)) {
         await new Promise((resolve) => {
           const go = () => {
