@@ -31,13 +31,18 @@ pub(super) fn to_lark(source: &str) -> Result<String> {
     let mut out = String::with_capacity(source.len() * 2);
     let mut rest = source.char_indices().peekable();
     let mut line = 1;
-    // Open parentheses: inside them a line break ends nothing.
+    // Open parentheses.
     let mut open = 0_usize;
     while let Some((at, c)) = rest.next() {
         match c {
             '\n' => {
                 line += 1;
-                out.push(if open > 0 { ' ' } else { '\n' });
+                while let Some((_, c)) = rest.next_if(|(_, c)| c.is_whitespace()) {
+                    line += usize::from(c == '\n');
+                }
+                // What is not the head of a rule goes on with the one before.
+                let next = rest.peek().map_or("", |(next, _)| &source[*next..]);
+                out.push(if begins_rule(next) { '\n' } else { ' ' });
             }
             c if c.is_whitespace() => out.push(' '),
             '#' => while rest.next_if(|(_, c)| *c != '\n').is_some() {},
@@ -73,11 +78,7 @@ pub(super) fn to_lark(source: &str) -> Result<String> {
                     .ok_or_else(|| refused(line, "there is a ) too many"))?;
                 out.push(c);
             }
-            '|' => {
-                // An alternative may stand on a line of its own, which Lark reads alike.
-                out.push(c);
-            }
-            '*' | '+' | '?' => out.push(c),
+            '|' | '*' | '+' | '?' => out.push(c),
             '{' => {
                 out.push(c);
                 while let Some((_, c)) = rest.next_if(|(_, c)| *c != '}') {
@@ -112,6 +113,12 @@ pub(super) fn to_lark(source: &str) -> Result<String> {
         return Err(refused(line, "there is no rule root"));
     }
     Ok(out)
+}
+
+fn begins_rule(text: &str) -> bool {
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let rest = text.trim_start_matches(name);
+    rest.len() < text.len() && rest.trim_start_matches([' ', '\t']).starts_with("::=")
 }
 
 /// A quoted text as Lark reads it: as JSON.

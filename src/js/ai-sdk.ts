@@ -2,6 +2,7 @@
 
 import { APICallError, NoSuchModelError } from "@ai-sdk/provider";
 import type {
+  EmbeddingModelV4,
   LanguageModelV4,
   LanguageModelV4CallOptions,
   LanguageModelV4Content,
@@ -27,7 +28,7 @@ export interface SmidgenProvider {
   (modelId?: string): LanguageModelV4;
   readonly specificationVersion: "v4";
   languageModel(modelId?: string): LanguageModelV4;
-  embeddingModel(modelId: string): never;
+  embeddingModel(modelId?: string): EmbeddingModelV4;
   imageModel(modelId: string): never;
 }
 
@@ -44,28 +45,26 @@ export function createSmidgen(
   const named = new Map<string, Llm>(
     isLlm(models) ? [[models.info.id, models]] : Object.entries(models),
   );
-  const languageModel = (modelId?: string): LanguageModelV4 => {
-    const found = modelId ?? [...named.keys()][0] ?? "";
+  const find = (
+    modelId: string | undefined,
+    modelType: "languageModel" | "embeddingModel",
+  ) => {
+    const name = modelId ?? [...named.keys()][0] ?? "";
     // One model answers to every name.
-    const llm = isLlm(models) ? models : named.get(found);
-    if (!llm) {
-      throw new NoSuchModelError({
-        modelId: found,
-        modelType: "languageModel",
-      });
-    }
-    return createModel(llm, found, specificationVersion);
+    const llm = isLlm(models) ? models : named.get(name);
+    if (!llm) throw new NoSuchModelError({ modelId: name, modelType });
+    return { llm, name, specificationVersion };
   };
-  const none =
-    (modelType: "embeddingModel" | "imageModel") =>
-    (modelId: string): never => {
-      throw new NoSuchModelError({ modelId, modelType });
-    };
+  const languageModel = (modelId?: string) =>
+    createModel(find(modelId, "languageModel"));
   return Object.assign((modelId?: string) => languageModel(modelId), {
     specificationVersion: specificationVersion as "v4",
     languageModel,
-    embeddingModel: none("embeddingModel"),
-    imageModel: none("imageModel"),
+    embeddingModel: (modelId?: string) =>
+      createEmbedder(find(modelId, "embeddingModel")),
+    imageModel: (modelId: string): never => {
+      throw new NoSuchModelError({ modelId, modelType: "imageModel" });
+    },
   });
 }
 
@@ -73,11 +72,42 @@ function isLlm(models: Llm | Record<string, Llm>): models is Llm {
   return typeof models.generate === "function";
 }
 
-function createModel(
-  llm: Llm,
-  modelId: string,
-  specificationVersion: "v3" | "v4",
-): LanguageModelV4 {
+interface Found {
+  llm: Llm;
+  name: string;
+  specificationVersion: "v3" | "v4";
+}
+
+function createEmbedder({
+  llm,
+  name,
+  specificationVersion,
+}: Found): EmbeddingModelV4 {
+  return {
+    specificationVersion: specificationVersion as "v4",
+    provider: PROVIDER,
+    modelId: name,
+    maxEmbeddingsPerCall: undefined,
+    // One engine: calls wait for each other.
+    supportsParallelCalls: false,
+    async doEmbed({ values, abortSignal }) {
+      const { embeddings, tokens } = await llm.embed(values, {
+        signal: abortSignal ?? null,
+      });
+      return {
+        embeddings: embeddings.map((embedding) => Array.from(embedding)),
+        usage: { tokens },
+        warnings: [],
+      };
+    },
+  };
+}
+
+function createModel({
+  llm,
+  name,
+  specificationVersion,
+}: Found): LanguageModelV4 {
   const doStream = async (
     options: LanguageModelV4CallOptions,
   ): Promise<LanguageModelV4StreamResult> => {
@@ -158,7 +188,7 @@ function createModel(
     // The same shapes in both versions, as far as a model on a device uses them.
     specificationVersion: specificationVersion as "v4",
     provider: PROVIDER,
-    modelId,
+    modelId: name,
     // Nothing is fetched by address.
     supportedUrls: {},
     doGenerate,

@@ -1,4 +1,4 @@
-// One worker and the calls under way in it: numbers them, matches replies, and reports a worker that died.
+// One worker, of this tab or another, and the calls under way in it: numbers them, matches replies, reports its death.
 
 import { aborted, SmidgenError } from "./errors.ts";
 import type { CallName, Calls, ToPage, ToWorker } from "./protocol.ts";
@@ -7,6 +7,8 @@ interface Pending {
   resolve(out: unknown): void;
   reject(error: SmidgenError): void;
   onEvent(event: unknown): void;
+  /** Whether an event has come. */
+  heard: boolean;
 }
 
 export interface CallOptions<N extends CallName> {
@@ -17,33 +19,60 @@ export interface CallOptions<N extends CallName> {
 /** The code of calls that were waiting when another call broke the worker; they may be made again elsewhere. */
 export const WORKER_REPLACED = "worker_replaced";
 
+/** What a connection speaks through. */
+export interface Port {
+  post(message: ToWorker): void;
+  listen(
+    receive: (message: ToPage) => void,
+    fail: (error: SmidgenError) => void,
+  ): void;
+  close(): void;
+}
+
+/** A worker of this tab's own. */
+function startWorker(): Port {
+  // This exact form is what bundlers look for.
+  const worker = new Worker(new URL("./worker.js", import.meta.url), {
+    type: "module",
+    name: "smidgen-engine",
+  });
+  return {
+    post: (message) => worker.postMessage(message),
+    close: () => worker.terminate(),
+    listen(receive, fail) {
+      worker.onmessage = (message: MessageEvent<ToPage>) =>
+        receive(message.data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        fail(
+          new SmidgenError(
+            "worker_failed",
+            event.message
+              ? `the engine's worker stopped: ${event.message}`
+              : "the engine's worker could not be started: check that worker.js is served beside index.js, with a JavaScript MIME type, from the page's own origin, and that the Content-Security-Policy allows worker-src 'self'",
+            { details: { file: event.filename, line: event.lineno } },
+          ),
+        );
+      };
+    },
+  };
+}
+
 export class Connection {
-  readonly #worker: Worker;
+  readonly #port: Port;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #open = true;
 
-  constructor() {
-    // This exact form is what bundlers look for.
-    this.#worker = new Worker(new URL("./worker.js", import.meta.url), {
-      type: "module",
-      name: "smidgen-engine",
-    });
-    this.#worker.onmessage = (message: MessageEvent<ToPage>) =>
-      this.#receive(message.data);
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      this.#fail(
-        undefined,
-        new SmidgenError(
-          "worker_failed",
-          event.message
-            ? `the engine's worker stopped: ${event.message}`
-            : "the engine's worker could not be started: check that worker.js is served beside index.js, with a JavaScript MIME type, from the page's own origin, and that the Content-Security-Policy allows worker-src 'self'",
-          { details: { file: event.filename, line: event.lineno } },
-        ),
-      );
-    };
+  /** Called once, when no more calls can be made. */
+  onClose: () => void = () => {};
+
+  constructor(port: Port = startWorker()) {
+    this.#port = port;
+    port.listen(
+      (message) => this.#receive(message),
+      (error) => this.#fail(undefined, error),
+    );
   }
 
   get open(): boolean {
@@ -83,6 +112,7 @@ export class Connection {
           reject(error);
         },
         onEvent: (event) => onEvent?.(event as Calls[N]["event"]),
+        heard: false,
       });
       this.#post({ type: "call", id, name, in: input } as ToWorker);
     });
@@ -93,14 +123,34 @@ export class Connection {
     this.#fail(undefined, reason);
   }
 
+  /** The other end has gone: calls of which something was heard end, the others may be made again elsewhere. */
+  lose(): void {
+    if (!this.#open) return;
+    for (const [id, pending] of this.#pending) {
+      if (!pending.heard) continue;
+      this.#pending.delete(id);
+      pending.reject(
+        new SmidgenError(
+          "leader_lost",
+          "the tab that held the model was closed in the middle of this reply: ask again, and another tab takes over",
+        ),
+      );
+    }
+    this.#fail(
+      undefined,
+      new SmidgenError(WORKER_REPLACED, "the tab that held the model has gone"),
+    );
+  }
+
   #post(message: ToWorker): void {
-    this.#worker.postMessage(message);
+    this.#port.post(message);
   }
 
   #receive(message: ToPage): void {
     const pending = this.#pending.get(message.id);
     switch (message.type) {
       case "event":
+        if (pending) pending.heard = true;
         pending?.onEvent(message.event);
         return;
       case "done":
@@ -120,7 +170,8 @@ export class Connection {
   #fail(culprit: Pending | undefined, error: SmidgenError): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#worker.terminate();
+    this.#port.close();
+    this.onClose();
     const others = [...this.#pending.values()];
     this.#pending.clear();
     culprit?.reject(error);

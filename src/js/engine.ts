@@ -2,6 +2,7 @@
 
 import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
 import { aborted, SmidgenError } from "./errors.ts";
+import { createEmbeddings, type EmbeddingsApi } from "./openai-embeddings.ts";
 import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
 import { createCompletions } from "./openai-completions.ts";
 import { createChatCompletions } from "./openai.ts";
@@ -10,14 +11,17 @@ import type {
   Completions,
   ModelCard,
 } from "./openai-types.ts";
+import type { CallName, Calls, LoadRequest, WireSource } from "./protocol.ts";
+import {
+  canShare,
+  connectShared,
+  type Loaded,
+  type LoadWatch,
+} from "./shared-tabs.ts";
 import type {
-  CallName,
-  Calls,
-  LoadRequest,
-  LoadResult,
-  WireSource,
-} from "./protocol.ts";
-import type {
+  EmbedOptions,
+  Embeddings,
+  FilledToken,
   GenerateEvent,
   GenerateRequest,
   LoadOptions,
@@ -26,6 +30,7 @@ import type {
   ModelInfo,
   ModelSource,
   SavedSession,
+  TextClass,
   Warning,
 } from "./types.ts";
 
@@ -52,23 +57,29 @@ export class Llm {
   readonly chat: { completions: ChatCompletions };
   /** OpenAI's older interface: text goes in as it is, without a template. */
   readonly completions: Completions;
+  /** OpenAI's embeddings. */
+  readonly embeddings: EmbeddingsApi;
   /** OpenAI's list of models, which holds this one. */
   readonly models: {
     list(): Promise<{ object: "list"; data: ModelCard[] }>;
     retrieve(id: string): Promise<ModelCard>;
   };
   readonly sessions: SavedSessions;
-  /** Answers `/v1/chat/completions`, `/v1/completions` and `/v1/models` like a server would; give it to clients that take a `fetch`. */
+  /** Answers `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings` and `/v1/models` like a server would; give it to clients that take a `fetch`. */
   readonly fetch: typeof globalThis.fetch;
 
-  readonly #request: LoadRequest;
+  readonly #connect: () => Promise<Connection>;
   #connection: Promise<Connection>;
   #unloaded = false;
 
   /** Not for use outside the package: `Smidgen.load` makes these. */
-  constructor(connection: Connection, request: LoadRequest, info: ModelInfo) {
+  constructor(
+    connection: Connection,
+    connect: () => Promise<Connection>,
+    info: ModelInfo,
+  ) {
     this.#connection = Promise.resolve(connection);
-    this.#request = request;
+    this.#connect = connect;
     this.info = info;
     const model = {
       id: info.id,
@@ -79,6 +90,9 @@ export class Llm {
     const chat = createChatCompletions(model);
     this.chat = { completions: chat };
     this.completions = createCompletions(model);
+    this.embeddings = createEmbeddings(info.id, (texts, options) =>
+      this.embed(texts, options),
+    );
     this.sessions = {
       save: (name) => this.#call("keepSession", { name }),
       restore: (name) => this.#call("resumeSession", { name }),
@@ -104,6 +118,7 @@ export class Llm {
       new Map<string, Route>([
         ["/chat/completions", chat.create],
         ["/completions", this.completions.create],
+        ["/embeddings", this.embeddings.create],
       ]),
     );
   }
@@ -219,6 +234,35 @@ export class Llm {
     });
   }
 
+  /** Embeddings of texts; what is over the context is left out. */
+  embed(texts: string[], options: EmbedOptions = {}): Promise<Embeddings> {
+    const { pooling, normalise = true, signal } = options;
+    const input = { texts, normalise, ...(pooling ? { pooling } : {}) };
+    return this.#call("embed", input, { signal });
+  }
+
+  /** The classes of a text, or of two read together, by a model with a classifier. */
+  classify(text: string, second?: string): Promise<TextClass[]> {
+    return this.#call("classify", {
+      text,
+      ...(second === undefined ? {} : { second }),
+    });
+  }
+
+  /** How well each document answers `query`, 0 to 1, by a model that reads both together. */
+  rerank(
+    query: string,
+    documents: string[],
+    options: { signal?: AbortSignal | null } = {},
+  ): Promise<number[]> {
+    return this.#call("rerank", { query, documents }, options);
+  }
+
+  /** For each `[MASK]` or `<mask>` in a text the likeliest tokens, by a model with a head for it. */
+  fillMask(text: string, topK = 5): Promise<FilledToken[][]> {
+    return this.#call("fillMask", { text, topK });
+  }
+
   /** What has been evaluated, as bytes: some 20 KB for each token of a small model. */
   saveState(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#call("saveState", null);
@@ -274,15 +318,29 @@ export class Llm {
   }
 
   async #replace(): Promise<Connection> {
-    const connection = new Connection();
-    try {
-      await connection.call("load", this.#request);
-    } catch (error) {
-      connection.close(unloaded());
-      throw error;
-    }
+    const connection = await this.#connect();
     if (this.#unloaded) connection.close(unloaded());
     return connection;
+  }
+}
+
+/** A worker with the model in it. */
+async function connectAlone(
+  request: LoadRequest,
+  watch: LoadWatch,
+): Promise<Loaded> {
+  const connection = new Connection();
+  try {
+    return {
+      connection,
+      result: await connection.call("load", request, watch),
+    };
+  } catch (error) {
+    // An aborted download first puts away what has arrived, so that the next load goes on from there.
+    if (watch.signal?.aborted)
+      setTimeout(() => connection.close(unloaded()), 2000);
+    else connection.close(unloaded());
+    throw error;
   }
 }
 
@@ -294,29 +352,22 @@ export async function load(
   const startedAt = performance.now();
   const request = toRequest(source, options);
   const warnings: Warning[] = [];
-  const connection = new Connection();
-  let result: LoadResult;
-  try {
-    result = await connection.call("load", request, {
-      signal: options.signal,
-      onEvent: (event) => {
-        if (event.type === "progress") {
-          options.onProgress?.(event.progress);
-        } else {
-          warnings.push(event.warning);
-          options.onWarning?.(event.warning);
-        }
-      },
-    });
-  } catch (error) {
-    // An aborted download first puts away what has arrived, so that the next load goes on from there.
-    if (options.signal?.aborted)
-      setTimeout(() => connection.close(unloaded()), 2000);
-    else connection.close(unloaded());
-    throw error;
-  }
+  const connect =
+    options.shareTabs && canShare() ? connectShared : connectAlone;
+  const { connection, result } = await connect(request, {
+    signal: options.signal,
+    onEvent: (event) => {
+      if (event.type === "progress") {
+        options.onProgress?.(event.progress);
+      } else {
+        warnings.push(event.warning);
+        options.onWarning?.(event.warning);
+      }
+    },
+  });
   const { info, id, storage, fromCache, cached } = result;
-  return new Llm(connection, request, {
+  const again = async () => (await connect(request, {})).connection;
+  return new Llm(connection, again, {
     ...info,
     id,
     storage,

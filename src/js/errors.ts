@@ -15,7 +15,7 @@ export interface WireError {
 /**
  * Codes of the engine (`not_gguf`, `truncated`, `context_full`, …) come through as they are. The package adds:
  * `aborted`, `unloaded`, `engine_trap`, `engine_download`, `engine_compile`, `no_simd`, `flavour_unavailable`,
- * `worker_failed`, `download_http`, `download_network`, `download_interrupted`, `download_html`, `download_lfs_pointer`,
+ * `worker_failed`, `leader_lost`, `session_not_stored`, `download_http`, `download_network`, `download_interrupted`, `download_html`, `download_lfs_pointer`,
  * `sha256_mismatch`, `storage_quota`, `storage_failed`, `model_not_stored`, `bad_argument`.
  */
 export class SmidgenError extends Error {

@@ -9,6 +9,8 @@ export class Grammars {
   readonly #engine: Engine;
   readonly #base: string | undefined;
   #vocabulary: Vocabulary | undefined;
+  /** Modules that have trapped. */
+  #broken = 0;
 
   constructor(engine: Engine, base: string | undefined) {
     this.#engine = engine;
@@ -19,7 +21,7 @@ export class Grammars {
   async constrain(grammar: Grammar, signal: AbortSignal): Promise<Constraint> {
     try {
       if (!this.#vocabulary) {
-        const glue = await startGrammar(this.#base, signal);
+        const glue = await startGrammar(this.#base, this.#broken, signal);
         this.#vocabulary = new glue.Vocabulary(this.#engine.vocabulary());
       }
       return guarded(
@@ -35,6 +37,7 @@ export class Grammars {
   #explain(error: unknown): unknown {
     if (isAbort(error) || typeof codeOf(error) === "string") return error;
     this.#vocabulary = undefined;
+    this.#broken++;
     return new SmidgenError(
       "bad_grammar",
       `the grammar cannot be used: it is too large or contradicts itself (${(error as Error).message})`,

@@ -15,6 +15,16 @@ export { Llm } from "./engine.ts";
 export { SmidgenError } from "./errors.ts";
 export { RequestError } from "./openai-fields.ts";
 export type { Features } from "./features.ts";
+export type {
+  EmbeddingCreateParams,
+  EmbeddingReply,
+  EmbeddingsApi,
+} from "./openai-embeddings.ts";
 export type { Tool } from "./openai-messages.ts";
+export type {
+  RunnableTool,
+  RunToolsParams,
+  ToolRun,
+} from "./openai-run-tools.ts";
 export type * from "./openai-types.ts";
 export type * from "./types.ts";

@@ -106,13 +106,16 @@ async function startFlavour(
   return { glue, flavour, threads };
 }
 
-/** The module of grammars, in a memory of its own. Every call gives the same one. */
+/** The module of grammars, in a memory of its own. Each `generation` is another one, from the same files. */
 export async function startGrammar(
   base: string | undefined,
+  generation: number,
   signal: AbortSignal,
 ): Promise<GrammarGlue> {
   const address =
     base === undefined ? GRAMMAR() : addressBelow(base, "grammar");
+  // Modules are told apart by their whole address, and fetched without this part of it.
+  if (generation > 0) address.glue.hash = String(generation);
   const [glue, module] = await Promise.all([
     importGlue<GrammarGlue>(address.glue),
     compile(address.wasm, signal),

@@ -40,10 +40,12 @@ export class Keeper {
         await keeper.#makeRoom(needed - free);
         const left = await freeBytes();
         if (left !== undefined && left < needed) {
-          throw new DOMException(
-            `${megabytes(needed)} are needed and ${megabytes(left)} are free`,
-            "QuotaExceededError",
+          const figures = ` (${megabytes(needed)} are needed and ${megabytes(left)} are free)`;
+          await keeper.#giveUp(
+            new DOMException("", "QuotaExceededError"),
+            figures,
           );
+          return keeper;
         }
       }
       if (!begun) await storage.begin(record);
@@ -109,7 +111,8 @@ export class Keeper {
     return true;
   }
 
-  async #giveUp(error: unknown): Promise<void> {
+  /** `figures`: what is needed and free, where that is known. */
+  async #giveUp(error: unknown, figures = ""): Promise<void> {
     // Several chunks may be under way when the first one fails.
     if (this.#failed) return;
     this.#failed = true;
@@ -132,10 +135,9 @@ export class Keeper {
             .map(({ name, bytes }) => `${name}, ${megabytes(bytes)}`)
             .join("; ")}), or free some space on the device`
         : "free some space on the device";
-    const message = (error as Error).message;
     warn({
       code: "storage_quota",
-      message: `the model does not fit this device's storage for this site${message ? ` (${message})` : ""}; it works now, but what could not be stored will be downloaded again next time: ${advice}`,
+      message: `the model does not fit this device's storage for this site${figures}; it works now, but what could not be stored will be downloaded again next time: ${advice}`,
     });
   }
 }

@@ -35,6 +35,8 @@ export interface ParsedRequest {
   n: number;
   stream: boolean;
   includeUsage: boolean;
+  /** Whether the oldest turns go where all are too many. */
+  dropOldest: boolean;
   /** Set where tools may be called. */
   tools?: ToolPlan;
 }
@@ -104,8 +106,15 @@ export function parseRequest(body: unknown, template: string): ParsedRequest {
     generate,
     n: integer(body, "n", 1, MAX_N) ?? 1,
     ...parseStreaming(body),
+    dropOldest: parseOverflow(body.context_overflow),
     ...(tools ? { tools } : {}),
   };
+}
+
+function parseOverflow(value: unknown): boolean {
+  if (value === undefined || value === null || value === "error") return false;
+  if (value === "drop_oldest") return true;
+  throw wrongValue("context_overflow", value, '"error" or "drop_oldest"');
 }
 
 export function parseStreaming(

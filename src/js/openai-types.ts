@@ -1,6 +1,7 @@
 // The request and reply shapes of OpenAI's chat.completions and completions that this package speaks. No behaviour.
 
 import type { Tool } from "./openai-messages.ts";
+import type { RunToolsParams, ToolRun } from "./openai-run-tools.ts";
 import type { Grammar, Timings } from "./types.ts";
 
 export interface ChatTextPart {
@@ -89,6 +90,11 @@ export interface ChatCompletionCreateParams extends SamplingParams {
   /** False: at most one call where a call is required. */
   parallel_tool_calls?: boolean | null;
   reasoning_effort?: string | null;
+  /**
+   * Not of OpenAI: where the messages fill the context, `"drop_oldest"` leaves out the oldest turns, never a system
+   * message nor the last turn. Default `"error"`.
+   */
+  context_overflow?: "error" | "drop_oldest" | null;
   /** Not of OpenAI: further variables of the model's chat template. */
   chat_template_kwargs?: Record<string, unknown> | null;
 }
@@ -219,11 +225,14 @@ export interface Create<Params, Whole, Chunk> {
   ): Promise<Whole | ReplyStream<Chunk>>;
 }
 
-export type ChatCompletions = Create<
+export interface ChatCompletions extends Create<
   ChatCompletionCreateParams,
   ChatCompletion,
   ChatCompletionChunk
->;
+> {
+  /** Asks, calls the functions of `tools`, and asks again with their results, until a reply calls nothing. */
+  runTools(params: RunToolsParams, options?: RequestOptions): Promise<ToolRun>;
+}
 
 export type Completions = Create<
   CompletionCreateParams,

@@ -10,6 +10,7 @@ import {
   Usage,
   type Generate,
 } from "./openai-reply.ts";
+import { runTools } from "./openai-run-tools.ts";
 import {
   parseRequest,
   toolGrammar,
@@ -26,7 +27,12 @@ import type {
   RequestOptions,
 } from "./openai-types.ts";
 import { ReplyParts, type ReplyPart } from "./reply-parts.ts";
-import type { GenerateEvent, Logprob } from "./types.ts";
+import type {
+  GenerateEvent,
+  GenerateRequest,
+  Logprob,
+  Message,
+} from "./types.ts";
 
 export type { Generate } from "./openai-reply.ts";
 
@@ -59,14 +65,17 @@ export function createChatCompletions(model: ChatModel): ChatCompletions {
       collect,
     );
   };
-  return { create } as ChatCompletions;
+  const completions = { create } as ChatCompletions;
+  completions.runTools = (params, options) =>
+    runTools(completions.create, params, options);
+  return completions;
 }
 
 type Choice = ChatCompletionChunk["choices"][number];
 
 async function* toChunks(
   model: ChatModel,
-  { generate, n, tools, stream, includeUsage }: ParsedRequest,
+  { generate, n, tools, stream, includeUsage, dropOldest }: ParsedRequest,
   signal: AbortSignal,
 ): AsyncGenerator<ChatCompletionChunk, void, undefined> {
   const head = {
@@ -78,15 +87,16 @@ async function* toChunks(
   // OpenAI: with include_usage every chunk has the field, null but on the last.
   const tail = includeUsage ? { usage: null } : {};
   const usage = new Usage();
+  const fitting: Generate = (request, options) =>
+    generateFitting(model.generate, request, options);
   for (let index = 0; index < n; index++) {
     const reply = new Reply(index, tools?.format, {
       constrained: generate.grammar !== undefined,
       logprobs: generate.logprobs !== undefined,
     });
     let ended = false;
-    for await (const event of model.generate(nth(generate, index), {
-      signal,
-    })) {
+    const run = dropOldest ? fitting : model.generate;
+    for await (const event of run(nth(generate, index), { signal })) {
       for (const choice of reply.take(event)) {
         yield { ...head, choices: [choice], ...tail };
       }
@@ -106,6 +116,39 @@ async function* toChunks(
   if (includeUsage || !stream) {
     yield { ...head, choices: [], usage: usage.total };
   }
+}
+
+/** Without the oldest turns, where all of them are too many. */
+async function* generateFitting(
+  generate: Generate,
+  request: GenerateRequest,
+  options: Parameters<Generate>[1],
+): AsyncGenerator<GenerateEvent, void, undefined> {
+  for (let messages = request.messages ?? []; ;) {
+    try {
+      return yield* generate({ ...request, messages }, options);
+    } catch (error) {
+      const full = (error as { code?: unknown }).code === "context_full";
+      const fewer = full ? withoutOldest(messages) : undefined;
+      if (!fewer) throw error;
+      messages = fewer;
+    }
+  }
+}
+
+/** The messages without their first turn, from a user's message to the next; undefined where that is the last. */
+function withoutOldest(messages: Message[]): Message[] | undefined {
+  const first = messages.findIndex(({ role }) => role !== "system");
+  const next = messages.findIndex(
+    ({ role }, index) => role === "user" && index > first,
+  );
+  if (first < 0 || next < 0) return undefined;
+  return [
+    ...messages.slice(0, first),
+    // A system message in between stays too.
+    ...messages.slice(first, next).filter(({ role }) => role === "system"),
+    ...messages.slice(next),
+  ];
 }
 
 /** One choice's chunks. */

@@ -65,11 +65,37 @@ export interface CreateOptions extends CreateCoreOptions {
   initialPrompts?: PromptMessage[];
 }
 
+/** A session. */
+export interface LanguageModel extends EventTarget {
+  prompt(input: Prompt, options?: PromptOptions): Promise<string>;
+  promptStreaming(
+    input: Prompt,
+    options?: PromptOptions,
+  ): ReadableStream<string>;
+  append(input: Prompt, options?: { signal?: AbortSignal }): Promise<undefined>;
+  measureContextUsage(input: Prompt, options?: PromptOptions): Promise<number>;
+  readonly contextUsage: number;
+  readonly contextWindow: number;
+  readonly samplingMode: SamplingMode;
+  oncontextoverflow: ((event: Event) => void) | null;
+  clone(options?: { signal?: AbortSignal }): Promise<LanguageModel>;
+  destroy(): undefined;
+}
+
+/** What stands on a page as `LanguageModel`. */
+export interface LanguageModelClass {
+  readonly prototype: LanguageModel;
+  availability(options?: CreateCoreOptions): Promise<Availability>;
+  create(options?: CreateOptions): Promise<LanguageModel>;
+}
+
 /** The class `LanguageModel` over `backEnd`. */
-export function createLanguageModel(backEnd: PromptApiBackEnd) {
+export function createLanguageModel(
+  backEnd: PromptApiBackEnd,
+): LanguageModelClass {
   const source = new Source(backEnd);
 
-  return class LanguageModel extends EventTarget {
+  class OnDevice extends EventTarget implements LanguageModel {
     readonly #session: PromptSession;
     #handler: ((event: Event) => void) | null = null;
 
@@ -94,7 +120,7 @@ export function createLanguageModel(backEnd: PromptApiBackEnd) {
       return source.availability();
     }
 
-    static async create(options: CreateOptions = {}): Promise<LanguageModel> {
+    static async create(options: CreateOptions = {}): Promise<OnDevice> {
       const { signal, samplingMode = "balanced", tools = [] } = options;
       signal?.throwIfAborted();
       if (!isSupported(options)) {
@@ -121,7 +147,7 @@ export function createLanguageModel(backEnd: PromptApiBackEnd) {
       await session.begin();
       // A signal given to create ends the session too.
       signal?.addEventListener("abort", () => session.destroy(signal.reason));
-      return new LanguageModel(session);
+      return new OnDevice(session);
     }
 
     prompt(input: Prompt, options: PromptOptions = {}): Promise<string> {
@@ -172,11 +198,9 @@ export function createLanguageModel(backEnd: PromptApiBackEnd) {
           : null;
     }
 
-    async clone(
-      options: { signal?: AbortSignal } = {},
-    ): Promise<LanguageModel> {
+    async clone(options: { signal?: AbortSignal } = {}): Promise<OnDevice> {
       options.signal?.throwIfAborted();
-      return new LanguageModel(this.#session.clone());
+      return new OnDevice(this.#session.clone());
     }
 
     destroy(): undefined {
@@ -185,7 +209,10 @@ export function createLanguageModel(backEnd: PromptApiBackEnd) {
       );
       return undefined;
     }
-  };
+  }
+  // Programs ask for the class's name.
+  Object.defineProperty(OnDevice, "name", { value: "LanguageModel" });
+  return OnDevice;
 }
 
 /** Puts `LanguageModel` on the page where the browser has none; whether it did. */

@@ -3,7 +3,9 @@
 import type { WireError } from "./errors.ts";
 import type {
   BegunEvent,
+  Embeddings,
   EngineInfo,
+  FilledToken,
   FinishReason,
   Flavour,
   GenerateRequest,
@@ -14,6 +16,7 @@ import type {
   StorageEstimate,
   StorageKind,
   StoredModel,
+  TextClass,
   TokenEvent,
   Warning,
 } from "./types.ts";
@@ -76,6 +79,26 @@ export interface Calls {
     out: string;
   };
   reset: { in: null; event: never; out: null };
+  embed: {
+    in: { texts: string[]; pooling?: string; normalise: boolean };
+    event: never;
+    out: Embeddings;
+  };
+  classify: {
+    in: { text: string; second?: string };
+    event: never;
+    out: TextClass[];
+  };
+  rerank: {
+    in: { query: string; documents: string[] };
+    event: never;
+    out: number[];
+  };
+  fillMask: {
+    in: { text: string; topK: number };
+    event: never;
+    out: FilledToken[][];
+  };
   saveState: { in: null; event: never; out: Uint8Array<ArrayBuffer> };
   restoreState: {
     in: { state: Uint8Array<ArrayBuffer> };

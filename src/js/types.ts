@@ -44,6 +44,11 @@ export interface LoadOptions {
   /** Default `"auto"`: the fastest flavour that this browser validates. */
   flavour?: Flavour | "auto";
   storage?: StorageChoice;
+  /**
+   * One engine for all tabs of this origin that ask for the same model and context length: the first loads it, the
+   * others use it, and one takes over when it is closed. Default false.
+   */
+  shareTabs?: boolean;
   /** Where the model does not fit this device's storage: delete others that are not pinned, least recently used first. Default false. */
   makeRoom?: boolean;
   /** Keep the model on this device and use it when it is there. Default true. */
@@ -163,6 +168,33 @@ export interface TemplateOptions {
   templateVariables?: Record<string, unknown>;
   /** Local time as seconds since 1970. Default: this device's. */
   now?: number;
+}
+
+export interface EmbedOptions {
+  /** How the tokens' representations become that of the text. Default: the model's own way. */
+  pooling?: "mean" | "first" | "last";
+  /** Scale each embedding to length 1. Default true. */
+  normalise?: boolean;
+  signal?: AbortSignal | null;
+}
+
+export interface Embeddings {
+  embeddings: Float32Array<ArrayBuffer>[];
+  /** Tokens of all texts. */
+  tokens: number;
+}
+
+/** A class of a text and how likely it is. */
+export interface TextClass {
+  label: string;
+  score: number;
+}
+
+/** A token that may stand at a mask. */
+export interface FilledToken {
+  id: number;
+  token: string;
+  score: number;
 }
 
 /** What a model has evaluated, kept on this device so that the same beginning need not be evaluated again. */

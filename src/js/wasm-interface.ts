@@ -31,6 +31,14 @@ export interface Engine {
   decode(allowed?: Uint32Array): string;
   template(): string;
   vocabulary(): Uint8Array;
+  embed(
+    text: string,
+    pooling: string | undefined,
+    normalise: boolean,
+  ): Float32Array<ArrayBuffer>;
+  classify(text: string, second: string | undefined): string;
+  rerank(query: string, document: string): number;
+  fillMask(text: string, topK: number): string;
   reset(): void;
   save(): Uint8Array<ArrayBuffer>;
   restore(state: Uint8Array): number;

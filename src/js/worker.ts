@@ -29,7 +29,13 @@ import { exportModel, importModel } from "./storage/transfer.ts";
 import type { StorageBackEnd } from "./storage/types.ts";
 import { DECODE, PREFILL, ThreadCount, TRIAL_TOKENS } from "./thread-count.ts";
 import { turn } from "./turn.ts";
-import type { EngineInfo, GenerateRequest, StorageChoice } from "./types.ts";
+import type {
+  EngineInfo,
+  FilledToken,
+  GenerateRequest,
+  StorageChoice,
+  TextClass,
+} from "./types.ts";
 import type { Begun, Engine, Step } from "./wasm-interface.ts";
 
 const scope = globalThis as unknown as {
@@ -76,6 +82,30 @@ const work: Work = {
     loaded().reset();
     return null;
   },
+  embed: async ({ texts, pooling, normalise }, { signal }) => {
+    const embeddings = [];
+    let tokens = 0;
+    for (const text of texts) {
+      await turn();
+      signal.throwIfAborted();
+      embeddings.push(loaded().embed(text, pooling, normalise));
+      tokens += loaded().tokenize(text, false).length;
+    }
+    return { embeddings, tokens };
+  },
+  classify: ({ text, second }) =>
+    JSON.parse(loaded().classify(text, second)) as TextClass[],
+  rerank: async ({ query, documents }, { signal }) => {
+    const scores = [];
+    for (const document of documents) {
+      await turn();
+      signal.throwIfAborted();
+      scores.push(loaded().rerank(query, document));
+    }
+    return scores;
+  },
+  fillMask: ({ text, topK }) =>
+    JSON.parse(loaded().fillMask(text, topK)) as FilledToken[][],
   saveState: () => loaded().save(),
   restoreState: ({ state }) => loaded().restore(state),
   keepSession: ({ name }) => keepSession(modelId, name, loaded().save()),

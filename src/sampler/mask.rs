@@ -15,3 +15,19 @@ pub fn apply(allowed: &[u32], logits: &mut [f32]) -> bool {
     }
     left
 }
+
+#[cfg(test)]
+mod tests {
+    use super::apply;
+
+    #[test]
+    fn leaves_what_is_allowed() {
+        let mut logits = [1.0; 40];
+        assert!(apply(&[1 << 31, 1 << 2], &mut logits));
+        let left: Vec<usize> = (0..40).filter(|i| logits[*i] == 1.0).collect();
+        assert_eq!(left, [31, 34]);
+        // What lies beyond the mask is not allowed, and an empty mask leaves nothing.
+        assert!(!apply(&[1 << 31], &mut [1.0; 31]));
+        assert!(!apply(&[], &mut logits));
+    }
+}

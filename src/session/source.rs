@@ -43,6 +43,7 @@ pub(super) struct Opened {
 pub(super) fn open_gguf(gguf: Gguf, options: &LoadOptions) -> Result<(Opened, Shard)> {
     let architecture = models::architecture(&gguf.metadata)?;
     let config = (architecture.config)(&gguf.metadata)?;
+    config.check()?;
     let splits = match gguf.metadata.u32("split.count")? {
         None | Some(0 | 1) => None,
         Some(count) => {
@@ -110,6 +111,7 @@ pub(super) fn open_folder(
     let described = models::describe(folder)?;
     let architecture = models::architecture(&described.metadata)?;
     let mut config = (architecture.config)(&described.metadata)?;
+    config.check()?;
     for rope in &mut config.ropes {
         rope.pairing = Pairing::Halves;
     }
@@ -357,19 +359,20 @@ fn unplanned(config: &Config, options: &LoadOptions) -> Result<MemoryPlan> {
         Some(n) => n,
         None => DEFAULT_CONTEXT.min(config.max_seq_len),
     };
+    let cache = Cache::bytes(config, context_length);
+    let scratch = Scratch::bytes(config, context_length);
+    let (needed, available) = (cache.saturating_add(scratch), available(options));
+    if needed > available {
+        return Err(Error::OutOfMemory { needed, available });
+    }
     Ok(MemoryPlan {
         weights_bytes: 0,
-        cache_bytes: addressed(Cache::bytes(config, context_length)),
-        scratch_bytes: addressed(Scratch::bytes(config, context_length)),
+        cache_bytes: cache as usize,
+        scratch_bytes: scratch as usize,
         total_bytes: 0,
         context_length,
         file_bytes: 0,
     })
-}
-
-/// `bytes`, or what no plan can reach where the address space does not hold them.
-fn addressed(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// The format of each tensor of `gguf` in the mixture called `name`.

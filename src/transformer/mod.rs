@@ -1,6 +1,7 @@
 //! `Config`, `Weights`, the KV cache and the one `forward`; names no model.
 
 mod attend;
+mod bounds;
 mod cache;
 mod config;
 mod feed;

@@ -1,10 +1,9 @@
 // `cargo xtask bench`: every engine on every format, thread count and prompt length, interleaved, in fresh browsers.
 
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { writeFile } from "node:fs/promises";
 import { context } from "../e2e/drive/chromium.mjs";
+import { withProfile } from "./profile.mjs";
 import { browserOf, cpuSeconds, rendererPeak } from "./processes.mjs";
 import { spread, table } from "./statistics.mjs";
 
@@ -51,16 +50,6 @@ function cells(plan) {
       }
     }
   return all;
-}
-
-/** A folder for a browser's profile, while `work` lasts. */
-async function withProfile(work) {
-  const profile = await mkdtemp(join(tmpdir(), "smidgen-bench-"));
-  try {
-    return await work(profile);
-  } finally {
-    await rm(profile, { recursive: true, force: true });
-  }
 }
 
 /** A freshly started browser on the bench page. */

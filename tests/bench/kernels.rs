@@ -1,5 +1,5 @@
-//! Speed of every kernel row by itself: a matrix of one format times one or several inputs, and packing. In the browser
-//! a library that `cargo xtask bench --kernels` drives; natively a program that prints the same table.
+//! Speed of every kernel row by itself: a matrix of one format times one or several inputs, and packing. A library that
+//! `cargo xtask bench --kernels` drives in the browser.
 
 use smidgen::kernels::packed::{TILE_ROWS, pack_group, packed_bytes};
 use smidgen::kernels::pool::Pool;

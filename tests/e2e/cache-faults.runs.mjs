@@ -1,9 +1,9 @@
-// Randomised faults in Chromium: tabs, workers and servers killed at random bytes. SMIDGEN_RUNS says how many, SMIDGEN_SEED where they start.
+// Randomised faults in Chromium: tabs, workers and servers killed at random bytes. SMIDGEN_RUNS says how many, SMIDGEN_SEED where they start, SMIDGEN_RUNS_MODEL on which file.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chromium } from "playwright-core";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tinyModel } from "./cache-faults/model.mjs";
@@ -14,6 +14,17 @@ const FULL = process.env.SMIDGEN_FULL === "1";
 const RUNS = Number(process.env.SMIDGEN_RUNS ?? (FULL ? 500 : 40));
 const SEED = Number(process.env.SMIDGEN_SEED ?? 1);
 const AT_ONCE = Number(process.env.SMIDGEN_AT_ONCE ?? 3);
+
+/** A real model's file in place of the small one that is made for the runs. */
+const LARGE = process.env.SMIDGEN_RUNS_MODEL;
+
+/** The file, and one of the same length that is another model: the last layers' weights differ. */
+async function revisionsOf(path) {
+  const body = await readFile(path);
+  const other = Buffer.from(body);
+  for (let at = body.length >> 1; at < body.length; at += 997) other[at] ^= 8;
+  return [body, other];
+}
 
 /** A Playwright page behind the drivers' common face. */
 async function newPage(browser) {
@@ -55,7 +66,9 @@ test(
       deaths: ["tab", "crash", "reload", "worker", "server"],
       newPage: () => newPage(browser),
     };
-    const bodies = await Promise.all([tinyModel(1), tinyModel(2)]);
+    const bodies = LARGE
+      ? await revisionsOf(LARGE)
+      : await Promise.all([tinyModel(1), tinyModel(2)]);
     world.revisions = await learn(world, bodies);
     assert.notDeepEqual(world.revisions[0].ids, world.revisions[1].ids);
 

@@ -150,6 +150,29 @@ describe("the AI SDK", LIMIT, () => {
     });
   }
 
+  test("embed and embedMany: equal texts have equal embeddings, others do not", async () => {
+    const found = await page.evaluate(async () => {
+      const { embed, embedMany, cosineSimilarity } = ai;
+      const embedder = createSmidgen(llm).embeddingModel();
+      const one = await embed({ model: embedder, value: "A cat sleeps." });
+      const many = await embedMany({
+        model: embedder,
+        values: ["A cat sleeps.", "Stocks fell sharply."],
+      });
+      const [same, other] = many.embeddings;
+      return {
+        same: cosineSimilarity(one.embedding, same),
+        other: cosineSimilarity(one.embedding, other),
+        length: Math.hypot(...same),
+        tokens: many.usage.tokens,
+      };
+    });
+    assert.ok(found.same > 0.9999);
+    assert.ok(found.other < 0.99, `${found.other}`);
+    assert.ok(Math.abs(found.length - 1) < 1e-4);
+    assert.ok(found.tokens > 6);
+  });
+
   test("what cannot be done is refused with the SDK's own errors; an abort ends a stream", async () => {
     const found = await page.evaluate(async () => {
       const { generateText, streamText } = ai;
@@ -185,7 +208,7 @@ describe("the AI SDK", LIMIT, () => {
           (async () => createSmidgen({ small: llm }).languageModel("large"))(),
         ),
         embedding: await caught(
-          (async () => createSmidgen(llm).embeddingModel("x"))(),
+          (async () => createSmidgen({ small: llm }).embeddingModel("x"))(),
         ),
         aborted,
         deltas,

@@ -389,6 +389,58 @@ describe("the openai client", LIMIT, () => {
     assert.equal(typeof found[0]?.city, "string");
   });
 
+  test("embeddings: as floats and as base64, of several texts, shortened", async () => {
+    const found = await page.evaluate(async () => {
+      const ask = (fields) =>
+        openai.embeddings.create({ model: "any", ...fields });
+      const input = ["A cat sleeps.", "Stocks fell sharply."];
+      const [floats, packed, short] = [
+        await ask({ input, encoding_format: "float" }),
+        // What the client asks for by itself is base64, which it unpacks.
+        await ask({ input }),
+        await ask({ input: input[0], dimensions: 16 }),
+      ];
+      const messages = [{ role: "user", content: "x" }];
+      return {
+        floats,
+        packed,
+        short,
+        ids: await caught(ask({ input: [1, 2] })),
+        empty: await caught(ask({ input: [] })),
+        wide: await caught(ask({ input: "x", dimensions: 1e6 })),
+        classify: await caught(llm.classify("x")),
+        chat: (
+          await openai.chat.completions.create({
+            model: "any",
+            messages,
+            max_tokens: 2,
+          })
+        ).object,
+      };
+    });
+    const { floats, packed, short } = found;
+    assert.equal(floats.data.length, 2);
+    assert.deepEqual(
+      floats.data.map(({ index }) => index),
+      [0, 1],
+    );
+    assert.ok(floats.usage.prompt_tokens > 6);
+    packed.data.forEach(({ embedding }, index) => {
+      assert.equal(embedding.length, floats.data[index].embedding.length);
+      embedding.forEach((value, at) =>
+        assert.ok(Math.abs(value - floats.data[index].embedding[at]) < 1e-6),
+      );
+    });
+    const length = Math.hypot(...short.data[0].embedding);
+    assert.equal(short.data[0].embedding.length, 16);
+    assert.ok(Math.abs(length - 1) < 1e-4);
+    assert.equal(found.ids.param, "input");
+    assert.equal(found.empty.param, "input");
+    assert.equal(found.wide.param, "dimensions");
+    assert.equal(found.classify.code, "wrong_state");
+    assert.equal(found.chat, "chat.completion");
+  });
+
   test("models, and errors like a server's", async () => {
     const found = await page.evaluate(async () => {
       const ids = [];
@@ -415,6 +467,16 @@ describe("the openai client", LIMIT, () => {
         huge: await ask({
           grammar: { type: "regex", pattern: "((a{1,999}){1,999}){1,999}" },
         }),
+        // Overflows the stack of the grammar module, and only that module's.
+        deep: await ask({ grammar: `start: ${"(".repeat(200_000)}` }),
+        deeper: await ask({ grammar: `start: ${"(".repeat(300_000)}` }),
+        again: (
+          await openai.chat.completions.create({
+            model: "any",
+            messages,
+            grammar: { type: "choice", choices: ["yes"] },
+          })
+        ).choices[0].message.content,
         long: await ask({
           messages: [{ role: "user", content: "word ".repeat(9000) }],
         }),
@@ -428,13 +490,21 @@ describe("the openai client", LIMIT, () => {
         }),
         model: await caught(openai.models.retrieve("other")),
         route: await caught(
-          openai.embeddings.create({ model: "any", input: "x" }),
+          openai.images.generate({ model: "any", prompt: "x" }),
         ),
       };
     });
     assert.deepEqual(found.ids, [found.id]);
     assert.deepEqual([found.wrong.status, found.wrong.param], [400, "n"]);
-    for (const name of ["schema", "never", "regex", "lark", "huge"]) {
+    for (const name of [
+      "schema",
+      "never",
+      "regex",
+      "lark",
+      "huge",
+      "deep",
+      "deeper",
+    ]) {
       assert.equal(
         found[name]?.status,
         400,
@@ -442,6 +512,7 @@ describe("the openai client", LIMIT, () => {
       );
       assert.equal(found[name].code, "bad_grammar", name);
     }
+    assert.equal(found.again, "yes");
     assert.equal(found.long.code, "context_length_exceeded");
     assert.equal(found.image.code, "unsupported_content");
     assert.equal(found.model.status, 404);

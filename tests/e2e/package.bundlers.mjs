@@ -1,14 +1,15 @@
 // The package as its users build it: Vite, webpack and esbuild from an installed copy, and as plain files; each chats in Chromium.
 
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import * as esbuild from "esbuild";
 import * as vite from "vite";
 import webpack from "webpack";
-import { browse, LIMIT, MODEL_PATH, ROOT, serve } from "./package/stage.mjs";
+import { install } from "./package/installed.mjs";
+import { browse, LIMIT, MODEL_PATH, serve } from "./package/stage.mjs";
 
 const MAIN = `
 import { Smidgen } from "smidgen";
@@ -18,8 +19,12 @@ window.chat = async (model, options) => {
     messages: [{ role: "user", content: "Hello" }],
     max_tokens: 3,
   });
+  const constrained = await llm.chat.completions.create({
+    messages: [{ role: "user", content: "Hello" }],
+    grammar: { type: "choice", choices: ["yes", "no"] },
+  });
   await llm.unload();
-  return { info: llm.info, reply };
+  return { info: llm.info, reply, constrained };
 };
 window.ready = true;
 `;
@@ -122,14 +127,9 @@ describe("the package, built by its users' tools", LIMIT, () => {
   for (const [name, build] of Object.entries(BUNDLERS)) {
     test(name, async (context) => {
       const project = join(folder, name.replace(" ", "-"));
-      const installed = join(project, "node_modules/smidgen");
-      await mkdir(installed, { recursive: true });
+      await mkdir(project, { recursive: true });
       // What npm would install: the files that package.json names.
-      const pkg = join(ROOT, "pkg");
-      const { files } = JSON.parse(await readFile(join(pkg, "package.json")));
-      for (const file of ["package.json", ...files]) {
-        await cp(join(pkg, file), join(installed, file), { recursive: true });
-      }
+      await install(project);
       await writeFile(join(project, "package.json"), '{ "type": "module" }');
       await writeFile(join(project, "main.js"), MAIN);
       await writeFile(
@@ -148,15 +148,17 @@ describe("the package, built by its users' tools", LIMIT, () => {
       await tab.waitForFunction(() => window.ready);
       for (const threads of [1, 2]) {
         server.log.length = 0;
-        const { info, reply } = await tab.evaluate(
+        const { info, reply, constrained } = await tab.evaluate(
           ([model, threads]) => chat(model, { threads }),
           [MODEL_PATH, threads],
         );
         assert.equal(info.threads, threads);
         assert.deepEqual(info.warnings, []);
         assert.equal(reply.usage.completion_tokens, 3);
+        assert.match(constrained.choices[0].message.content, /^(yes|no)$/);
+        // One flavour, and the grammar module once it was needed.
         const wasm = server.log.filter((line) => line.includes(".wasm"));
-        assert.equal(wasm.length, 1, wasm.join());
+        assert.equal(wasm.length, 2, wasm.join());
       }
       assert.deepEqual(failed, []);
     });

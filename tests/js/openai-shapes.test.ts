@@ -17,6 +17,26 @@ import type {
 /** Compiles only where a `From` may stand for a `To`. */
 type Fits<From extends To, To> = From;
 
+type ChatFields =
+  | "temperature"
+  | "top_p"
+  | "n"
+  | "seed"
+  | "stop"
+  | "logit_bias"
+  | "logprobs"
+  | "top_logprobs"
+  | "frequency_penalty"
+  | "presence_penalty"
+  | "max_tokens"
+  | "max_completion_tokens"
+  | "response_format"
+  | "stream_options"
+  | "parallel_tool_calls"
+  | "reasoning_effort";
+
+type TextFields = "echo" | "logprobs" | "n" | "stop";
+
 /** Each line is a proof; the tuple keeps them from being unused. */
 type Proofs = [
   Fits<ChatCompletion, OpenAI.Chat.ChatCompletion>,
@@ -24,30 +44,12 @@ type Proofs = [
   Fits<ModelCard, OpenAI.Model>,
   Fits<ReturnType<ReturnType<typeof createSmidgen>>, LanguageModelV4>,
   Fits<
-    Pick<
-      OpenAI.Chat.ChatCompletionCreateParams,
-      | "temperature"
-      | "top_p"
-      | "n"
-      | "seed"
-      | "stop"
-      | "logit_bias"
-      | "logprobs"
-      | "top_logprobs"
-      | "frequency_penalty"
-      | "presence_penalty"
-      | "max_tokens"
-      | "max_completion_tokens"
-      | "response_format"
-      | "stream_options"
-      | "parallel_tool_calls"
-      | "reasoning_effort"
-    >,
-    Omit<ChatCompletionCreateParams, "messages">
+    Pick<OpenAI.Chat.ChatCompletionCreateParams, ChatFields>,
+    Pick<ChatCompletionCreateParams, ChatFields>
   >,
   Fits<
-    Pick<OpenAI.CompletionCreateParams, "echo" | "logprobs" | "n" | "stop">,
-    Omit<CompletionCreateParams, "prompt">
+    Pick<OpenAI.CompletionCreateParams, TextFields>,
+    Pick<CompletionCreateParams, TextFields>
   >,
 ];
 

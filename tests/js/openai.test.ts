@@ -413,3 +413,98 @@ test("fetch: other addresses, methods and bodies are answered like a server woul
   assert.equal(garbled.status, 400);
   assert.equal((await garbled.json()).error.code, "invalid_json");
 });
+
+/** An engine that takes at most `most` messages. */
+function narrow(most: number) {
+  const { generate, seen } = replay(REPLY);
+  const limited: Generate = async function* (request, options) {
+    if ((request.messages?.length ?? 0) > most) {
+      throw new SmidgenError("context_full", "the prompt has too many tokens");
+    }
+    yield* generate(request, options);
+  };
+  return { create: facade(limited).create, seen };
+}
+
+test("drop_oldest leaves out whole turns, never a system message nor the last turn", async () => {
+  const { create, seen } = narrow(4);
+  const messages = [
+    { role: "system" as const, content: "s" },
+    { role: "user" as const, content: "1" },
+    { role: "assistant" as const, content: "one" },
+    { role: "user" as const, content: "2" },
+    { role: "assistant" as const, content: "two" },
+    { role: "user" as const, content: "3" },
+  ];
+  await create({ messages, context_overflow: "drop_oldest" });
+  assert.deepEqual(
+    seen.requests[0]?.messages?.map(({ content }) => content),
+    ["s", "2", "two", "3"],
+  );
+  await assert.rejects(create({ messages }), {
+    code: "context_length_exceeded",
+  });
+  const few = narrow(1);
+  await assert.rejects(
+    few.create({ messages, context_overflow: "drop_oldest" }),
+    { code: "context_length_exceeded" },
+  );
+  assert.equal(few.seen.requests.length, 0);
+});
+
+test("runTools calls functions, tells the model of their failures, and ends", async () => {
+  const call = (name: string): GenerateEvent[] => [
+    REPLY[0]!,
+    {
+      type: "token",
+      id: 1,
+      text: `<tool_call>{"name": "${name}", "arguments": {"x": 1}}</tool_call>`,
+    },
+    REPLY.at(-1)!,
+  ];
+  const replies = [call("good"), call("bad"), call("none"), REPLY];
+  const requests: GenerateRequest[] = [];
+  const scripted: Generate = async function* (request) {
+    requests.push(request);
+    yield* replies[requests.length - 1]!;
+  };
+  const { runTools } = facade(scripted);
+  const given: unknown[] = [];
+  const tool = (name: string, execute: (given: unknown) => unknown) => ({
+    type: "function" as const,
+    function: { name, execute },
+  });
+  const run = await runTools({
+    messages: user,
+    tools: [
+      tool("good", (value) => {
+        given.push(value);
+        return { ok: true };
+      }),
+      tool("bad", () => {
+        throw new Error("out of order");
+      }),
+    ],
+  });
+  assert.deepEqual(given, [{ x: 1 }]);
+  assert.equal(run.steps, 4);
+  assert.equal(run.completion.choices[0]?.message.content, "Hello!");
+  assert.deepEqual(
+    run.messages.filter(({ role }) => role === "tool").map((m) => m.content),
+    ['{"ok":true}', "error: out of order", "error: there is no tool none"],
+  );
+  requests.length = 0;
+  const short = await runTools({
+    messages: user,
+    tools: [tool("good", () => "")],
+    max_steps: 1,
+  });
+  assert.equal(short.steps, 1);
+  await assert.rejects(
+    runTools({
+      messages: user,
+      tools: [{ ...tool("x", () => ""), function: { name: "x" } as never }],
+    }),
+    { param: "tools[0].function.execute" },
+  );
+});

@@ -15,8 +15,8 @@ use std::process::{Command, Stdio};
 
 #[derive(Args)]
 pub struct Options {
-    /// Formats of the demo model; those it does not come in are made by `smidgen quantize` and kept
-    #[arg(long, value_delimiter = ',', default_value = "q4_1")]
+    /// Formats of the demo model [default: q4_1]; those it does not come in are made by `smidgen quantize` and kept
+    #[arg(long, value_delimiter = ',')]
     formats: Vec<String>,
     /// Lengths of the prompt: prefill is measured over them, decode after them
     #[arg(long, value_delimiter = ',', default_value = "32,512")]
@@ -42,6 +42,10 @@ pub struct Options {
     /// Interleaved repetitions
     #[arg(long, default_value_t = 5)]
     repetitions: u32,
+    /// Single kernels instead of whole engines: every format (or those of --formats), packing too, beside what the
+    /// machine can do at best
+    #[arg(long)]
+    kernels: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -72,6 +76,9 @@ impl Peer {
 }
 
 pub fn bench(options: &Options) -> Result<()> {
+    if options.kernels {
+        return kernels(options);
+    }
     build::build(&build::Options {
         flavours: flavours(options),
         no_www: true,
@@ -84,7 +91,12 @@ pub fn bench(options: &Options) -> Result<()> {
     }
     let demo_model = model::fetch()?;
     let mut models = Vec::new();
-    for format in &options.formats {
+    let default = ["q4_1".to_owned()];
+    let formats = match options.formats.as_slice() {
+        [] => default.as_slice(),
+        formats => formats,
+    };
+    for format in formats {
         let path = in_format(&demo_model, format)?;
         let name = path
             .file_name()
@@ -160,6 +172,57 @@ pub fn bench(options: &Options) -> Result<()> {
         let mut plot = tools::node()?;
         plot.arg(bench.join("plot.mjs")).arg(&record).arg(&chart);
         run(&format!("Drawing {}", project::shown(&chart)), &mut plot)?;
+    }
+    Ok(())
+}
+
+/// Every kernel by itself, in the flavours without threads.
+fn kernels(options: &Options) -> Result<()> {
+    let bindgen = tools::wasm_bindgen()?;
+    tools::wasm_target(false)?;
+    tools::npm_packages(&project::e2e())?;
+    let bench = project::root().join("tests/bench");
+    let built = build::target_directory().join("kernels");
+    let mut builds = Vec::new();
+    for flavour in flavours(options).iter().filter(|flavour| !flavour.threads) {
+        let module = build::compile_example("kernels", flavour)?;
+        let folder = built.join(flavour.name);
+        build::bind_as("kernels", &bindgen, &module, &folder, &[])?;
+        builds.push(json!({
+            "flavour": flavour.name,
+            "folder": format!("/kernels/{}", flavour.name),
+        }));
+    }
+    let mounts = vec![
+        Mount {
+            prefix: "/side/",
+            directory: bench.join("page"),
+        },
+        Mount {
+            prefix: "/kernels/",
+            directory: built,
+        },
+    ];
+    let records = bench.join("record");
+    std::fs::create_dir_all(&records)?;
+    let record = options
+        .record
+        .as_ref()
+        .map(|name| records.join(format!("{name}.jsonl")));
+    let server = Server::start(0, mounts)?;
+    let plan = json!({
+        "address": server.address(),
+        "browser": driven(Browser::Chromium)?,
+        "builds": builds,
+        "formats": options.formats,
+        "json": options.json,
+        "record": record,
+    });
+    announce("Measuring; leave the machine alone meanwhile");
+    let mut node = tools::node()?;
+    node.arg(bench.join("kernels.mjs")).arg(plan.to_string());
+    if !node.stdin(Stdio::null()).status()?.success() {
+        bail!("not everything could be measured");
     }
     Ok(())
 }

@@ -103,24 +103,33 @@ pub fn compile(flavour: &Flavour) -> Result<PathBuf> {
     compile_as(flavour.name, flavour, &[])
 }
 
+/// The same for an example.
+pub fn compile_example(example: &str, flavour: &Flavour) -> Result<PathBuf> {
+    cargo_build(
+        &format!("{example}, {flavour}"),
+        flavour,
+        &["--example", example],
+    )?;
+    let folder = flavour_target(flavour).join("wasm32-unknown-unknown/wasm/examples");
+    Ok(folder.join(format!("{example}.wasm")))
+}
+
 fn compile_as(name: &str, flavour: &Flavour, arguments: &[&str]) -> Result<PathBuf> {
-    let mut cargo = tools::cargo();
-    cargo.args([
-        "build",
-        "--lib",
-        "--profile",
-        "wasm",
-        "--target",
-        "wasm32-unknown-unknown",
-    ]);
-    cargo.args(flavour.cargo_arguments()).args(arguments);
-    flavoured(&mut cargo, flavour);
-    run(&format!("Compiling {name}"), &mut cargo)?;
+    cargo_build(name, flavour, &[&["--lib"], arguments].concat())?;
     // Another flavour compiles to the same place, so that they share build scripts and macros.
     let module = flavour_target(flavour).join("wasm32-unknown-unknown/wasm/smidgen.wasm");
     let aside = module.with_file_name(format!("smidgen-{name}.wasm"));
     std::fs::copy(&module, &aside).with_context(|| format!("cannot copy {}", module.display()))?;
     Ok(aside)
+}
+
+fn cargo_build(name: &str, flavour: &Flavour, arguments: &[&str]) -> Result<()> {
+    let mut cargo = tools::cargo();
+    cargo.args(["build", "--profile", "wasm"]);
+    cargo.args(["--target", "wasm32-unknown-unknown"]);
+    cargo.args(flavour.cargo_arguments()).args(arguments);
+    flavoured(&mut cargo, flavour);
+    run(&format!("Compiling {name}"), &mut cargo)
 }
 
 /// RUSTC_BOOTSTRAP counts as another compiler: flavours with it and without it would rebuild each other's macros.
@@ -146,9 +155,20 @@ pub fn flavoured(cargo: &mut Command, flavour: &Flavour) {
 
 /// JavaScript glue and the final module, from what the compiler left.
 pub fn bind(bindgen: &Path, module: &Path, directory: &Path, arguments: &[&str]) -> Result<()> {
+    bind_as("smidgen", bindgen, module, directory, arguments)
+}
+
+/// [`bind`], with files called `name`.
+pub fn bind_as(
+    name: &str,
+    bindgen: &Path,
+    module: &Path,
+    directory: &Path,
+    arguments: &[&str],
+) -> Result<()> {
     let mut command = Command::new(bindgen.join("wasm-bindgen"));
     command
-        .args(["--target", "web", "--out-name", "smidgen", "--out-dir"])
+        .args(["--target", "web", "--out-name", name, "--out-dir"])
         .arg(directory);
     command.args(arguments).arg(module);
     run(

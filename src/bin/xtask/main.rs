@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod bench;
+mod bench_cache;
 mod browsers;
 mod build;
 mod demo;
@@ -48,6 +49,8 @@ enum Command {
     Size(size::Options),
     /// Measure speed and memory in Chromium, beside other engines with --vs
     Bench(bench::Options),
+    /// Measure what keeping a model costs its download and how soon a second visit answers, in every browser
+    BenchCache(bench_cache::Options),
     /// Fetch the demo model into .cache/models and check its hash
     FetchModel,
 }
@@ -70,6 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(options) => suites::test(&options),
         Command::Size(options) => size::size(&options),
         Command::Bench(options) => bench::bench(&options),
+        Command::BenchCache(options) => bench_cache::bench(&options),
         Command::FetchModel => model::fetch().map(|path| println!("{}", path.display())),
     }
 }

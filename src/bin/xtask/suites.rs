@@ -152,7 +152,7 @@ fn fmt(_: &Options) -> Result<()> {
     prettier.arg(project::e2e().join("node_modules/prettier/bin/prettier.cjs"));
     prettier.args(["--check", "--no-error-on-unmatched-pattern"]);
     prettier.args(
-        ["src/js", "pkg", "www", "tests"]
+        ["src/js", "pkg", "www", "tests", "examples"]
             .map(|folder| format!("{folder}/**/*.{{js,mjs,ts,tsx,css,html}}")),
     );
     run("prettier", &mut prettier)

@@ -43,7 +43,9 @@ export async function openStorage(
 export function explain(reason: unknown): string {
   const { name, message } = (reason ?? {}) as Partial<Error>;
   const what =
-    name === "SecurityError" || name === "NotAllowedError"
+    name === "SecurityError" ||
+    name === "NotAllowedError" ||
+    /denied permission/.test(message ?? "")
       ? "this browser is set not to let this site store data: allow cookies and site data for it"
       : name === "VersionError"
         ? "a newer version of this app has been here: reload the page to get it"

@@ -37,7 +37,9 @@ const i32 = (n) => [0x41, ...signed(n)];
 const I32 = 0x7f;
 const V128 = 0x7b;
 const LOAD = 0x00;
+const SPLAT8 = 0x0f;
 const SPLAT16 = 0x10;
+const SPLAT32 = 0x11;
 const LANE32 = 0x1b;
 const ADD32 = 0xae;
 const ADD64 = 0xce;
@@ -101,11 +103,21 @@ function assemble(relaxed) {
           ],
     next(-1),
   );
+  // One relaxed dot of bytes 0 and 1, to see what it makes of a second one over 127.
+  const probe = [
+    ...vector([]),
+    ...[...get(0), ...simd(SPLAT8), ...get(1), ...simd(SPLAT8)],
+    ...[...i32(0), ...simd(SPLAT32), ...simd(RELAXED_DOT)],
+    ...[...simd(LANE32), 0, 0x0b],
+  ];
+  const functions = relaxed
+    ? [read, dot, [...unsigned(probe.length), ...probe]]
+    : [read, dot];
   const name = (text) => [text.length, ...new TextEncoder().encode(text)];
   return Uint8Array.from([
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, vector([[0x60, ...vector([[I32], [I32]]), 1, I32]])),
-    ...section(3, vector([[0], [0]])),
+    ...section(3, vector(functions.map(() => [0]))),
     ...section(5, vector([[0, ...unsigned(READ_BYTES / 65536)]])),
     ...section(
       7,
@@ -113,9 +125,10 @@ function assemble(relaxed) {
         [...name("memory"), 2, 0],
         [...name("read"), 0, 0],
         [...name("dot"), 0, 1],
+        ...(relaxed ? [[...name("probe"), 0, 2]] : []),
       ]),
     ),
-    ...section(10, vector([read, dot])),
+    ...section(10, vector(functions)),
   ]);
 }
 
@@ -130,6 +143,9 @@ function best(work, tries = 7) {
   return least;
 }
 
+/** Whether the dot takes a whole byte, signed or not, without saturation. */
+const exact = ({ probe }) => [129540, -508].includes(probe(127, 255));
+
 /** GB/s of a single thread that reads all of a large memory, and GMAC/s of dots that touch none. */
 export async function roofline() {
   const start = async (relaxed) =>
@@ -142,9 +158,12 @@ export async function roofline() {
   return {
     read_gb_per_s: READ_BYTES / 1e6 / best(() => plain.read(0, READ_BYTES)),
     dot_gmac_per_s: dots(8, plain),
-    relaxed_dot_gmac_per_s: await start(true).then(
-      (relaxed) => dots(16, relaxed),
-      () => null,
-    ),
+    ...(await start(true).then(
+      (relaxed) => ({
+        relaxed_dot_gmac_per_s: dots(16, relaxed),
+        relaxed_dot_is_exact: exact(relaxed),
+      }),
+      () => ({ relaxed_dot_gmac_per_s: null, relaxed_dot_is_exact: false }),
+    )),
   };
 }

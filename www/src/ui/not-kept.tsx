@@ -9,13 +9,16 @@ import { explain } from "../problem";
 const REASONS = /^storage_/;
 
 /** Its models go only after a second press, which names them. */
-function MakeRoom({ needed }: { needed: number }) {
+function MakeRoom({ id, needed }: { id: string; needed: number }) {
   const list = useSignal<DeletableModel[]>([]);
   const sure = useSignal(false);
   const state = model.value;
   useEffect(() => {
-    void deletable().then((found) => (list.value = found));
-  }, []);
+    void deletable().then((found) => {
+      // What is here of the model itself stays.
+      list.value = found.filter((one) => one.id !== id);
+    });
+  }, [id]);
   if (state.phase !== "ready" || state.source.kind === "stored") return null;
   const { source } = state;
   // Those that will go, should nothing else use room meanwhile.
@@ -63,7 +66,7 @@ export function NotKept({ llm }: { llm: Llm }) {
             {reason.message} <code>{reason.code}</code>
           </p>
           {reason.code === "storage_quota" && (
-            <MakeRoom needed={plan.fileBytes} />
+            <MakeRoom id={llm.info.id} needed={plan.fileBytes} />
           )}
         </>
       )}

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import type { StorageEstimate } from "smidgen";
 import { useEffect } from "preact/hooks";
 import { bytes, percent, t } from "../i18n";
-import { engine, refreshStored, stored } from "../model";
+import { engine, stored } from "../model";
 import { ImportForm } from "./import-form";
 import { StoredModelItem } from "./stored-model";
 
@@ -58,8 +58,6 @@ function Room({ room }: { room: StorageEstimate }) {
 }
 
 export function StorageSection() {
-  // Another tab may have stored or deleted some.
-  useEffect(() => void refreshStored(), []);
   useEffect(() => void measure(), [stored.value]);
   return (
     <section>

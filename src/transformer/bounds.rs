@@ -1,0 +1,64 @@
+//! What a shape may be: so small that sizes computed from it cannot overflow 32 bits before the plan has been made.
+
+use super::{Config, FeedForward, Mixer};
+use crate::error::{Error, Result};
+
+/// Values of one token at any place of a block; real models stay below a hundredth.
+const MAX_WIDTH: u64 = 1 << 24;
+/// Rows of all experts together, and values of the state that a block keeps.
+const MAX_TOGETHER: u64 = 1 << 27;
+
+impl Config {
+    /// Checks that products of the numbers in a file's metadata are sizes that can be counted.
+    pub fn check(&self) -> Result<()> {
+        for (number, block) in self.blocks.iter().enumerate() {
+            let within = |what: &str, factors: &[usize], most: u64| {
+                let product = factors
+                    .iter()
+                    .fold(1, |product: u64, n| product.saturating_mul(*n as u64));
+                if product <= most {
+                    return Ok(());
+                }
+                Err(Error::MalformedHeader {
+                    what: format!("block {number} has {product} {what}, at most {most} are read"),
+                })
+            };
+            match &block.mixer {
+                Mixer::Attention(a) => {
+                    let s = &a.shape;
+                    within("values of queries", &[s.n_heads, s.head_dim], MAX_WIDTH)?;
+                    within("values of keys", &[s.n_kv_heads, s.head_dim], MAX_WIDTH)?;
+                }
+                Mixer::ShortConvolution { kernel } => {
+                    within("values of state", &[*kernel, self.dim], MAX_TOGETHER)?;
+                }
+                Mixer::StateSpace(s) => {
+                    let scan = &s.scan;
+                    let inner = [scan.n_heads, scan.head_dim];
+                    within("values of heads", &inner, MAX_WIDTH)?;
+                    within(
+                        "values of groups",
+                        &[scan.n_groups, scan.state_dim],
+                        MAX_WIDTH,
+                    )?;
+                    within(
+                        "values of state",
+                        &[inner[0], inner[1], scan.state_dim],
+                        MAX_TOGETHER,
+                    )?;
+                    // Channels are below four widths, each bounded above.
+                    within("positions convolved", &[s.kernel], 1 << 5)?;
+                }
+            }
+            if let FeedForward::Experts {
+                n_experts,
+                hidden_dim,
+                ..
+            } = block.feed_forward
+            {
+                within("rows of experts", &[n_experts, hidden_dim], MAX_TOGETHER)?;
+            }
+        }
+        Ok(())
+    }
+}

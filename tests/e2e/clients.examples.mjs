@@ -1,0 +1,63 @@
+// The examples, each built as its reader would build it, opened in Chromium and asked its question.
+
+import assert from "node:assert/strict";
+import { cp, mkdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import * as vite from "vite";
+import { install } from "./package/installed.mjs";
+import { browse, LIMIT, MODEL_PATH, ROOT, serve } from "./package/stage.mjs";
+
+/** Below this folder the clients are found where the tests have installed them. */
+const FOLDER = join(
+  dirname(fileURLToPath(import.meta.url)),
+  "node_modules/.examples",
+);
+
+/** What the page shows at the end. */
+const EXAMPLES = {
+  plain: /\w/,
+  "openai-client": /\nremember\(\{.*\}\)$/s,
+  "ai-sdk": /\n(geography|history|other): ★{1,5}$/s,
+  "prompt-api": /\w/,
+};
+
+describe("the examples", LIMIT, () => {
+  before(() => mkdir(FOLDER, { recursive: true }));
+  after(() => rm(FOLDER, { recursive: true, force: true }));
+
+  for (const [name, expected] of Object.entries(EXAMPLES)) {
+    test(name, async (context) => {
+      const project = join(FOLDER, name);
+      await cp(join(ROOT, "examples", name), project, { recursive: true });
+      await install(project);
+      let out = project;
+      if (name !== "plain") {
+        out = join(project, "out");
+        await vite.build({
+          root: project,
+          base: "./",
+          logLevel: "warn",
+          configFile: false,
+          build: { outDir: out, target: "es2022" },
+        });
+      }
+      const server = await serve({ mounts: { "/example/": `${out}/` } });
+      context.after(() => server.stop());
+      const { browser } = await browse(context);
+      const page = await browser.newPage();
+      const problems = [];
+      page.on("pageerror", (error) => problems.push(error.message));
+      // Chromium's own Prompt API has no model here.
+      await page.addInitScript(() => delete window.LanguageModel);
+      await page.goto(
+        `${server.origin}/example/index.html?model=${MODEL_PATH}`,
+      );
+      await page.click("button:enabled");
+      await page.waitForSelector("output[data-done]", { timeout: 120_000 });
+      assert.match(await page.textContent("output"), expected);
+      assert.deepEqual(problems, []);
+    });
+  }
+});
