@@ -252,6 +252,19 @@ fn every_number_may_be_any_other() {
 }
 
 #[test]
+fn products_of_counts_are_checked_before_they_are_sizes() {
+    let mut file = model();
+    for (key, value) in &mut file.keys {
+        if key.ends_with("head_count") || key.ends_with("head_count_kv") {
+            *value = Value::U32(1 << 24);
+        }
+    }
+    // 2³² values: none at all in the arithmetic of wasm.
+    let file = file.key("llama.attention.key_length", Value::U32(256));
+    assert_eq!(run(&whole(file.bytes())), Err("malformed_header"));
+}
+
+#[test]
 fn damaged_headers_are_refused_or_run() {
     let header = model().bytes();
     let mut random = random();

@@ -241,7 +241,7 @@ fn formats(options: &Options) -> Result<()> {
     })?;
     let mut tests = end_to_end_tests()?;
     tests.retain(|path| room(path) == Room::Formats);
-    browser_tests("Fidelity in the browser", tests, options)
+    browser_tests("Formats in the browser", tests, options)
 }
 
 /// Cargo about to run the named test targets with the demo model.
@@ -386,7 +386,7 @@ fn room(path: &Path) -> Room {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match name.split('.').next() {
         Some("cache-faults") => Room::CacheFaults,
-        Some("fidelity") => Room::Formats,
+        Some("fidelity" | "formats") => Room::Formats,
         Some("clients") => Room::Clients,
         _ => Room::EndToEnd,
     }
