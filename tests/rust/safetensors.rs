@@ -241,9 +241,9 @@ fn what_cannot_be_computed_is_refused_by_name() {
         (
             "tokenizer.json",
             "\\\\s+(?!\\\\S)",
-            "\\\\s",
+            "(\\\\s+",
             "bad_tokenizer",
-            "pre-tokenizer",
+            "pattern",
         ),
     ] {
         println!("{name}: {from} → {to}");
