@@ -3,7 +3,7 @@
 use wasm_bindgen::prelude::*;
 
 use super::{Engine, json, parse, thrown};
-use crate::transformer::Pooling;
+use crate::session::Pooling;
 
 #[wasm_bindgen]
 impl Engine {

@@ -31,6 +31,7 @@ impl Keys<'_> {
     }
 
     /// A count, at least 1 and small enough that products of a few cannot overflow.
+    #[inline(never)]
     pub fn count(&self, key: &str) -> Result<Option<usize>> {
         match self.meta.u32(&self.key(key))? {
             None => Ok(None),
@@ -40,6 +41,7 @@ impl Keys<'_> {
     }
 
     /// A count that has to be there.
+    #[inline(never)]
     pub fn require(&self, key: &str) -> Result<usize> {
         self.count(key)?
             .ok_or_else(|| Error::MissingKey { key: self.key(key) })
@@ -63,6 +65,7 @@ impl Keys<'_> {
     }
 
     /// A finite number.
+    #[inline(never)]
     pub fn number(&self, key: &str) -> Result<Option<f32>> {
         match self.meta.f32(&self.key(key))? {
             Some(x) if !x.is_finite() => self.bad(key, x, "a finite number"),
@@ -71,6 +74,7 @@ impl Keys<'_> {
     }
 
     /// A number over 0.
+    #[inline(never)]
     pub fn positive(&self, key: &str) -> Result<Option<f32>> {
         match self.number(key)? {
             Some(x) if x <= 0.0 => self.bad(key, x, "a number over 0"),

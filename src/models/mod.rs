@@ -15,6 +15,7 @@ mod llama;
 mod mamba2;
 mod mobilellm;
 mod modern_bert;
+mod nomic_bert;
 mod olmo2;
 mod phi3;
 mod qwen2;
@@ -57,6 +58,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     granitehybrid::ARCHITECTURE,
     bert::ARCHITECTURE,
     modern_bert::ARCHITECTURE,
+    nomic_bert::ARCHITECTURE,
 ];
 
 /// The architecture that a file names.

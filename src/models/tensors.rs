@@ -16,6 +16,7 @@ impl<'a> Tensors<'a> {
         }
     }
 
+    #[inline(never)]
     fn add(&mut self, block: Option<usize>, part: Part, name: &str, rows: usize, cols: usize) {
         self.all.push(TensorSpec {
             name: match block {
@@ -61,11 +62,7 @@ impl<'a> Tensors<'a> {
         name: &str,
         shape: impl Fn(&Block) -> Option<(usize, usize)>,
     ) -> &mut Self {
-        for (i, block) in self.config.weight_blocks() {
-            if let Some((rows, cols)) = shape(block) {
-                self.add(Some(i), part, name, rows, cols);
-            }
-        }
+        self.each(part, name, &shape);
         self
     }
 
@@ -76,12 +73,18 @@ impl<'a> Tensors<'a> {
         name: &str,
         len: impl Fn(&Block) -> Option<usize>,
     ) -> &mut Self {
+        self.each(part, name, &|b| Some((0, len(b)?)));
+        self
+    }
+
+    /// A tensor of every block that has one; one copy of this code serves all of them.
+    #[inline(never)]
+    fn each(&mut self, part: Part, name: &str, shape: &dyn Fn(&Block) -> Option<(usize, usize)>) {
         for (i, block) in self.config.weight_blocks() {
-            if let Some(len) = len(block) {
-                self.add(Some(i), part, name, 0, len);
+            if let Some((rows, cols)) = shape(block) {
+                self.add(Some(i), part, name, rows, cols);
             }
         }
-        self
     }
 
     /// A norm of every block as long as a representation.

@@ -11,6 +11,7 @@ mod shard;
 mod source;
 mod stop;
 
+pub use crate::transformer::Pooling;
 pub use engine::{Engine, POOL};
 pub use loader::{LoadOptions, Loader, MemoryPlan};
 pub use read::{Class, Filled};

@@ -45,6 +45,7 @@ impl Model {
     }
 
     /// Norms every row of `x` in place; where the model has no such norm it stays as it is.
+    #[inline(never)]
     pub(super) fn norm_in_place(&self, x: &mut [f32], (weight, bias): (&[f32], &[f32])) {
         if weight.is_empty() {
             return;
@@ -57,6 +58,7 @@ impl Model {
     }
 
     /// The normed `x` → `out`; where the model has no such norm it is `x`.
+    #[inline(never)]
     pub(super) fn norm(&self, x: &[f32], norm: (&[f32], &[f32]), out: &mut [f32]) {
         if self.config.norm == Norm::Rms && !norm.0.is_empty() {
             rms_norm(self.isa, x, norm.0, self.config.norm_eps, out);
@@ -67,6 +69,7 @@ impl Model {
     }
 
     /// x += bias for every row of `x`, where there is one.
+    #[inline(never)]
     pub(super) fn add_bias(&self, x: &mut [f32], bias: &[f32]) {
         if !bias.is_empty() {
             x.chunks_exact_mut(bias.len())
@@ -113,6 +116,7 @@ impl Model {
     }
 
     /// tokens → x; the first one stands at `position`.
+    #[inline(never)]
     fn embed(&self, s: &mut Scratch, position: usize, tokens: &[u32]) {
         let dim = self.config.dim;
         let (arena, w) = (&self.weights.arena, &self.weights.model);

@@ -241,11 +241,12 @@ fn what_cannot_be_computed_is_refused_by_name() {
         (
             "tokenizer.json",
             "\\\\s+(?!\\\\S)",
-            "\\\\s",
+            "(\\\\s+",
             "bad_tokenizer",
-            "pre-tokenizer",
+            "pattern",
         ),
     ] {
+        println!("{name}: {from} → {to}");
         let error = refused(&edited(&files, name, from, to));
         assert_eq!(error.code(), code, "{name} {to}: {error}");
         assert!(error.to_string().contains(word), "{name} {to}: {error}");

@@ -132,6 +132,17 @@ impl Tensors {
         } = models::describe(&folder)?;
         let architecture = models::architecture(&metadata)?;
         let specs = (architecture.tensors)(&(architecture.config)(&metadata)?);
+        // GGUF keeps all experts of a layer as one tensor, and gates apart from ups.
+        if declaration.arranges() || specs.iter().any(|s| s.slot.expert.is_some()) {
+            return Err(Error::BadArgument {
+                name: "model".into(),
+                found: format!(
+                    "a folder of {}, whose tensors GGUF cuts otherwise",
+                    architecture.name
+                ),
+                expected: "a GGUF file, or rounding while the folder is loaded (--quantise)".into(),
+            });
+        }
         let changed: Vec<(String, Change)> = specs
             .into_iter()
             .map(|spec| (spec.name, declaration.change(spec.slot.part)))

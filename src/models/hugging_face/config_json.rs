@@ -42,6 +42,7 @@ impl<'a> ConfigJson<'a> {
     }
 
     /// An unsigned integer.
+    #[inline(never)]
     pub fn integer(self, key: &str) -> Result<Option<u32>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
@@ -53,11 +54,13 @@ impl<'a> ConfigJson<'a> {
     }
 
     /// An integer that has to be there.
+    #[inline(never)]
     pub fn require(self, key: &str) -> Result<u32> {
         self.integer(key)?.ok_or_else(|| missing(key))
     }
 
     /// A number.
+    #[inline(never)]
     pub fn number(self, key: &str) -> Result<Option<f64>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
@@ -96,6 +99,7 @@ impl<'a> ConfigJson<'a> {
     }
 
     /// Refuses values that change the mathematics to something that is not computed.
+    #[inline(never)]
     pub fn only(self, key: &str, accepted: &[&str]) -> Result<()> {
         match self.get(key) {
             Some(value) if !accepted.contains(&value.to_string().trim_matches('"')) => {
@@ -118,18 +122,21 @@ impl Writer {
     }
 
     /// Adds a number.
+    #[inline(never)]
     pub fn u32(&mut self, key: &str, value: u32) {
         let key = self.key(key);
         self.header.u32(&key, value);
     }
 
     /// Adds a number.
+    #[inline(never)]
     pub fn f32(&mut self, key: &str, value: f64) {
         let key = self.key(key);
         self.header.f32(&key, value as f32);
     }
 
     /// Adds a text.
+    #[inline(never)]
     pub fn str(&mut self, key: &str, value: &str) {
         let key = self.key(key);
         self.header.str(&key, value);

@@ -145,3 +145,44 @@ pub(super) fn alternating(config: &ConfigJson<'_>, keys: &mut Writer) -> Result<
     keys.f32("rope.freq_base_swa", local);
     Ok(Vec::new())
 }
+
+/// Rotary positions, a gate and no biases. Its authors' own code and `transformers` name settings differently.
+pub(super) fn rotary(config: &ConfigJson<'_>, keys: &mut Writer) -> Result<Listed> {
+    let c = *config;
+    shared(c, keys)?;
+    c.only("hidden_act", &["silu"])?;
+    c.only("activation_function", &["swiglu"])?;
+    c.only("rotary_emb_interleaved", &["false"])?;
+    c.only("rotary_emb_fraction", &["1.0", "1"])?;
+    c.only("prenorm", &["false"])?;
+    for (from, own, key) in [
+        ("hidden_size", "n_embd", "embedding_length"),
+        ("num_hidden_layers", "n_layer", "block_count"),
+        ("intermediate_size", "n_inner", "feed_forward_length"),
+        ("num_attention_heads", "n_head", "attention.head_count"),
+        ("max_position_embeddings", "n_positions", "context_length"),
+    ] {
+        let value = match c.integer(own)? {
+            Some(n) => n,
+            None => c.require(from)?,
+        };
+        keys.u32(key, value);
+    }
+    let types = c.integer("type_vocab_size")?.unwrap_or(2);
+    keys.header.u32("tokenizer.ggml.token_type_count", types);
+    let eps = match c.number("layer_norm_epsilon")? {
+        Some(eps) => Some(eps),
+        None => c.number("layer_norm_eps")?,
+    };
+    keys.f32("attention.layer_norm_epsilon", eps.unwrap_or(1e-12));
+    let rope = c.object("rope_parameters");
+    if let Some(rope) = rope {
+        rope.only("rope_type", &["default"])?;
+    }
+    let theta = match rope.map(|r| r.number("rope_theta")).transpose()?.flatten() {
+        Some(theta) => theta,
+        None => c.number("rotary_emb_base")?.unwrap_or(1000.0),
+    };
+    keys.f32("rope.freq_base", theta);
+    Ok(Vec::new())
+}

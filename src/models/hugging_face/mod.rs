@@ -119,6 +119,11 @@ impl Declaration {
         }
     }
 
+    /// Whether the folder keeps as one tensor what GGUF keeps apart.
+    pub fn arranges(&self) -> bool {
+        self.arrange.is_some()
+    }
+
     /// The tensors `specs` as the folder keeps them.
     pub fn arranged(&self, mut specs: Vec<TensorSpec>) -> Vec<TensorSpec> {
         if let Some(arrange) = self.arrange {

@@ -204,3 +204,16 @@ pub(super) const STATE_SPACES: Names = &[
     ("layers.{}.mixer.norm", "blk.{}.ssm_norm"),
     ("layers.{}.mixer.out_proj", "blk.{}.ssm_out"),
 ];
+
+/// Beside those of BERT.
+pub(super) const ROTARY_BERT: Names = &[
+    ("emb_ln", "token_embd_norm"),
+    ("encoder.layers.{}.attn.Wqkv", "blk.{}.attn_qkv"),
+    ("encoder.layers.{}.attn.out_proj", "blk.{}.attn_output"),
+    ("encoder.layers.{}.norm1", "blk.{}.attn_output_norm"),
+    ("encoder.layers.{}.mlp.fc11", "blk.{}.ffn_up"),
+    ("encoder.layers.{}.mlp.fc12", "blk.{}.ffn_gate"),
+    ("encoder.layers.{}.mlp.fc2", "blk.{}.ffn_down"),
+    ("encoder.layers.{}.norm2", "blk.{}.layer_output_norm"),
+    ("cls.predictions.transform.layer_norm", "mlm.norm"),
+];

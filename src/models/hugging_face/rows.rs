@@ -4,7 +4,7 @@ use super::config_json::{ConfigJson, Writer, bad, missing};
 use super::decoder::{self, plain, rope_settings, shape, sliding};
 use super::names::{
     BERT, DISTILBERT, EXPERTS, FUSED, HYBRID, MODERNBERT, NORMED_BEHIND, PLAIN, ROBERTA,
-    SHORT_CONVOLUTIONS, STACKED_EXPERTS, STATE_SPACES,
+    ROTARY_BERT, SHORT_CONVOLUTIONS, STACKED_EXPERTS, STATE_SPACES,
 };
 use super::{Declaration, Listed, encoder, hybrid, rope};
 use crate::error::Result;
@@ -221,6 +221,14 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
         model_type: "camembert",
         names: &[ROBERTA, BERT],
         ..SHIFTED
+    },
+    Declaration {
+        model_type: "nomic_bert",
+        architecture: "nomic-bert",
+        names: &[ROTARY_BERT, BERT],
+        keys: encoder::rotary,
+        prefix: "nomic_bert.",
+        ..ROW
     },
     Declaration {
         model_type: "modernbert",
