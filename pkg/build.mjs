@@ -38,9 +38,7 @@ if (process.argv.includes("--tests")) {
       "storage-thread",
       "prompt-api",
       "ai-sdk",
-    ].map(
-      (name) => `../src/js/${name}.ts`,
-    ),
+    ].map((name) => `../src/js/${name}.ts`),
     // The program that uses the AI SDK brings it.
     external: ["@ai-sdk/provider"],
     outdir: "dist",

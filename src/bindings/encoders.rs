@@ -3,7 +3,6 @@
 use wasm_bindgen::prelude::*;
 
 use super::{Engine, json, parse, thrown};
-use crate::transformer::Pooling;
 
 #[wasm_bindgen]
 impl Engine {
@@ -14,7 +13,7 @@ impl Engine {
         pooling: Option<String>,
         normalise: bool,
     ) -> Result<Vec<f32>, JsValue> {
-        let pooling: Option<Pooling> = match pooling {
+        let pooling = match pooling {
             Some(name) => Some(parse("pooling", &json(&name))?),
             None => None,
         };
