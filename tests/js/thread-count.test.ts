@@ -46,7 +46,10 @@ test("a core lost in the middle is noticed at once, and found again", () => {
   const count = new ThreadCount(2, DECODE);
   run(count, 500, quiet);
   const lost = run(count, 200, burning);
-  assert.equal(lost.used.lastIndexOf(2) < 40 || share(lost.used, 1) > 0.85, true);
+  assert.equal(
+    lost.used.lastIndexOf(2) < 40 || share(lost.used, 1) > 0.85,
+    true,
+  );
   assert.equal(lost.used.slice(8, 14).includes(1), true);
   const found = run(count, 600, quiet);
   assert.equal(found.used.at(-1), 2);
