@@ -246,10 +246,9 @@ async function generate(
     for (let left = promptTokens - cachedTokens, done = false; !done;) {
       await turn();
       signal.throwIfAborted();
-      const tokens = Math.min(
-        left,
-        counts.prefill.trying ? TRIAL_TOKENS : SLICE,
-      );
+      const slice = counts.prefill.trying ? TRIAL_TOKENS : SLICE;
+      // An engine that stops before a prompt's last token is asked once more than counted.
+      const tokens = Math.max(1, Math.min(left, slice));
       done = prefill(engine, tokens);
       left -= tokens;
     }
