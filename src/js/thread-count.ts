@@ -30,7 +30,7 @@ export const PREFILL: Watch = {
 /** Tokens of a slice that is only a trial. */
 export const TRIAL_TOKENS = 16;
 
-/** A step so much slower than usual calls for a trial at once. */
+/** A step so much slower than usual calls for a trial at once, and a trial so much slower is over. */
 const ALARM = 1.35;
 
 const mean = (values: readonly number[]) =>
@@ -74,12 +74,27 @@ export class ThreadCount {
     return this.#using === 1 ? this.#all : 1;
   }
 
+  /** Begins with `threads`, which another kind of step has found best, where nothing is known of this kind yet. */
+  suggest(threads: number): void {
+    if (this.#usual === undefined && this.#recent.length === 0) {
+      this.#using = threads;
+    }
+  }
+
+  /** The count in use. */
+  get using(): number {
+    return this.#using;
+  }
+
   /** What the step just done took, in any unit that is the same for all steps. */
   took(time: number): void {
     if (this.#all === 1) return;
     if (this.#trial) {
       this.#trial.push(time);
-      if (this.#trial.length === this.#watch.steps) this.#judge(this.#trial);
+      const over = mean(this.#trial) > ALARM * mean(this.#recent);
+      if (over || this.#trial.length === this.#watch.steps) {
+        this.#judge(this.#trial);
+      }
       return;
     }
     this.#since += 1;

@@ -252,6 +252,7 @@ async function generate(
       done = prefill(engine, tokens);
       left -= tokens;
     }
+    counts.decode.suggest(counts.prefill.using);
     const prefilledAt = performance.now();
     for (let decodeTokens = 1; ; decodeTokens++) {
       await turn();

@@ -78,6 +78,14 @@ test("slices of a prompt are tried one at a time", () => {
   assert.deepEqual(used, [2, 1, 1, 1, 1, 1, 1, 1, 1]);
 });
 
+test("a trial that goes badly is cut short", () => {
+  const count = new ThreadCount(2, DECODE);
+  count.suggest(1);
+  const { used } = run(count, 200, burning);
+  assert.deepEqual(used.slice(0, 6), [1, 1, 1, 2, 1, 1]);
+  assert.ok(share(used, 2) < 0.04);
+});
+
 test("one thread is one thread", () => {
   const { used } = run(new ThreadCount(1, DECODE), 50, quiet);
   assert.equal(share(used, 1), 1);
