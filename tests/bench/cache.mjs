@@ -88,7 +88,12 @@ async function measure(plan, origin, driven, storage) {
     await withPage(driven, profile, second);
     return { uncached, ...cold, warm: await withPage(driven, profile, second) };
   } finally {
-    await rm(profile, { recursive: true, force: true });
+    await rm(profile, {
+      recursive: true,
+      force: true,
+      maxRetries: 20,
+      retryDelay: 100,
+    });
   }
 }
 

@@ -10,6 +10,11 @@ export async function withProfile(work) {
   try {
     return await work(profile);
   } finally {
-    await rm(profile, { recursive: true, force: true });
+    await rm(profile, {
+      recursive: true,
+      force: true,
+      maxRetries: 20,
+      retryDelay: 100,
+    });
   }
 }

@@ -48,7 +48,14 @@ test(
   LIMIT,
   async (t) => {
     const folder = await mkdtemp(join(tmpdir(), "smidgen-www-"));
-    t.after(() => rm(folder, { recursive: true, force: true }));
+    t.after(() =>
+      rm(folder, {
+        recursive: true,
+        force: true,
+        maxRetries: 20,
+        retryDelay: 100,
+      }),
+    );
     await cp(WWW, folder, { recursive: true });
     const { app } = await stage(t, { server: { mounts: { "/": folder } } });
     await app.load();
@@ -85,7 +92,14 @@ test(
 
 test("after an update the new engine is there offline", LIMIT, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "smidgen-www-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  t.after(() =>
+    rm(folder, {
+      recursive: true,
+      force: true,
+      maxRetries: 20,
+      retryDelay: 100,
+    }),
+  );
   await cp(WWW, folder, { recursive: true });
   const { app, requests, server } = await stage(t, {
     server: { mounts: { "/": folder } },

@@ -58,7 +58,12 @@ test(
     context.after(async () => {
       await browser.close();
       await server.stop();
-      await rm(profile, { recursive: true, force: true });
+      await rm(profile, {
+        recursive: true,
+        force: true,
+        maxRetries: 20,
+        retryDelay: 100,
+      });
     });
     const world = {
       server,

@@ -479,7 +479,14 @@ function scenes(storage) {
     "blocked site data: the model works, and the user is told what to allow",
     async (context) => {
       const profile = await mkdtemp(join(tmpdir(), "smidgen-"));
-      context.after(() => rm(profile, { recursive: true, force: true }));
+      context.after(() =>
+        rm(profile, {
+          recursive: true,
+          force: true,
+          maxRetries: 20,
+          retryDelay: 100,
+        }),
+      );
       await mkdir(join(profile, "Default"), { recursive: true });
       await writeFile(
         join(profile, "Default/Preferences"),

@@ -25,7 +25,14 @@ const EXAMPLES = {
 
 describe("the examples", LIMIT, () => {
   before(() => mkdir(FOLDER, { recursive: true }));
-  after(() => rm(FOLDER, { recursive: true, force: true }));
+  after(() =>
+    rm(FOLDER, {
+      recursive: true,
+      force: true,
+      maxRetries: 20,
+      retryDelay: 100,
+    }),
+  );
 
   for (const [name, expected] of Object.entries(EXAMPLES)) {
     test(name, async (context) => {

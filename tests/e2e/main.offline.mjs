@@ -22,7 +22,14 @@ async function ask(page, question) {
 
 test("a second visit needs no network", { timeout: 600_000 }, async (t) => {
   const profile = await mkdtemp(join(tmpdir(), "smidgen-offline-"));
-  t.after(() => rm(profile, { recursive: true, force: true }));
+  t.after(() =>
+    rm(profile, {
+      recursive: true,
+      force: true,
+      maxRetries: 20,
+      retryDelay: 100,
+    }),
+  );
 
   const server = await serve();
   {

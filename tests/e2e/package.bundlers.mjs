@@ -122,7 +122,14 @@ describe("the package, built by its users' tools", LIMIT, () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "smidgen-"));
   });
-  after(() => rm(folder, { recursive: true, force: true }));
+  after(() =>
+    rm(folder, {
+      recursive: true,
+      force: true,
+      maxRetries: 20,
+      retryDelay: 100,
+    }),
+  );
 
   for (const [name, build] of Object.entries(BUNDLERS)) {
     test(name, async (context) => {

@@ -69,7 +69,14 @@ const tamper = (page, work) =>
 describe("models on the device", LIMIT, () => {
   test("the second visit, in a new browser and without the model's server, uses no network for weights", async (context) => {
     const profile = await mkdtemp(join(tmpdir(), "smidgen-"));
-    context.after(() => rm(profile, { recursive: true, force: true }));
+    context.after(() =>
+      rm(profile, {
+        recursive: true,
+        force: true,
+        maxRetries: 20,
+        retryDelay: 100,
+      }),
+    );
     const server = await serve();
     context.after(() => server.stop());
 

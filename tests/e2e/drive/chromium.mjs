@@ -34,7 +34,13 @@ export async function open(driven, { profile } = {}) {
     evaluate: (expression) => page.evaluate(expression),
     close: async () => {
       await browser.close();
-      if (own) await rm(own, { recursive: true, force: true });
+      if (own)
+        await rm(own, {
+          recursive: true,
+          force: true,
+          maxRetries: 20,
+          retryDelay: 100,
+        });
     },
   };
 }

@@ -48,7 +48,13 @@ export async function browse(context, { profile, args = [] } = {}) {
     if (!open) return;
     open = false;
     await browser.close();
-    if (!profile) await rm(own, { recursive: true, force: true });
+    if (!profile)
+      await rm(own, {
+        recursive: true,
+        force: true,
+        maxRetries: 20,
+        retryDelay: 100,
+      });
   };
   context.after(close);
   return { browser, close };
