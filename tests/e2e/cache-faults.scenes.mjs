@@ -479,13 +479,11 @@ function scenes(storage) {
     "blocked site data: the model works, and the user is told what to allow",
     async (context) => {
       const profile = await mkdtemp(join(tmpdir(), "smidgen-"));
+      // The browser may still be writing; a folder left behind is no fault of what is tested.
       context.after(() =>
-        rm(profile, {
-          recursive: true,
-          force: true,
-          maxRetries: 20,
-          retryDelay: 100,
-        }),
+        rm(profile, { recursive: true, force: true, maxRetries: 5 }).catch(
+          () => {},
+        ),
       );
       await mkdir(join(profile, "Default"), { recursive: true });
       await writeFile(

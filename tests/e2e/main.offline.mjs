@@ -22,18 +22,16 @@ async function ask(page, question) {
 
 test("a second visit needs no network", { timeout: 600_000 }, async (t) => {
   const profile = await mkdtemp(join(tmpdir(), "smidgen-offline-"));
-  t.after(() =>
-    rm(profile, {
-      recursive: true,
-      force: true,
-      maxRetries: 20,
-      retryDelay: 100,
-    }),
-  );
+  let browser;
+  // In this order: a browser that is still open goes on writing.
+  t.after(async () => {
+    await browser?.close();
+    await rm(profile, { recursive: true, force: true, maxRetries: 20 });
+  });
 
   const server = await serve();
   {
-    const browser = await context(chromium, profile);
+    browser = await context(chromium, profile);
     const page = browser.pages()[0] ?? (await browser.newPage());
     await page.goto(`${server.origin}/`);
     await page.getByRole("button", { name: /^Download and start/ }).click();
@@ -46,8 +44,7 @@ test("a second visit needs no network", { timeout: 600_000 }, async (t) => {
   await server.stop();
   await assert.rejects(fetch(server.origin), "the server is really gone");
   {
-    const browser = await context(chromium, profile);
-    t.after(() => browser.close());
+    browser = await context(chromium, profile);
     const failed = [];
     browser.on("requestfailed", (request) => failed.push(request.url()));
     const page = browser.pages()[0] ?? (await browser.newPage());

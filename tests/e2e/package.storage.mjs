@@ -69,13 +69,11 @@ const tamper = (page, work) =>
 describe("models on the device", LIMIT, () => {
   test("the second visit, in a new browser and without the model's server, uses no network for weights", async (context) => {
     const profile = await mkdtemp(join(tmpdir(), "smidgen-"));
+    // The browser may still be writing; a folder left behind is no fault of what is tested.
     context.after(() =>
-      rm(profile, {
-        recursive: true,
-        force: true,
-        maxRetries: 20,
-        retryDelay: 100,
-      }),
+      rm(profile, { recursive: true, force: true, maxRetries: 5 }).catch(
+        () => {},
+      ),
     );
     const server = await serve();
     context.after(() => server.stop());
