@@ -179,7 +179,7 @@ pub fn bench(options: &Options) -> Result<()> {
 /// Every kernel by itself, in the flavours without threads.
 fn kernels(options: &Options) -> Result<()> {
     let bindgen = tools::wasm_bindgen()?;
-    tools::wasm_target(false)?;
+    tools::wasm_target()?;
     tools::npm_packages(&project::e2e())?;
     let bench = project::root().join("tests/bench");
     let built = build::target_directory().join("kernels");
