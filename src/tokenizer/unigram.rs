@@ -2,7 +2,7 @@
 //! highest sum of scores.
 
 use super::charsmap::Charsmap;
-use super::sentencepiece::{byte_tokens, bytes_of, check_scores};
+use super::sentencepiece::{NEVER, byte_tokens, bytes_of, check_scores};
 use super::spaces::{SPACE, Spaces};
 use super::vocabulary::{Kind, Vocabulary};
 use super::{MAX_TEXT_BYTES, check_length};
@@ -60,7 +60,7 @@ impl Unigram {
         let normal = vocabulary
             .of_kind(Kind::Normal)
             .map(|id| f64::from(scores[id as usize]));
-        let least = normal.fold(0.0, f64::min);
+        let least = normal.filter(|s| s.is_finite()).fold(0.0, f64::min);
         let charsmap = meta.bytes("tokenizer.ggml.precompiled_charsmap")?;
         let flag = |key: &str| meta.bool(key);
         Ok(Unigram {
@@ -128,9 +128,10 @@ impl Unigram {
                 let normal = |id: &u32| {
                     matches!(vocabulary.kind(*id), Some(Kind::Normal | Kind::UserDefined))
                 };
-                if let Some(id) = id.filter(normal) {
+                let score = id.filter(normal).map(|id| (id, self.scores[id as usize]));
+                if let Some((id, score)) = score.filter(|(_, score)| *score != NEVER) {
                     single |= len == first.len_utf8();
-                    try_piece(len, id, f64::from(self.scores[id as usize]));
+                    try_piece(len, id, f64::from(score));
                 }
             }
             if !single {
