@@ -245,7 +245,7 @@ fn flavours(options: &Options) -> Vec<Flavour> {
 }
 
 /// The demo model in `format`, from the cache or made now.
-fn in_format(demo_model: &Path, format: &str) -> Result<PathBuf> {
+pub fn in_format(demo_model: &Path, format: &str) -> Result<PathBuf> {
     if !format
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -8,6 +8,7 @@ mod build;
 mod demo;
 mod fingerprint;
 mod flavours;
+mod formats_table;
 mod http;
 mod model;
 mod packages;
@@ -51,6 +52,8 @@ enum Command {
     Bench(bench::Options),
     /// Measure what keeping a model costs its download and how soon a second visit answers, in every browser
     BenchCache(bench_cache::Options),
+    /// Measure what each format keeps of the demo model, and write the table into src/README.md
+    FormatsTable(formats_table::Options),
     /// Fetch the demo model into .cache/models and check its hash
     FetchModel,
 }
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<()> {
         Command::Size(options) => size::size(&options),
         Command::Bench(options) => bench::bench(&options),
         Command::BenchCache(options) => bench_cache::bench(&options),
+        Command::FormatsTable(options) => formats_table::table(&options),
         Command::FetchModel => model::fetch().map(|path| println!("{}", path.display())),
     }
 }
