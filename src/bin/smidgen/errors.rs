@@ -1,4 +1,7 @@
 //! `errors`: what each format loses of a model's matrices, before anything is computed with them.
+//!
+//! Weights that a coarse format has rounded already would flatter it and its kin, so only the matrices that a file
+//! holds most finely are looked at.
 
 use super::source;
 use clap::Args;
@@ -8,10 +11,10 @@ use smidgen::{Error, Result};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// Rows of each matrix that are tried: over all matrices enough for three digits.
-const SAMPLE_ROWS: u64 = 16;
-/// Blocks of every format divide such rows.
-const MULTIPLE: u64 = 256;
+/// Values in a stretch of a matrix; blocks of every format divide it. Where rows end does not matter to them.
+const STRETCH: u64 = 4096;
+/// Stretches that are tried, from everywhere: enough for three digits.
+const STRETCHES: u64 = 512;
 
 /// Shows what each format loses of a model's matrices.
 #[derive(Args)]
@@ -36,41 +39,35 @@ impl Errors {
     /// See the module.
     pub fn run(self) -> Result<()> {
         let (gguf, mut source) = source::open(&self.model)?;
-        let fits = |t: &&TensorInfo| {
-            t.shape.len() == 2 && t.shape[0].is_multiple_of(MULTIPLE) && t.name.starts_with("blk.")
-        };
-        let tensors: Vec<&TensorInfo> = gguf.tensors.iter().filter(fits).collect();
-        if tensors.is_empty() {
+        let values = |t: &TensorInfo| t.shape.iter().product::<u64>();
+        let bits = |f: Format| 8.0 * f.block_bytes() as f64 / f.block_len() as f64;
+        let fits = |t: &&TensorInfo| t.shape.len() == 2 && values(t) >= STRETCH;
+        let finest = gguf.tensors.iter().filter(fits).map(|t| bits(t.format));
+        let finest = finest.fold(0.0, f64::max);
+        let all = gguf.tensors.iter().filter(fits);
+        let tensors: Vec<&TensorInfo> = all.filter(|t| bits(t.format) == finest).collect();
+        let total: u64 = tensors.iter().map(|t| values(t) / STRETCH).sum();
+        if total == 0 {
             return Err(Error::BadArgument {
                 name: "model".into(),
-                found: format!("no matrix whose rows have a multiple of {MULTIPLE} values"),
+                found: format!("no matrix of {STRETCH} values"),
                 expected: "one at least".into(),
             });
         }
         let formats = FORMATS.iter().filter(|f| f.can_quantise());
         let mut sums: Vec<(Format, Sums)> = formats.map(|f| (*f, Sums::default())).collect();
         let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+        let x: Vec<f32> = (0..STRETCH).map(|_| noise.normal()).collect();
+        let (mut w, mut rounded) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        let every = total.div_ceil(STRETCHES);
         for tensor in &tensors {
-            let (cols, rows) = (tensor.shape[0] as usize, tensor.shape[1]);
-            let x: Vec<f32> = (0..cols).map(|_| noise.normal()).collect();
-            let (mut w, mut rounded) = (vec![0.0; cols], vec![0.0; cols]);
-            for n in 0..rows.min(SAMPLE_ROWS) {
-                read_row(
-                    tensor,
-                    &mut source,
-                    n * rows / rows.min(SAMPLE_ROWS),
-                    &mut w,
-                )
-                .map_err(|e| super::model::io(Path::new(&tensor.name), &e))?;
-                let dot = |w: &[f32]| -> f64 {
-                    w.iter()
-                        .zip(&x)
-                        .map(|(w, x)| f64::from(*w) * f64::from(*x))
-                        .sum()
-                };
-                let exact = dot(&w);
+            for n in (0..values(tensor) / STRETCH).step_by(every as usize) {
+                read(tensor, &mut source, n * STRETCH, &mut w)
+                    .map_err(|e| super::model::io(Path::new(&tensor.name), &e))?;
+                let products = w.iter().zip(&x).map(|(w, x)| f64::from(*w) * f64::from(*x));
+                let exact: f64 = products.sum();
                 for (format, sums) in &mut sums {
-                    let mut bytes = vec![0; cols / format.block_len() * format.block_bytes()];
+                    let mut bytes = vec![0; w.len() / format.block_len() * format.block_bytes()];
                     format.quantise(&w, &mut bytes);
                     format.dequantise(&bytes, &mut rounded);
                     for (w, rounded) in w.iter().zip(&rounded) {
@@ -84,9 +81,10 @@ impl Errors {
         }
         if !self.json {
             println!(
-                "{} matrices, errors relative to the root mean square\n\
+                "{} matrices in {}, errors relative to the root mean square\n\
                  {:<8} {:>6} {:>12} {:>12}",
                 tensors.len(),
+                tensors[0].format.name(),
                 "format",
                 "bits",
                 "round trip",
@@ -94,7 +92,7 @@ impl Errors {
             );
         }
         for (format, sums) in &sums {
-            let bits = 8.0 * format.block_bytes() as f64 / format.block_len() as f64;
+            let bits = bits(*format);
             let round_trip = (sums.weight_error / sums.weight).sqrt();
             let dot = (sums.dot_error / sums.dot).sqrt();
             if self.json {
@@ -114,16 +112,18 @@ impl Errors {
     }
 }
 
-/// Row `row` of a matrix, decoded.
-fn read_row(
+/// Values of a matrix from `first` on, decoded; both ends lie between blocks.
+fn read(
     tensor: &TensorInfo,
     source: &mut (impl Read + Seek),
-    row: u64,
+    first: u64,
     out: &mut [f32],
 ) -> std::io::Result<()> {
     let format = tensor.format;
     let mut bytes = vec![0; out.len() / format.block_len() * format.block_bytes()];
-    source.seek(SeekFrom::Start(tensor.offset + row * bytes.len() as u64))?;
+    source.seek(SeekFrom::Start(
+        tensor.offset + first / format.block_len() as u64 * format.block_bytes() as u64,
+    ))?;
     source.read_exact(&mut bytes)?;
     format.dequantise(&bytes, out);
     Ok(())

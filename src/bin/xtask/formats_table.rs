@@ -175,7 +175,7 @@ fn render(flavour: &str) -> Result<()> {
         "{}\nThe demo file rounded again to each format, in the flavour {flavour}, over {tokens} tokens of English: \
          perplexity (the demo file computed in f32: {}), mean KL divergence from that computation, how often both \
          think the same token likeliest; bits per weight of the whole file. Round trip and dot are errors of the \
-         plain format, relative to the root mean square, over the matrices whose rows it divides.\n\n{table}{}",
+         plain format, relative to the root mean square, over the embedding, which the demo file holds in q8_0.\n\n{table}{}",
         MARKS[0],
         number(&reference, 3),
         MARKS[1],
