@@ -192,13 +192,13 @@ const TABLE: &[PreTokenizer] = &[
         &["stablelm2", "hunyuan", "solar-open", "grok-2"],
         Split::Cl100kDigits,
     ),
-    composed(row(
+    row(
         &["qwen35"],
         Split::Patterns(&[concat!(
             contractions!(),
             r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
         )]),
-    )),
+    ),
     row(
         &["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"],
         Split::Patterns(&[O200K]),

@@ -58,7 +58,7 @@ PATTERNS = {
     "qwen2": (NFC, sequence(CL100K.replace(r"\p{N}{1,3}", r"\p{N}")), False),
     "olmo": (NFC, byte_level(True), False),
     "qwen35": (
-        NFC,
+        None,
         sequence(
             CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
         ),
