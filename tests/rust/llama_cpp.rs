@@ -138,10 +138,15 @@ fn their_perplexity(llama: &Path, model: &Path, context: &str) -> f64 {
         context,
     ];
     let arguments = [&["-m", path(model), "-f", &text()], &words[..]].concat();
-    let said = said(&llama.join("llama-perplexity"), &arguments);
-    let found = said.split("Final estimate: PPL = ").nth(1);
-    let found = found.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-    found.unwrap_or_else(|| panic!("llama-perplexity gives no estimate: {said}"))
+    // It prints from a thread, and at its end not always all of it.
+    for _ in 0..5 {
+        let said = said(&llama.join("llama-perplexity"), &arguments);
+        let found = said.split("Final estimate: PPL = ").nth(1);
+        if let Some(found) = found.and_then(|rest| rest.split_whitespace().next()?.parse().ok()) {
+            return found;
+        }
+    }
+    panic!("llama-perplexity gives no estimate for {}", model.display());
 }
 
 /// Whether both engines expect a text alike from the same file.

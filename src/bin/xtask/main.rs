@@ -10,6 +10,7 @@ mod fingerprint;
 mod flavours;
 mod formats_table;
 mod http;
+mod llama_cpp;
 mod model;
 mod packages;
 mod process;
@@ -54,6 +55,8 @@ enum Command {
     BenchCache(bench_cache::Options),
     /// Measure what each format keeps of the demo model, and write the table into src/README.md
     FormatsTable(formats_table::Options),
+    /// Check files, vocabularies and replies against llama.cpp, where it is built; with --build, build it
+    LlamaCpp(llama_cpp::Options),
     /// Fetch the demo model into .cache/models and check its hash
     FetchModel,
 }
@@ -78,6 +81,7 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(options) => bench::bench(&options),
         Command::BenchCache(options) => bench_cache::bench(&options),
         Command::FormatsTable(options) => formats_table::table(&options),
+        Command::LlamaCpp(options) => llama_cpp::check(&options),
         Command::FetchModel => model::fetch().map(|path| println!("{}", path.display())),
     }
 }
