@@ -6,7 +6,7 @@ use crate::fingerprint::{Fingerprint, unless_done};
 use crate::flavours::{FLAVOURS, Flavour};
 use crate::process::{announce, find, run};
 use crate::server::{Mount, Server};
-use crate::{build, model, project, tools};
+use crate::{build, formats_table, model, project, tools};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -46,6 +46,9 @@ pub struct Options {
     /// machine can do at best
     #[arg(long)]
     kernels: bool,
+    /// Perplexity, KL divergence and agreement with f32 instead of speed, one JSON object a line
+    #[arg(long)]
+    fidelity: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -78,6 +81,13 @@ impl Peer {
 pub fn bench(options: &Options) -> Result<()> {
     if options.kernels {
         return kernels(options);
+    }
+    if options.fidelity {
+        let formats = match options.formats.as_slice() {
+            [] => &["q4_1".to_owned()],
+            formats => formats,
+        };
+        return formats_table::fidelity(formats, &options.flavours);
     }
     build::build(&build::Options {
         flavours: flavours(options),

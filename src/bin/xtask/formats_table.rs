@@ -4,6 +4,7 @@
 //! the demo file. Errors of rounding alone come from `smidgen errors`. Speed is taken from a record of
 //! `cargo xtask bench`, which wants the machine for itself.
 
+use crate::browsers::Browser;
 use crate::process::{announce, capture, run};
 use crate::{bench, build, model, project, tools};
 use anyhow::{Context, Result, bail};
@@ -11,6 +12,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 #[derive(Args)]
 pub struct Options {
@@ -56,17 +58,7 @@ pub fn table(options: &Options) -> Result<()> {
 }
 
 fn measure(options: &Options, formats: &[String]) -> Result<()> {
-    build::build(&build::Options {
-        no_www: true,
-        ..Default::default()
-    })?;
-    tools::npm_packages(&project::e2e())?;
     let demo_model = model::fetch()?;
-    let mut models = Vec::new();
-    for format in formats {
-        let path = bench::in_format(&demo_model, format)?;
-        models.push(json!({ "format": format, "path": path }));
-    }
     std::fs::create_dir_all(records())?;
     announce("Rounding rows");
     let mut errors = tools::cargo();
@@ -86,19 +78,44 @@ fn measure(options: &Options, formats: &[String]) -> Result<()> {
             kept.iter().map(|l| format!("{l}\n")).collect::<String>(),
         )?;
     }
+    let mut node = measuring(formats, &options.flavour, Some(record))?;
+    run("Measuring", &mut node)
+}
+
+/// `cargo xtask bench --fidelity`: prints one JSON object for each format and flavour.
+pub fn fidelity(formats: &[String], flavours: &[String]) -> Result<()> {
+    for flavour in flavours {
+        let mut node = measuring(formats, flavour, None)?;
+        if !node.stdin(Stdio::null()).status()?.success() {
+            bail!("not everything could be measured");
+        }
+    }
+    Ok(())
+}
+
+/// The script about to measure, with all that it needs there.
+fn measuring(formats: &[String], flavour: &str, record: Option<PathBuf>) -> Result<Command> {
+    build::build(&build::Options {
+        no_www: true,
+        ..Default::default()
+    })?;
+    tools::npm_packages(&project::e2e())?;
+    let demo_model = model::fetch()?;
+    let mut models = Vec::new();
+    for format in formats {
+        let path = bench::in_format(&demo_model, format)?;
+        models.push(json!({ "format": format, "path": path }));
+    }
     let plan = json!({
-        "flavour": options.flavour, "windows": WINDOWS, "record": record, "models": models,
+        "flavour": flavour, "windows": WINDOWS, "record": record, "models": models,
     });
     let mut node = tools::node()?;
     node.current_dir(project::e2e())
         .arg("fidelity/table.mjs")
         .arg(plan.to_string());
     node.env("SMIDGEN_MODEL", &demo_model);
-    node.env(
-        "SMIDGEN_CHROMIUM",
-        crate::browsers::Browser::Chromium.executable()?,
-    );
-    run("Measuring", &mut node)
+    node.env("SMIDGEN_CHROMIUM", Browser::Chromium.executable()?);
+    Ok(node)
 }
 
 /// The lines of a record; none where it is missing.
