@@ -104,18 +104,19 @@ fn every_variant_gives_the_reference_ids() {
         .concat();
         assert!(texts.len() > 5000);
         let tokenizer = tokenizer(&serde_json::to_vec(&json).unwrap());
-        for (key, special) in [("plain", Special::Text), ("parsed", Special::Parse)] {
-            let label = format!("{name}, {key}");
-            wrong.extend(differences(
-                &label,
-                &tokenizer,
-                special,
-                &texts,
-                &variant[key],
-            ));
-        }
+        wrong.extend(both_ways(name, &tokenizer, &texts, variant));
     }
     assert_none(&wrong);
+}
+
+/// Blocks that differ as plain text, or with control tokens parsed.
+fn both_ways(name: &str, tokenizer: &Tokenizer, texts: &[String], golden: &Json) -> Vec<String> {
+    let ways = [("plain", Special::Text), ("parsed", Special::Parse)];
+    let differences = ways.map(|(key, special)| {
+        let label = format!("{name}, {key}");
+        differences(&label, tokenizer, special, texts, &golden[key])
+    });
+    differences.concat()
 }
 
 /// Each text with a token put into it, where the golden file's script puts it.
@@ -224,16 +225,7 @@ fn real_files_give_the_reference_ids(names: &[&str]) {
         assert!(texts.len() > 2000);
         let golden = &GOLDEN["real"][*name];
         let mut wrong = Vec::new();
-        for (key, special) in [("plain", Special::Text), ("parsed", Special::Parse)] {
-            let label = format!("{name}, {key}");
-            wrong.extend(differences(
-                &label,
-                &tokenizer,
-                special,
-                &texts,
-                &golden[key],
-            ));
-        }
+        wrong.extend(both_ways(name, &tokenizer, &texts, golden));
         assert_none(&wrong);
         never_a_control_token_and_streams(&tokenizer, &texts);
     }

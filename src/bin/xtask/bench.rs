@@ -298,14 +298,7 @@ fn onnx_export(demo_model: &Path) -> Result<&'static str> {
     let scripts = project::root().join("tests/bench/onnx");
     let inputs = Fingerprint::new("onnx").tree(&scripts, &[])?;
     unless_done("onnx", inputs, &[folder.join("config.json")], || {
-        let environment = project::cache().join("python");
-        run(
-            "Making a Python environment",
-            Command::new(tools::python()?)
-                .args(["-m", "venv"])
-                .arg(&environment),
-        )?;
-        let bin = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
+        let bin = tools::python_environment(&project::cache().join("python"))?;
         let mut install = Command::new(bin.join("python"));
         install
             .args(["-m", "pip", "install", "--quiet", "-r"])

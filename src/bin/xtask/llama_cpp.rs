@@ -108,14 +108,7 @@ fn build() -> Result<()> {
             "llama.cpp (77 MB)",
         )?;
     }
-    let environment = home().join("python");
-    run(
-        "Making a Python environment",
-        Command::new(tools::python()?)
-            .args(["-m", "venv"])
-            .arg(&environment),
-    )?;
-    let bin = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let bin = tools::python_environment(&home().join("python"))?;
     let mut pip = Command::new(bin.join("python"));
     pip.args([
         "-m",
