@@ -1,4 +1,4 @@
-//! The weight arena and the matrices in it: every weight of a model stands once, packed, in one allocation.
+//! The weight arena and the matrices in it: every weight of a model stands once, packed, in a few allocations.
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
@@ -26,8 +26,12 @@ impl Matrix {
     }
 }
 
+/// No part outgrows this by more than its last matrix: an allocation has to stay below half of the address space, and a
+/// model may take nearly all of it.
+const PART_BYTES: u64 = 1 << 30;
+
 /// Where matrices will stand: laid out before anything is allocated, so that a plan is known before a download starts.
-/// A model in several files has one part for each, as only its header says what comes.
+/// A model in several files has its own parts for each, as only its header says what comes.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
     /// Bytes of each part; the last one grows. Sizes come from untrusted headers and may exceed the address space.
@@ -42,6 +46,9 @@ impl Layout {
 
     /// Room for a matrix in the last part. Its place holds only if [`Arena::grow`] succeeds.
     pub fn matrix(&mut self, format: Format, rows: usize, cols: usize) -> Matrix {
+        if self.parts.last().is_some_and(|bytes| *bytes >= PART_BYTES) {
+            self.part();
+        }
         let part = self.parts.len() - 1;
         let matrix = Matrix {
             format,
@@ -94,14 +101,18 @@ pub struct Arena {
 impl Arena {
     /// Allocates the parts of `layout` that are not allocated yet, each in one step.
     pub fn grow(&mut self, layout: &Layout) -> Result<()> {
+        let refused = |needed: u64, available: usize| Error::OutOfMemory {
+            needed,
+            available: available as u64,
+        };
+        if layout.bytes() > usize::MAX as u64 {
+            return Err(refused(layout.bytes(), usize::MAX));
+        }
         for bytes in &layout.parts[self.parts.len()..] {
             let n = usize::try_from(*bytes)
                 .ok()
                 .filter(|n| *n <= isize::MAX as usize);
-            let n = n.ok_or(Error::OutOfMemory {
-                needed: *bytes,
-                available: isize::MAX as u64,
-            })?;
+            let n = n.ok_or(refused(*bytes, isize::MAX as usize))?;
             self.parts.push(zeroed(n.div_ceil(64))?);
         }
         Ok(())

@@ -65,13 +65,13 @@ impl ByteLevel {
         self.splitter.words(text, split, |word| {
             if self.splitter.whole_words {
                 spelled.clear();
-                spelled.extend(word.bytes().map(|b| alphabet::CHARS[usize::from(b)]));
+                spelled.extend(word.iter().map(|b| alphabet::CHARS[usize::from(*b)]));
                 if let Some(id) = vocabulary.text_id(spelled) {
                     ids.push(id);
                     return;
                 }
             }
-            let symbols = word.bytes().filter_map(|b| self.byte_ids[usize::from(b)]);
+            let symbols = word.iter().filter_map(|b| self.byte_ids[usize::from(*b)]);
             self.merges.encode(symbols, merge, ids);
         })
     }

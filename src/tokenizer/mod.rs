@@ -13,7 +13,9 @@ mod markers;
 mod pattern;
 mod pre_tokenizer;
 mod sentencepiece;
+mod spaces;
 mod stream;
+mod traits;
 mod unicode;
 mod unigram;
 mod vocabulary;
@@ -27,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::format::Metadata;
 use byte_level::ByteLevel;
 use guard::Guard;
-use markers::{Markers, Part};
+use markers::{Marker, Markers, Part, Traits};
 use sentencepiece::SentencePiece;
 use std::borrow::Cow;
 use unicode::rewrite;
@@ -56,6 +58,8 @@ fn check_length(text: &str) -> Result<()> {
 /// Buffers of one call of `encode`.
 #[derive(Default)]
 struct Scratch {
+    /// A text with its spaces as pieces write them.
+    spelled: String,
     byte_level: byte_level::Scratch,
     sentencepiece: sentencepiece::Scratch,
     unigram: unigram::Scratch,
@@ -79,6 +83,25 @@ enum Model {
     WordPiece(WordPiece),
 }
 
+/// `text` as `rewrites` leave it.
+fn rewritten<'t>(text: &'t str, rewrites: &[Rewrite]) -> Cow<'t, str> {
+    let text = Cow::Borrowed(text);
+    rewrites.iter().fold(text, |text, how| rewrite(text, *how))
+}
+
+/// As `rewritten`, with the spaces of those models that write them before they look for late markers.
+fn normalised(text: &str, rewrites: &[Rewrite], model: &Model) -> String {
+    let text = rewritten(text, rewrites);
+    match model {
+        Model::SentencePiece(m) if m.spaces().early => {
+            let mut spelled = String::new();
+            m.spaces().spell(&text, true, &mut spelled);
+            spelled
+        }
+        _ => text.into_owned(),
+    }
+}
+
 /// A vocabulary with its way of splitting.
 pub struct Tokenizer {
     vocabulary: Vocabulary,
@@ -89,6 +112,8 @@ pub struct Tokenizer {
     all_markers: Markers,
     /// User-defined tokens only.
     text_markers: Markers,
+    /// User-defined tokens that are looked for in what is left once it has been normalised.
+    late_markers: Markers,
     guard: Guard,
     bos: Option<u32>,
     eos: Option<u32>,
@@ -112,10 +137,15 @@ impl Tokenizer {
             });
         }
         let vocabulary = Vocabulary::from_gguf(meta)?;
+        // Some files of SentencePiece models with merges in place of scores name the model of the others.
+        let ranked = name == "gemma4"
+            || meta
+                .str("tokenizer.ggml.pre")?
+                .is_some_and(pre_tokenizer::is_ranked);
         let (model, add_bos) = match name {
-            "llama" | "gemma4" => {
-                let model = SentencePiece::from_gguf(meta, &vocabulary, name == "gemma4")?;
-                (Model::SentencePiece(Box::new(model)), true)
+            "llama" | "gemma4" | "gpt2" if ranked || name == "llama" => {
+                let model = SentencePiece::from_gguf(meta, &vocabulary, ranked)?;
+                (Model::SentencePiece(Box::new(model)), name != "gpt2")
             }
             "t5" => {
                 let model = Unigram::from_gguf(meta, &vocabulary)?;
@@ -170,14 +200,32 @@ impl Tokenizer {
                 _ => Vec::new(),
             },
         };
-        let text_markers: Vec<u32> = vocabulary.of_kind(Kind::UserDefined).collect();
-        let mut all_markers = text_markers.clone();
-        for kind in [Kind::Control, Kind::Unknown] {
-            all_markers.extend(vocabulary.of_kind(kind));
+        let traits = traits::of_tokens(meta, &vocabulary, name)?;
+        let marker = |id: u32| Marker {
+            text: vocabulary.piece(id).unwrap_or_default().into(),
+            id,
+            traits: traits.get(&id).copied().unwrap_or_default(),
+        };
+        let markers = |kinds: &[Kind], late: bool| -> Vec<Marker> {
+            let of_kind = kinds.iter().flat_map(|kind| vocabulary.of_kind(*kind));
+            let all = of_kind.map(marker);
+            all.filter(|m| m.traits.has(Traits::LATE) == late).collect()
+        };
+        let mut late_markers = markers(&[Kind::UserDefined], true);
+        for marker in &mut late_markers {
+            marker.text = normalised(&marker.text, &rewrites, &model).into();
         }
+        let mut all_markers = markers(&[Kind::UserDefined], false);
+        // Whatever a file says of it: a control token is its own text and nothing else.
+        all_markers.extend(
+            [Kind::Control, Kind::Unknown]
+                .into_iter()
+                .flat_map(|kind| vocabulary.of_kind(kind).map(marker)),
+        );
         Ok(Tokenizer {
-            all_markers: Markers::new(&vocabulary, all_markers)?,
-            text_markers: Markers::new(&vocabulary, text_markers)?,
+            all_markers: Markers::new(all_markers)?,
+            text_markers: Markers::new(markers(&[Kind::UserDefined], false))?,
+            late_markers: Markers::new(late_markers)?,
             guard: Guard::new(&vocabulary),
             add_bos: meta
                 .bool("tokenizer.ggml.add_bos_token")?
@@ -202,7 +250,7 @@ impl Tokenizer {
             Special::Text => &self.text_markers,
         };
         let mut ids = Vec::with_capacity(text.len() / 3);
-        self.encode_plain(markers, text, &mut Scratch::default(), &mut ids)?;
+        self.encode_plain(markers, text, true, &mut Scratch::default(), &mut ids)?;
         Ok(ids)
     }
 
@@ -224,50 +272,100 @@ impl Tokenizer {
         let mut outcome = Ok(());
         let barred = |at| guard::is_barred(text, at, guard);
         self.all_markers
-            .split(&self.vocabulary, text, barred, |part| match part {
+            .split(text, barred, Some(guard), |part| match part {
                 Part::Marker(id) => ids.push(id),
-                Part::Text(_) if outcome.is_err() => {}
-                Part::Text(text) => {
+                Part::Text(..) if outcome.is_err() => {}
+                Part::Text(at, text) => {
                     let plain = text.replace(guard, "");
-                    outcome = self.encode_plain(&self.text_markers, &plain, &mut scratch, &mut ids);
+                    let markers = &self.text_markers;
+                    outcome = self.encode_plain(markers, &plain, at == 0, &mut scratch, &mut ids);
                 }
             });
         outcome.map(|()| ids)
     }
 
-    /// Appends the ids of a text in which `markers` alone are looked for.
+    /// Appends the ids of a text in which `markers` alone are looked for; `start`: nothing comes before it.
     fn encode_plain(
         &self,
         markers: &Markers,
         text: &str,
+        start: bool,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
     ) -> Result<()> {
         let mut outcome = Ok(());
         markers.split(
-            &self.vocabulary,
             text,
             |_| false,
+            None,
             |part| match part {
                 Part::Marker(id) => ids.push(id),
-                Part::Text(_) if outcome.is_err() => {}
-                Part::Text(text) => outcome = self.encode_text(text, scratch, ids),
+                Part::Text(..) if outcome.is_err() => {}
+                Part::Text(at, text) => {
+                    outcome = self.encode_text(text, start && at == 0, scratch, ids);
+                }
             },
         );
         outcome
     }
 
-    fn encode_text(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) -> Result<()> {
-        let vocabulary = &self.vocabulary;
-        let mut text = Cow::Borrowed(text);
-        for how in &self.rewrites {
-            text = rewrite(text, *how);
+    /// Appends the ids of a stretch between markers, which may hold late ones.
+    fn encode_text(
+        &self,
+        text: &str,
+        start: bool,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) -> Result<()> {
+        if self.late_markers.is_empty() {
+            return self.encode_words(&rewritten(text, &self.rewrites), start, scratch, ids);
         }
-        let text = &*text;
+        let text = normalised(text, &self.rewrites, &self.model);
+        let mut outcome = Ok(());
+        self.late_markers.split(
+            &text,
+            |_| false,
+            None,
+            |part| match part {
+                Part::Marker(id) => ids.push(id),
+                Part::Text(..) if outcome.is_err() => {}
+                Part::Text(at, text) => {
+                    outcome = match &self.model {
+                        Model::SentencePiece(m) if m.spaces().early => {
+                            m.encode(&self.vocabulary, text, &mut scratch.sentencepiece, ids);
+                            Ok(())
+                        }
+                        _ => self.encode_words(text, start && at == 0, scratch, ids),
+                    }
+                }
+            },
+        );
+        outcome
+    }
+
+    /// Appends the ids of a stretch without markers, after its rewritings.
+    fn encode_words(
+        &self,
+        text: &str,
+        start: bool,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) -> Result<()> {
+        let vocabulary = &self.vocabulary;
         match &self.model {
             Model::ByteLevel(m) => return m.encode(vocabulary, text, &mut scratch.byte_level, ids),
-            Model::SentencePiece(m) => m.encode(vocabulary, text, &mut scratch.sentencepiece, ids),
-            Model::Unigram(m) => return m.encode(vocabulary, text, &mut scratch.unigram, ids),
+            Model::SentencePiece(m) => {
+                m.spaces().spell(text, start, &mut scratch.spelled);
+                m.encode(
+                    vocabulary,
+                    &scratch.spelled,
+                    &mut scratch.sentencepiece,
+                    ids,
+                );
+            }
+            Model::Unigram(m) => {
+                return m.encode(vocabulary, text, start, &mut scratch.unigram, ids);
+            }
             Model::WordPiece(m) => m.encode(vocabulary, text, &mut scratch.word_piece, ids),
         }
         Ok(())
@@ -284,8 +382,8 @@ impl Tokenizer {
     /// Whether a text's first space is the tokenizer's own and not the text's.
     fn starts_with_space(&self) -> bool {
         match &self.model {
-            Model::SentencePiece(m) => m.space_prefix(),
-            Model::Unigram(m) => m.space_prefix(),
+            Model::SentencePiece(m) => m.spaces().prefixes(),
+            Model::Unigram(m) => m.spaces().prefixes(),
             Model::WordPiece(_) => true,
             Model::ByteLevel(_) => false,
         }

@@ -3,6 +3,7 @@
 //! The rows follow the `tokenizer.json` files of the models. The common ways to split are `bitcannon`'s, the
 //! splitter of the `tokenizers` project; the others are patterns, one after the other on what the one before has cut.
 
+use super::alphabet::CHARS;
 use super::pattern::{self, Pattern, Tagged};
 use super::unicode::Rewrite;
 use crate::error::{Error, Result};
@@ -37,6 +38,16 @@ pub(super) struct PreTokenizer {
     pub add_bos: bool,
     /// What is done to a text first.
     rewrites: &'static [Rewrite],
+    /// Patterns for the characters that bytes are written as, after all else.
+    bytewise: &'static [&'static str],
+}
+
+/// Names of SentencePiece models whose merges have ranks; they have no words.
+const RANKED: &[&str] = &["gemma4", "granite-embed-multi-311m", "sarvam-moe"];
+
+/// Whether a `tokenizer.ggml.pre` is the name of such a model.
+pub(super) fn is_ranked(name: &str) -> bool {
+    RANKED.contains(&name)
 }
 
 const fn row(names: &'static [&'static str], split: Split) -> PreTokenizer {
@@ -46,6 +57,7 @@ const fn row(names: &'static [&'static str], split: Split) -> PreTokenizer {
         whole_words: false,
         add_bos: false,
         rewrites: &[],
+        bytewise: &[],
     }
 }
 
@@ -86,7 +98,6 @@ macro_rules! contractions {
     };
 }
 
-/// Words of o200k, which break before capitals.
 /// Words of o200k, which break before capitals: upper case, lower case, what may end a word, what follows words.
 macro_rules! o200k {
     ($upper:literal, $lower:literal, $end:expr, $tail:literal) => {
@@ -171,7 +182,8 @@ const TABLE: &[PreTokenizer] = &[
             Split::Cl100k,
         ))
     },
-    row(&["dbrx", "smaug-bpe", "chatglm-bpe", "glm4"], Split::Cl100k),
+    row(&["dbrx", "smaug-bpe", "chatglm-bpe"], Split::Cl100k),
+    whole_words(row(&["glm4", "glm5"], Split::Cl100k)),
     composed(row(
         &["qwen2", "deepseek-r1-qwen", "megrez", "kormo", "f2llmv2"],
         Split::Cl100kDigits,
@@ -180,13 +192,13 @@ const TABLE: &[PreTokenizer] = &[
         &["stablelm2", "hunyuan", "solar-open", "grok-2"],
         Split::Cl100kDigits,
     ),
-    composed(row(
+    row(
         &["qwen35"],
         Split::Patterns(&[concat!(
             contractions!(),
             r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
         )]),
-    )),
+    ),
     row(
         &["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"],
         Split::Patterns(&[O200K]),
@@ -225,6 +237,52 @@ const TABLE: &[PreTokenizer] = &[
         ]),
     ),
     row(
+        &["spark2_5"],
+        Split::Patterns(&[
+            r"\p{N}{1,3}",
+            "[一-龥぀-ゟ゠-ヿ]+",
+            r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+"##,
+            r"\p{N}",
+        ]),
+    ),
+    row(
+        &["afmoe"],
+        Split::Patterns(&[
+            // Numbers in threes from their end.
+            r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))",
+            r"[一-鿿㐀-䶿\x{f900}-\x{faff}぀-ゟ゠-ヿ･-ﾟ⼀-\x{2fdf}เ-\x{e7f}\x{e80}-\x{eff}ក-\x{17ff}က-႟ꩠ-ꩿꧠ-\x{a9ff}가-\x{d7af}ᄀ-ᇿ]+",
+            r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##,
+        ]),
+    ),
+    whole_words(row(
+        &["youtu"],
+        Split::Patterns(&[
+            "[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+",
+            o200k!(
+                r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]",
+                r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
+                "(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+                r"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+            ),
+        ]),
+    )),
+    row(
+        &["jais-2"],
+        Split::Patterns(&[concat!(
+            contractions!(),
+            r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+",
+            r"|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}"
+        )]),
+    ),
+    // cl100k with every digit alone and no contractions, so that Turkish suffixes stay whole.
+    row(
+        &["ufakzeka"],
+        Split::Patterns(&[concat!(
+            r"[^\r\n\p{L}\p{N}]?\p{L}+|",
+            cl100k_tail!(r"\p{N}")
+        )]),
+    ),
+    row(
         &["deepseek-coder"],
         Split::Patterns(&[
             r"[\r\n]",
@@ -245,10 +303,13 @@ const TABLE: &[PreTokenizer] = &[
             r"\p{N}+",
         ]),
     ),
-    row(
-        &["falcon"],
-        Split::Patterns(&[r"[\p{P}$+<=>^~|`]+", gpt2!(), "[0-9][0-9][0-9]"]),
-    ),
+    PreTokenizer {
+        bytewise: &[r"\p{N}+", "[0-9][0-9][0-9]"],
+        ..row(
+            &["falcon"],
+            Split::Patterns(&[r"[\p{P}$+<=>^~|`]+", gpt2!()]),
+        )
+    },
     row(
         &["bloom", "poro-chat", "gpt3-finnish"],
         Split::Patterns(&[" ?[^(\\s|.,!?…。，、।۔،)]+"]),
@@ -322,12 +383,15 @@ const TABLE: &[PreTokenizer] = &[
 
 /// Keys of our own, written for folders whose `tokenizer.json` says what no name says.
 pub(super) const PATTERNS_KEY: &str = "smidgen.pre_tokenizer";
+const BYTEWISE_KEY: &str = "smidgen.pre_tokenizer_bytes";
 const WHOLE_WORDS_KEY: &str = "smidgen.ignore_merges";
 
 /// How a file's texts fall into words.
 pub(super) struct Splitter {
     split: Split,
     patterns: Vec<Pattern>,
+    /// For the characters that bytes are written as.
+    bytewise: Vec<Pattern>,
     pub whole_words: bool,
     pub add_bos: bool,
     pub rewrites: &'static [Rewrite],
@@ -350,9 +414,11 @@ impl Splitter {
                 .collect()
         };
         if let Some(patterns) = meta.strings(PATTERNS_KEY)? {
+            let bytewise = meta.strings(BYTEWISE_KEY)?;
             return Ok(Splitter {
                 split: Split::Patterns(&[]),
                 patterns: compile(&patterns.collect::<Vec<_>>())?,
+                bytewise: compile(&bytewise.into_iter().flatten().collect::<Vec<_>>())?,
                 whole_words: meta.bool(WHOLE_WORDS_KEY)?.unwrap_or(false),
                 add_bos: false,
                 rewrites: &[],
@@ -366,6 +432,7 @@ impl Splitter {
         Ok(Splitter {
             split: row.split,
             patterns,
+            bytewise: compile(row.bytewise)?,
             whole_words: meta.bool(WHOLE_WORDS_KEY)?.unwrap_or(row.whole_words),
             add_bos: row.add_bos,
             rewrites: row.rewrites,
@@ -377,32 +444,66 @@ impl Splitter {
         &self,
         text: &'t str,
         scratch: &mut Scratch,
-        mut each: impl FnMut(&'t str),
+        mut each: impl FnMut(&'t [u8]),
     ) -> Result<()> {
         let Split::Patterns(_) = self.split else {
-            self.split.words(text, scratch, each);
+            self.split
+                .words(text, scratch, |word| each(word.as_bytes()));
             return Ok(());
         };
-        scratch.tags.resize(text.len(), 0);
-        classify_scalar(text.as_bytes(), &mut scratch.tags);
         scratch.search.refuel(text);
-        let mut words: Vec<Range<usize>> = core::iter::once(0..text.len()).collect();
-        for pattern in &self.patterns {
-            let mut parts = Vec::with_capacity(words.len());
-            for word in words {
-                let part = Tagged {
-                    text: &text[word.clone()],
-                    tags: &scratch.tags[word.clone()],
-                };
-                pattern.split(part, &mut scratch.search, |range| {
-                    parts.push(word.start + range.start..word.start + range.end);
-                })?;
-            }
-            words = parts;
+        let whole = core::iter::once(0..text.len()).collect();
+        let words = split_all(&self.patterns, text, whole, scratch)?;
+        if self.bytewise.is_empty() {
+            words
+                .into_iter()
+                .for_each(|word| each(text[word].as_bytes()));
+            return Ok(());
         }
-        words.into_iter().for_each(|word| each(&text[word]));
+        // Each byte is a character now; words are places among them, and then among the bytes again.
+        let mut spelled = String::with_capacity(text.len() * 2);
+        let mut places = Vec::with_capacity(text.len() + 1);
+        for byte in text.bytes() {
+            places.push(spelled.len());
+            spelled.push(CHARS[usize::from(byte)]);
+        }
+        places.push(spelled.len());
+        let words = words
+            .iter()
+            .map(|word| places[word.start]..places[word.end])
+            .collect();
+        let words = split_all(&self.bytewise, &spelled, words, scratch)?;
+        let byte = |place: usize| places.partition_point(|p| *p < place);
+        for word in words {
+            each(&text.as_bytes()[byte(word.start)..byte(word.end)]);
+        }
         Ok(())
     }
+}
+
+/// Cuts the words of `text` by one pattern after the other.
+fn split_all(
+    patterns: &[Pattern],
+    text: &str,
+    mut words: Vec<Range<usize>>,
+    scratch: &mut Scratch,
+) -> Result<Vec<Range<usize>>> {
+    scratch.tags.resize(text.len(), 0);
+    classify_scalar(text.as_bytes(), &mut scratch.tags);
+    for pattern in patterns {
+        let mut parts = Vec::with_capacity(words.len());
+        for word in words {
+            let part = Tagged {
+                text: &text[word.clone()],
+                tags: &scratch.tags[word.clone()],
+            };
+            pattern.split(part, &mut scratch.search, |range| {
+                parts.push(word.start + range.start..word.start + range.end);
+            })?;
+        }
+        words = parts;
+    }
+    Ok(words)
 }
 
 /// Real files have at most six.

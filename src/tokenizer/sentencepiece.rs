@@ -4,14 +4,13 @@
 //! that it lacks becomes its bytes.
 
 use super::bpe;
+use super::spaces::{SPACE, Spaces};
 use super::vocabulary::{Kind, Vocabulary};
 use crate::error::{Error, Result};
 use crate::format::{Metadata, Strings};
 use core::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// How pieces write a space.
-pub(super) const SPACE: char = '▁';
 const NONE: u32 = u32::MAX;
 /// The score of a piece that no merge makes.
 pub(super) const NEVER: f32 = f32::NEG_INFINITY;
@@ -21,8 +20,7 @@ pub(super) struct SentencePiece {
     scores: Vec<f32>,
     byte_ids: [Option<u32>; 256],
     unknown: Option<u32>,
-    /// Whether a text starts with a space that it does not have.
-    space_prefix: bool,
+    spaces: Spaces,
     /// Bytes of the longest piece.
     longest: usize,
 }
@@ -30,7 +28,6 @@ pub(super) struct SentencePiece {
 /// Buffers kept between texts.
 #[derive(Default)]
 pub(super) struct Scratch {
-    text: String,
     symbols: Vec<Symbol>,
     queue: BinaryHeap<Pair>,
 }
@@ -81,9 +78,7 @@ impl SentencePiece {
     ) -> Result<SentencePiece> {
         Ok(SentencePiece {
             longest: vocabulary.longest(),
-            space_prefix: meta
-                .bool("tokenizer.ggml.add_space_prefix")?
-                .unwrap_or(!ranked),
+            spaces: Spaces::from_gguf(meta, !ranked)?,
             unknown: vocabulary.of_kind(Kind::Unknown).next(),
             scores: match meta.strings("tokenizer.ggml.merges")? {
                 Some(merges) if ranked => ranks(merges, vocabulary),
@@ -93,31 +88,21 @@ impl SentencePiece {
         })
     }
 
-    /// Whether the first space of a decoded text was never written.
-    pub fn space_prefix(&self) -> bool {
-        self.space_prefix
+    pub fn spaces(&self) -> Spaces {
+        self.spaces
     }
 
-    /// Appends the ids of a text without markers.
+    /// Appends the ids of a text without markers, whose spaces are written as pieces write them.
     pub fn encode(
         &self,
         vocabulary: &Vocabulary,
-        text: &str,
+        spelled: &str,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
     ) {
-        let Scratch {
-            text: spelled,
-            symbols,
-            queue,
-        } = scratch;
-        spelled.clear();
+        let Scratch { symbols, queue } = scratch;
         symbols.clear();
         queue.clear();
-        if self.space_prefix {
-            spelled.push(SPACE);
-        }
-        spelled.extend(text.chars().map(|c| if c == ' ' { SPACE } else { c }));
         for (start, c) in spelled.char_indices() {
             let at = symbols.len() as u32;
             symbols.push(Symbol {
@@ -177,7 +162,8 @@ impl SentencePiece {
     ) {
         let (a, b) = (symbols[left as usize], symbols[right as usize]);
         let len = a.len + b.len;
-        if len as usize > self.longest {
+        let starts = text[b.start as usize..].chars().next();
+        if len as usize > self.longest || starts.is_some_and(|c| self.spaces.ends_before(c)) {
             return;
         }
         let id = mergeable_id(vocabulary, &text[a.start as usize..][..len as usize]);

@@ -2,7 +2,8 @@
 //! highest sum of scores.
 
 use super::charsmap::Charsmap;
-use super::sentencepiece::{SPACE, byte_tokens, bytes_of, check_scores};
+use super::sentencepiece::{NEVER, byte_tokens, bytes_of, check_scores};
+use super::spaces::{SPACE, Spaces};
 use super::vocabulary::{Kind, Vocabulary};
 use super::{MAX_TEXT_BYTES, check_length};
 use crate::error::{Error, Result};
@@ -20,8 +21,7 @@ pub(super) struct Unigram {
     unknown_score: f64,
     byte_ids: [Option<u32>; 256],
     charsmap: Option<Charsmap>,
-    /// Whether a text starts with a space that it does not have.
-    space_prefix: bool,
+    spaces: Spaces,
     /// Whether runs of spaces count as one, and those at the ends not at all.
     squeeze: bool,
     longest: usize,
@@ -60,7 +60,7 @@ impl Unigram {
         let normal = vocabulary
             .of_kind(Kind::Normal)
             .map(|id| f64::from(scores[id as usize]));
-        let least = normal.fold(0.0, f64::min);
+        let least = normal.filter(|s| s.is_finite()).fold(0.0, f64::min);
         let charsmap = meta.bytes("tokenizer.ggml.precompiled_charsmap")?;
         let flag = |key: &str| meta.bool(key);
         Ok(Unigram {
@@ -75,23 +75,23 @@ impl Unigram {
                 .filter(|blob| !blob.is_empty())
                 .map(Charsmap::new)
                 .transpose()?,
-            space_prefix: flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true),
+            spaces: Spaces::from_gguf(meta, true)?,
             squeeze: flag("tokenizer.ggml.remove_extra_whitespaces")?.unwrap_or(false),
             longest: vocabulary.longest().min(MAX_PIECE_BYTES),
             scores,
         })
     }
 
-    /// Whether the first space of a decoded text was never written.
-    pub fn space_prefix(&self) -> bool {
-        self.space_prefix
+    pub fn spaces(&self) -> Spaces {
+        self.spaces
     }
 
-    /// Appends the ids of a text without markers.
+    /// Appends the ids of a text without markers; `start`: nothing comes before it.
     pub fn encode(
         &self,
         vocabulary: &Vocabulary,
         text: &str,
+        start: bool,
         scratch: &mut Scratch,
         ids: &mut Vec<u32>,
     ) -> Result<()> {
@@ -100,7 +100,7 @@ impl Unigram {
             best,
             path,
         } = scratch;
-        self.normalise(text, spelled)?;
+        self.normalise(text, start, spelled)?;
         best.clear();
         best.resize(spelled.len() + 1, UNREACHED);
         best[0].score = 0.0;
@@ -119,15 +119,19 @@ impl Unigram {
                 }
             };
             let mut single = false;
-            let ends = rest.char_indices().map(|(at, c)| at + c.len_utf8());
+            let ends = rest
+                .char_indices()
+                .take_while(|(at, c)| *at == 0 || !self.spaces.ends_before(*c))
+                .map(|(at, c)| at + c.len_utf8());
             for len in ends.take_while(|len| *len <= self.longest) {
                 let id = vocabulary.id(&rest[..len]);
                 let normal = |id: &u32| {
                     matches!(vocabulary.kind(*id), Some(Kind::Normal | Kind::UserDefined))
                 };
-                if let Some(id) = id.filter(normal) {
+                let score = id.filter(normal).map(|id| (id, self.scores[id as usize]));
+                if let Some((id, score)) = score.filter(|(_, score)| *score != NEVER) {
                     single |= len == first.len_utf8();
-                    try_piece(len, id, f64::from(self.scores[id as usize]));
+                    try_piece(len, id, f64::from(score));
                 }
             }
             if !single {
@@ -139,9 +143,11 @@ impl Unigram {
         let mut end = spelled.len() as u32;
         while end > 0 {
             let Step { start, id, .. } = best[end as usize];
-            // Neighbouring unknown characters are one.
+            let word = spelled[end as usize..].chars().next();
+            let word = word.is_some_and(|c| self.spaces.ends_before(c));
+            // Neighbouring unknown characters of a word are one.
             match path.last_mut() {
-                Some((last, from)) if id == self.unknown && *last == id => *from = start,
+                Some((last, from)) if id == self.unknown && *last == id && !word => *from = start,
                 _ => path.push((id, start)),
             }
             end = start;
@@ -159,7 +165,7 @@ impl Unigram {
     }
 
     /// Replacements first, then spaces, as SentencePiece does it.
-    fn normalise(&self, text: &str, out: &mut String) -> Result<()> {
+    fn normalise(&self, text: &str, start: bool, out: &mut String) -> Result<()> {
         out.clear();
         let mut rest = text;
         let mut after_space = self.squeeze;
@@ -175,7 +181,7 @@ impl Unigram {
                 if c == ' ' && after_space {
                     continue;
                 }
-                if !started && self.space_prefix {
+                if !started && self.spaces.prefix(Some(c), start) {
                     out.push(SPACE);
                 }
                 started = true;

@@ -112,7 +112,7 @@ impl WordPiece {
             let found = ends
                 .rev()
                 .filter(|end| *end > least && *end <= self.longest)
-                .find_map(|end| Some((vocabulary.text_id(&rest[..end])?, end)));
+                .find_map(|end| Some((piece_id(vocabulary, &rest[..end])?, end)));
             let Some((id, end)) = found else {
                 ids.truncate(first);
                 ids.push(self.unknown);
@@ -152,6 +152,12 @@ impl WordPiece {
             _ => piece.replace(START, " ").into_bytes(),
         }
     }
+}
+
+/// Added tokens are found as markers only.
+fn piece_id(vocabulary: &Vocabulary, piece: &str) -> Option<u32> {
+    let id = vocabulary.text_id(piece)?;
+    (vocabulary.kind(id) != Some(Kind::UserDefined)).then_some(id)
 }
 
 /// The blocks of Han characters that BERT sets apart.

@@ -58,6 +58,85 @@ fn tokenizer(json: &[u8]) -> Tokenizer {
     from_header(&header(json).unwrap()).unwrap()
 }
 
+/// The settings of variants.json over small vocabularies: what a `tokenizer.json` can say of spaces, of added tokens,
+/// and of the steps around `ByteLevel`.
+#[test]
+fn every_variant_gives_the_reference_ids() {
+    let golden: Json =
+        serde_json::from_str(include_str!("../golden/tokenizer/variants.json")).unwrap();
+    let bases = [
+        ("bpe", include_str!("../golden/tokenizer/bpe.json")),
+        (
+            "fallback",
+            include_str!("../golden/tokenizer/fallback.json"),
+        ),
+        ("unigram", include_str!("../golden/tokenizer/unigram.json")),
+        (
+            "wordpiece",
+            include_str!("../golden/tokenizer/wordpiece.json"),
+        ),
+    ];
+    let texts: Vec<String> = TEXTS
+        .iter()
+        .filter(|text| text.chars().count() < 1000)
+        .cloned()
+        .collect();
+    let variants = golden["variants"].as_object().unwrap();
+    assert!(variants.len() >= 16);
+    let mut wrong = Vec::new();
+    for (name, variant) in variants {
+        let base = bases.iter().find(|b| variant["base"] == b.0).unwrap().1;
+        let mut json: Json = serde_json::from_str(base).unwrap();
+        for (key, value) in variant["keys"].as_object().unwrap() {
+            json[key] = value.clone();
+        }
+        let tokens: Vec<String> = json["added_tokens"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|token| token["content"].as_str().unwrap().to_owned())
+            .collect();
+        let texts = [
+            texts.clone(),
+            mixed(&texts, &tokens),
+            mixed(&vec![tokens.clone(); 40].concat(), &tokens[1..]),
+        ]
+        .concat();
+        assert!(texts.len() > 5000);
+        let tokenizer = tokenizer(&serde_json::to_vec(&json).unwrap());
+        wrong.extend(both_ways(name, &tokenizer, &texts, variant));
+    }
+    assert_none(&wrong);
+}
+
+/// Blocks that differ as plain text, or with control tokens parsed.
+fn both_ways(name: &str, tokenizer: &Tokenizer, texts: &[String], golden: &Json) -> Vec<String> {
+    let ways = [("plain", Special::Text), ("parsed", Special::Parse)];
+    let differences = ways.map(|(key, special)| {
+        let label = format!("{name}, {key}");
+        differences(&label, tokenizer, special, texts, &golden[key])
+    });
+    differences.concat()
+}
+
+/// Each text with a token put into it, where the golden file's script puts it.
+fn mixed(texts: &[String], tokens: &[String]) -> Vec<String> {
+    let with_token = |(i, text): (usize, &String)| {
+        let at = i * 7 % (text.chars().count() + 1);
+        let at = text.char_indices().nth(at).map_or(text.len(), |(at, _)| at);
+        let token = &tokens[i % tokens.len()];
+        let behind = &" \n"[..i / 3 % 3];
+        format!(
+            "{}{:spaces$}{token}{behind}{}",
+            &text[..at],
+            "",
+            &text[at..],
+            spaces = i % 3
+        )
+    };
+    texts.iter().enumerate().map(with_token).collect()
+}
+
 /// Blocks whose ids differ from the reference, each with its texts and ids.
 fn differences(
     name: &str,
@@ -92,9 +171,14 @@ fn differences(
 }
 
 fn assert_none(wrong: &[String]) {
+    let label = |block: &str| block.split(", block").next().unwrap_or_default().to_owned();
+    let mut counts = std::collections::BTreeMap::new();
+    for block in wrong {
+        *counts.entry(label(block)).or_insert(0) += 1;
+    }
     assert!(
         wrong.is_empty(),
-        "{} blocks differ:\n{}",
+        "{} blocks differ: {counts:?}\n{}",
         wrong.len(),
         wrong[..wrong.len().min(6)].join("\n")
     );
@@ -141,16 +225,7 @@ fn real_files_give_the_reference_ids(names: &[&str]) {
         assert!(texts.len() > 2000);
         let golden = &GOLDEN["real"][*name];
         let mut wrong = Vec::new();
-        for (key, special) in [("plain", Special::Text), ("parsed", Special::Parse)] {
-            let label = format!("{name}, {key}");
-            wrong.extend(differences(
-                &label,
-                &tokenizer,
-                special,
-                &texts,
-                &golden[key],
-            ));
-        }
+        wrong.extend(both_ways(name, &tokenizer, &texts, golden));
         assert_none(&wrong);
         never_a_control_token_and_streams(&tokenizer, &texts);
     }

@@ -2,6 +2,7 @@
 
 mod auto;
 mod bench;
+mod errors;
 mod fidelity;
 mod imatrix;
 mod inspect;
@@ -39,6 +40,8 @@ enum Command {
     Kl(fidelity::Kl),
     /// Measures which columns of a model's matrices matter.
     Imatrix(imatrix::Imatrix),
+    /// Shows what each format loses of a model's matrices.
+    Errors(errors::Errors),
     /// Writes a GGUF file in another format.
     Quantize(quantise::Quantise),
     /// Turns texts into vectors.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Perplexity(c) => c.run(),
         Command::Kl(c) => c.run(),
         Command::Imatrix(c) => c.run(),
+        Command::Errors(c) => c.run(),
         Command::Quantize(c) => c.run(),
         Command::Embed(c) => c.run(),
         Command::Classify(c) => c.run(),

@@ -6,7 +6,7 @@ use crate::fingerprint::{Fingerprint, unless_done};
 use crate::flavours::{FLAVOURS, Flavour};
 use crate::process::{announce, find, run};
 use crate::server::{Mount, Server};
-use crate::{build, model, project, tools};
+use crate::{build, formats_table, model, project, tools};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -46,6 +46,9 @@ pub struct Options {
     /// machine can do at best
     #[arg(long)]
     kernels: bool,
+    /// Perplexity, KL divergence and agreement with f32 instead of speed, one JSON object a line
+    #[arg(long)]
+    fidelity: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -78,6 +81,13 @@ impl Peer {
 pub fn bench(options: &Options) -> Result<()> {
     if options.kernels {
         return kernels(options);
+    }
+    if options.fidelity {
+        let formats = match options.formats.as_slice() {
+            [] => &["q4_1".to_owned()],
+            formats => formats,
+        };
+        return formats_table::fidelity(formats, &options.flavours);
     }
     build::build(&build::Options {
         flavours: flavours(options),
@@ -245,7 +255,7 @@ fn flavours(options: &Options) -> Vec<Flavour> {
 }
 
 /// The demo model in `format`, from the cache or made now.
-fn in_format(demo_model: &Path, format: &str) -> Result<PathBuf> {
+pub fn in_format(demo_model: &Path, format: &str) -> Result<PathBuf> {
     if !format
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -288,14 +298,7 @@ fn onnx_export(demo_model: &Path) -> Result<&'static str> {
     let scripts = project::root().join("tests/bench/onnx");
     let inputs = Fingerprint::new("onnx").tree(&scripts, &[])?;
     unless_done("onnx", inputs, &[folder.join("config.json")], || {
-        let environment = project::cache().join("python");
-        run(
-            "Making a Python environment",
-            Command::new(tools::python()?)
-                .args(["-m", "venv"])
-                .arg(&environment),
-        )?;
-        let bin = environment.join(if cfg!(windows) { "Scripts" } else { "bin" });
+        let bin = tools::python_environment(&project::cache().join("python"))?;
         let mut install = Command::new(bin.join("python"));
         install
             .args(["-m", "pip", "install", "--quiet", "-r"])

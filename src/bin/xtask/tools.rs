@@ -181,6 +181,16 @@ pub fn npm_packages(directory: &Path) -> Result<bool> {
     )
 }
 
+/// A Python environment in `folder`, made if need be; gives the folder of its programs.
+pub fn python_environment(folder: &Path) -> Result<PathBuf> {
+    let mut venv = Command::new(python()?);
+    run(
+        "Making a Python environment",
+        venv.args(["-m", "venv"]).arg(folder),
+    )?;
+    Ok(folder.join(if cfg!(windows) { "Scripts" } else { "bin" }))
+}
+
 /// A Python that has pip.
 pub fn python() -> Result<&'static str> {
     ["python3", "python"]

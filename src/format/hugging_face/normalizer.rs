@@ -13,6 +13,8 @@ pub(super) struct Normalizer {
     pub charsmap: Option<Vec<u8>>,
     /// Whether a space is put before a text.
     pub prepends: bool,
+    /// Whether spaces are written as pieces write them.
+    pub spells: bool,
     /// Whether runs of spaces become one.
     pub squeezes: bool,
     pub bert: Option<Bert>,
@@ -60,7 +62,10 @@ impl Normalizer {
                 text("prepend") == Some("▁")
             }
             "Replace" => match (pattern("String"), pattern("Regex"), text("content")) {
-                (Some(" "), None, Some("▁")) => true,
+                (Some(" "), None, Some("▁")) => {
+                    self.spells = true;
+                    true
+                }
                 (None, Some(" {2,}"), Some(" " | "▁")) => {
                     self.squeezes = true;
                     true

@@ -47,27 +47,34 @@ const PUNCTUATION: &str = r"[\p{P}!-/:-@\[-`{-~]";
 
 /// Writes the keys for `steps`. `whole_words`: `ignore_merges` of the model, by which names differ too.
 pub(super) fn write(steps: &[&Value], whole_words: bool, keys: &mut HeaderWriter) -> Result<()> {
-    let prefix = |step: &&Value| {
-        kind_of(step) == "ByteLevel" && flag(step, "add_prefix_space") == Some(true)
+    let bytes = steps.iter().position(|step| kind_of(step) == "ByteLevel");
+    let Some(bytes) = bytes else {
+        let all = steps.iter().copied().cloned().collect();
+        return Err(unknown(&Value::Array(all)));
     };
-    keys.bool("tokenizer.ggml.add_space_prefix", steps.iter().any(prefix));
+    let prefix = flag(steps[bytes], "add_prefix_space") == Some(true);
+    if prefix && bytes > 0 {
+        // Each word would get its own.
+        return Err(unknown(steps[bytes]));
+    }
+    keys.bool("tokenizer.ggml.add_space_prefix", prefix);
     keys.bool("smidgen.ignore_merges", whole_words);
     if let Some(name) = name(steps, whole_words) {
         keys.str("tokenizer.ggml.pre", name);
         return Ok(());
     }
-    let mut patterns = Vec::new();
-    for step in steps {
-        patterns.extend(pattern(step)?);
-    }
-    // What came after would see bytes written as characters.
-    if steps.iter().position(|step| kind_of(step) == "ByteLevel") != steps.len().checked_sub(1) {
-        let all = steps.iter().copied().cloned().collect();
-        return Err(unknown(&Value::Array(all)));
-    }
+    let patterns = |steps: &[&Value]| -> Result<Vec<String>> {
+        let patterns = steps.iter().map(|step| pattern(step));
+        patterns.filter_map(Result::transpose).collect()
+    };
     // A name that no other reader knows: better refused there than read as something else.
     keys.str("tokenizer.ggml.pre", "patterns");
-    keys.strings("smidgen.pre_tokenizer", &patterns);
+    keys.strings("smidgen.pre_tokenizer", &patterns(&steps[..=bytes])?);
+    // These see bytes, written as characters.
+    keys.strings(
+        "smidgen.pre_tokenizer_bytes",
+        &patterns(&steps[bytes + 1..])?,
+    );
     Ok(())
 }
 
@@ -75,7 +82,7 @@ fn flag(step: &Value, key: &str) -> Option<bool> {
     step.get(key).and_then(Value::as_bool)
 }
 
-fn unknown(step: &Value) -> Error {
+pub(super) fn unknown(step: &Value) -> Error {
     Error::Tokenizer {
         what: format!(
             "the pre-tokenizer of tokenizer.json is not known: {}",
@@ -125,6 +132,14 @@ fn name(steps: &[&Value], whole_words: bool) -> Option<&'static str> {
     let kinds: Vec<&str> = steps.iter().map(|step| kind_of(step)).collect();
     let own_pattern = flag(steps.last()?, "use_regex").unwrap_or(true);
     match kinds[..] {
+        ["Punctuation", "ByteLevel", "Digits", "Split"]
+            if pattern(steps[0]).is_ok_and(|p| p == Some(format!("{PUNCTUATION}+")))
+                && flag(steps[1], "use_regex") != Some(false)
+                && flag(steps[2], "individual_digits") != Some(true)
+                && pattern(steps[3]).is_ok_and(|p| p.as_deref() == Some("[0-9][0-9][0-9]")) =>
+        {
+            return Some("falcon");
+        }
         ["ByteLevel"] if own_pattern => return Some("gpt-2"),
         ["Digits", "ByteLevel"]
             if own_pattern && flag(steps[0], "individual_digits") == Some(true) =>

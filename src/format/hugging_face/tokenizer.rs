@@ -44,6 +44,14 @@ struct AddedToken {
     content: String,
     #[serde(default)]
     special: bool,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    normalized: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,13 +177,14 @@ impl TokenizerJson {
                 keys.str("tokenizer.ggml.pre", "default");
                 keys.f32s("tokenizer.ggml.scores", &self.scores(&pieces));
                 self.mark_bytes(&pieces, &mut kinds);
-                self.write_spaces(&normalizer, keys);
+                self.write_spaces(&normalizer, keys)?;
             }
             "Unigram" => {
                 keys.str("tokenizer.ggml.model", "t5");
                 keys.str("tokenizer.ggml.pre", "default");
                 let mut scores = self.model.vocab.scores.clone();
-                scores.resize(vocab_size, 0.0);
+                // Added tokens are found as markers only.
+                scores.resize(vocab_size, f32::NEG_INFINITY);
                 keys.f32s("tokenizer.ggml.scores", &scores);
                 if self.model.byte_fallback {
                     self.mark_bytes(&pieces, &mut kinds);
@@ -195,7 +204,7 @@ impl TokenizerJson {
                     "tokenizer.ggml.remove_extra_whitespaces",
                     normalizer.squeezes || squeezes,
                 );
-                self.write_spaces(&normalizer, keys);
+                self.write_spaces(&normalizer, keys)?;
             }
             "WordPiece" => self.write_word_piece(&normalizer, &mut pieces, &mut kinds, keys)?,
             kind if kind == "BPE" || unnamed => {
@@ -217,20 +226,58 @@ impl TokenizerJson {
             }
         }
         keys.strings("smidgen.normalizer", &normalizer.rewrites);
+        self.write_traits(keys);
         keys.strings("tokenizer.ggml.tokens", &pieces);
         keys.i32s("tokenizer.ggml.token_type", &kinds);
         Ok(())
     }
 
-    fn write_spaces(&self, normalizer: &Normalizer, keys: &mut HeaderWriter) {
-        let metaspace = |s: &&Value| {
-            kind_of(s) == "Metaspace"
-                && s.get("prepend_scheme").and_then(Value::as_str) != Some("never")
-                && s.get("add_prefix_space").and_then(Value::as_bool) != Some(false)
-        };
-        let mut pre_tokenizers = steps(&self.pre_tokenizer, "pretokenizers").into_iter();
-        let prefix = normalizer.prepends || pre_tokenizers.any(|step| metaspace(&step));
+    /// What the normalizer or `Metaspace` does to spaces. GGUF knows one thing, so what a reader of its keys alone would
+    /// do is written beside what is meant.
+    fn write_spaces(&self, normalizer: &Normalizer, keys: &mut HeaderWriter) -> Result<()> {
+        let mut prefix = normalizer.prepends;
+        for step in steps(&self.pre_tokenizer, "pretokenizers") {
+            let flag = |key: &str| step.get(key).and_then(Value::as_bool);
+            let text = |key: &str| step.get(key).and_then(Value::as_str);
+            match kind_of(step) {
+                // Runs of spaces are one, which the normaliser of this model does.
+                "WhitespaceSplit" => {}
+                "Metaspace" if text("replacement").is_none_or(|c| c == "▁") => {
+                    let scheme = text("prepend_scheme").unwrap_or(match flag("add_prefix_space") {
+                        Some(false) => "never",
+                        _ => "always",
+                    });
+                    prefix |= scheme != "never";
+                    keys.str("smidgen.metaspace", scheme);
+                    keys.bool("smidgen.metaspace_split", flag("split").unwrap_or(true));
+                }
+                // Spaces are written by the normalizer before, so nothing is cut here.
+                "Split" if normalizer.spells && splits_at_spaces(step) => {}
+                _ => return Err(pre_tokenizer::unknown(step)),
+            }
+        }
         keys.bool("tokenizer.ggml.add_space_prefix", prefix);
+        Ok(())
+    }
+
+    /// How added tokens are matched, where it is not as GGUF readers match all: ids and bits by turns.
+    fn write_traits(&self, keys: &mut HeaderWriter) {
+        let pairs = self.added_tokens.iter().flat_map(|token| {
+            let flags = [
+                token.lstrip,
+                token.rstrip,
+                token.single_word,
+                token.normalized,
+            ];
+            let bits = flags
+                .iter()
+                .enumerate()
+                .map(|(i, flag)| i32::from(*flag) << i)
+                .sum();
+            [token.id as i32, bits]
+        });
+        let pairs: Vec<i32> = pairs.collect();
+        keys.i32s("smidgen.token_traits", &pairs);
     }
 
     /// GGUF marks the start of a word, where `tokenizer.json` marks what goes on.
@@ -367,6 +414,11 @@ impl TokenizerJson {
             .map(|piece| ranks.get(piece).copied().unwrap_or(f32::NEG_INFINITY))
             .collect()
     }
+}
+
+/// Whether a `Split` cuts at spaces, as some files have it where none is left.
+fn splits_at_spaces(step: &Value) -> bool {
+    step.get("pattern").and_then(|p| p.get("String")?.as_str()) == Some(" ")
 }
 
 /// The type of a step.

@@ -7,6 +7,7 @@ mod parse;
 mod set;
 
 use crate::error::{Error, Result};
+use bitcannon::classify::classify_scalar;
 use core::ops::Range;
 use parse::Node;
 use set::Set;
@@ -57,6 +58,16 @@ impl Tagged<'_> {
         let c = self.text[..at].chars().next_back()?;
         Some((c, self.tags[at - c.len_utf8()]))
     }
+}
+
+/// Whether `c` is one of those words are made of; none at the edges of a text.
+pub(super) fn is_word(c: Option<char>) -> bool {
+    c.is_some_and(|c| {
+        let (mut bytes, mut tags) = ([0; 4], [0; 4]);
+        let c = c.encode_utf8(&mut bytes);
+        classify_scalar(c.as_bytes(), &mut tags[..c.len()]);
+        set::word(tags[0])
+    })
 }
 
 /// Buffers of a search.
@@ -336,7 +347,6 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bitcannon::classify::classify_scalar;
 
     fn words(pattern: &str, text: &str) -> Vec<String> {
         let mut tags = vec![0; text.len()];

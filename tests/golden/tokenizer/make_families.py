@@ -24,7 +24,7 @@ import gguf
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from make import CL100K, GPT2, LEAD, LOWER, O200K, SUFFIX, TAIL, UPPER, WORDS
+from make import CL100K, DEEPSEEK, O200K, WORDS
 
 BLOCK = 16
 REAL = ["llama2", "llama3", "qwen3", "gemma3", "deepseek_v3", "gptoss", "minilm"]
@@ -58,7 +58,7 @@ PATTERNS = {
     "qwen2": (NFC, sequence(CL100K.replace(r"\p{N}{1,3}", r"\p{N}")), False),
     "olmo": (NFC, byte_level(True), False),
     "qwen35": (
-        NFC,
+        None,
         sequence(
             CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
         ),
@@ -83,10 +83,57 @@ PATTERNS = {
     ),
     "falcon": (
         None,
-        # As GGUF readers take the name: its tokenizer.json looks for digits among the characters that write bytes.
-        sequence(r"[\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"),
+        pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Punctuation(behavior="contiguous"),
+                byte_level(True),
+                pre_tokenizers.Digits(individual_digits=False),
+                isolated("[0-9][0-9][0-9]"),
+            ]
+        ),
         False,
     ),
+    "jais-2": (
+        None,
+        sequence(
+            CL100K.removesuffix(r"\s+(?!\S)|\s+")
+            + "".join(r"\s{%d}(?!\S)|" % n for n in [512, 256, 128, 64, 32, 16, 8, 4])
+            + r"\s{1,2}(?!\S)|\s{1}"
+        ),
+        False,
+    ),
+    "youtu": (
+        None,
+        sequence(
+            "[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+", O200K.replace(r"\p{N}{1,3}", r"\p{N}")
+        ),
+        True,
+    ),
+    "spark2_5": (
+        None,
+        sequence(
+            *DEEPSEEK[:2],
+            DEEPSEEK[2].replace(r"[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+", r"[\p{P}\p{S}]+|[\r\n]"),
+            r"\p{N}",
+        ),
+        False,
+    ),
+    "afmoe": (
+        None,
+        sequence(
+            # From the end of a number, as its readers have it.
+            r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))",
+            "[一-鿿㐀-䶿\uf900-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-\u2fdfเ-\u0e7f\u0e80-\u0effក-\u17ffက-႟ꩠ-ꩿꧠ-\ua9ff가-\ud7afᄀ-ᇿ]+",
+            DEEPSEEK[2],
+        ),
+        False,
+    ),
+    "ufakzeka": (
+        None,
+        sequence(CL100K.removeprefix(CONTRACTIONS + "|").replace(r"\p{N}{1,3}", r"\p{N}")),
+        False,
+    ),
+    "glm4": (None, sequence(CL100K), True),
     "bloom": (None, sequence(" ?[^(\\s|[.,!?…。，、।۔،])]+"), False),
     "viking": (
         None,
