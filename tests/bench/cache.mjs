@@ -39,7 +39,7 @@ async function visit(page, origin, options) {
 
 /** A fresh browser; on the same profile as before, where its engine has profiles. */
 async function withPage(driven, profile, work) {
-  const page = await open(driven, { profile });
+  const page = await open(driven, { profile, unwatched: true });
   try {
     return await work(page);
   } finally {

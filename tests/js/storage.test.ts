@@ -16,6 +16,8 @@ import {
 import { exportModel, importModel } from "../../src/js/storage/transfer.ts";
 import {
   chunkBytesFor,
+  chunkOf,
+  matches,
   missingChunks,
   type FileRecord,
   type StorageBackEnd,
@@ -385,16 +387,22 @@ test("the estimate says what a model needs and what could be deleted for it", as
 function limited(limit: number): StorageBackEnd {
   const storage = new MemoryStorage();
   const append = storage.append.bind(storage);
-  storage.append = async (
+  let last: Promise<unknown> = Promise.resolve();
+  storage.append = (
     file: FileRecord,
     index: number,
     bytes: Uint8Array<ArrayBuffer>,
   ) => {
-    const { modelBytes } = await estimate(storage);
-    if (modelBytes + bytes.length > limit) {
-      throw new DOMException("no room", "QuotaExceededError");
-    }
-    return append(file, index, bytes);
+    // A disk counts and takes in one step.
+    const appended = last.then(async () => {
+      const { modelBytes } = await estimate(storage);
+      if (modelBytes + bytes.length > limit) {
+        throw new DOMException("no room", "QuotaExceededError");
+      }
+      return append(file, index, bytes);
+    });
+    last = appended.catch(() => {});
+    return appended;
   };
   return storage;
 }
@@ -439,6 +447,47 @@ test("with consent the oldest files make room, and only as many as needed", asyn
     "new",
     "old",
   ]);
+});
+
+test("two chunks that find the disk full at once have room made for them once", async () => {
+  const storage = limited(5000);
+  for (const [seed, id] of ["old", "new"].entries()) {
+    await store(storage, noise(2500, seed + 1), record(id));
+    await storage.update(id, { lastUsedAt: seed + 1 });
+  }
+  const file = record("a");
+  await storage.begin(file);
+  const deleted: string[] = [];
+  const makeRoom = async (bytes: number) => {
+    deleted.push(...(await deleteOldest(storage, bytes, "a")));
+    return deleted.length > 0;
+  };
+  const writer = new FileWriter(storage, file, makeRoom);
+  const bytes = noise(2000, 9);
+  const size = file.chunkBytes;
+  await Promise.all([
+    writer.write(0, bytes.slice(0, size)),
+    writer.write(1, bytes.slice(size)),
+  ]);
+  await writer.commit({ totalBytes: 2000 });
+  assert.deepEqual(deleted, ["old"]);
+});
+
+test("a chunk's hash is that of its leaves, and each leaf counts", async () => {
+  const bytes = noise(600_000);
+  const chunk = await chunkOf(bytes);
+  assert.ok(chunk.leafBytes! < bytes.length);
+  assert.ok(await matches(chunk, bytes));
+  for (const at of [0, 300_000, bytes.length - 1]) {
+    const other = bytes.slice();
+    other[at]! ^= 1;
+    assert.ok(!(await matches(chunk, other)), `byte ${at}`);
+  }
+  assert.ok(!(await matches(chunk, bytes.slice(0, -1))));
+  // As stores of earlier releases have them.
+  const { leafBytes: _, ...older } = chunk;
+  assert.ok(!(await matches(older, bytes)));
+  assert.ok(await matches({ ...older, sha256: await sha256Of(bytes) }, bytes));
 });
 
 test("the writer holds no more than two chunks that are not stored yet", async () => {
