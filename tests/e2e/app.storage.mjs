@@ -198,14 +198,14 @@ describe("what is on this device", { timeout: 900_000 }, () => {
       await app.start.waitFor();
       const hold = (file, target) => drag(browser, app.page, file, target);
 
-      const away = await hold(letter, app.page.locator("body"));
+      const view = await openView(app);
+      const away = await hold(letter, view.getByRole("heading").first());
       await app.page.getByText("Drop the GGUF file to open it").waitFor();
       await picture(app.page, "drop");
       await away.drop();
-      await app.page.getByText(/letter\.txt is not a \.gguf file/).waitFor();
+      await view.getByText(/letter\.txt is not a \.gguf file/).waitFor();
       await picture(app.page, "drop-refused");
 
-      const view = await openView(app);
       const place = view.getByText("or drop it here");
       await (await hold(letter, place)).drop();
       await view.getByText("Code: not_gguf").waitFor();

@@ -187,6 +187,8 @@ describe("models on the device", LIMIT, () => {
       return result;
     });
     assert.equal(error.name, "AbortError");
+    // The page has its answer before its connections have ended.
+    while (server.sending > 0) await new Promise((go) => setTimeout(go, 20));
     server.faults.delete(MODEL_PATH);
     await tamper(page, (transaction) => {
       const store = transaction.objectStore("partial");
