@@ -1,4 +1,4 @@
-// Stores the chunks of one file behind the stream's back, two at a time, and commits the file last.
+// Stores the chunks of one file behind the stream's back, in the order they come, and commits the file last.
 
 import { SmidgenError } from "../errors.ts";
 import {
@@ -10,10 +10,8 @@ import {
   type StorageBackEnd,
 } from "./types.ts";
 
-/** Chunks that are stored at a time: one is hashed and written while the other is being listed. */
-const TOGETHER = 2;
 /** Chunks on their way to storage before those who bring them have to wait. */
-const MAX_PENDING = TOGETHER + 1;
+const MAX_PENDING = 2;
 
 /** Browsers give the room of what was deleted back late; in milliseconds. */
 const ROOM_WAITS = [100, 1000, 3000];
@@ -22,16 +20,12 @@ export class FileWriter {
   readonly #storage: StorageBackEnd;
   readonly #makeRoom: ((bytes: number) => Promise<boolean>) | undefined;
   #record: FileRecord;
-  /** Settle when the last chunks handed over have, each for one of those that may be stored at a time. */
-  #turns: Promise<void>[] = Array.from({ length: TOGETHER }, () =>
-    Promise.resolve(),
-  );
+  /** Settles when every chunk handed over so far is durable; rejects with the first failure. */
+  #tail: Promise<void> = Promise.resolve();
   #pending: Promise<void>[] = [];
   #failure: unknown;
-  /** How often something was deleted for a chunk. */
-  #rooms = 0;
-  /** One at a time: what is deleted for one chunk may do for another that found the storage full meanwhile. */
-  #makingRoom: Promise<unknown> = Promise.resolve();
+  /** Something was deleted for the chunk under way. */
+  #madeRoom = false;
 
   /**
    * `record` was begun, or is a partial one whose chunks stand. `makeRoom` is asked where a chunk finds the storage full;
@@ -45,6 +39,8 @@ export class FileWriter {
     this.#storage = storage;
     this.#record = record;
     this.#makeRoom = makeRoom;
+    // A commit after a failure reports it; nobody else need listen.
+    this.#tail.catch(() => {});
   }
 
   /** The first thing that went wrong; nothing is written after it. */
@@ -55,18 +51,15 @@ export class FileWriter {
   /** Resolves when the bytes are durable, or have failed: they are the caller's again. Never rejects. */
   write(index: number, bytes: ChunkBytes): Promise<void> {
     if (this.#failure !== undefined) return Promise.resolve();
-    const done: Promise<void> = this.#turns
-      .shift()!
-      .then(async () => {
-        if (this.#failure === undefined) await this.#append(index, bytes);
-      })
+    const written = this.#tail.then(() => this.#append(index, bytes));
+    this.#tail = written;
+    const done: Promise<void> = written
       .catch((error: unknown) => {
         this.#failure ??= error;
       })
       .finally(() => {
         this.#pending = this.#pending.filter((entry) => entry !== done);
       });
-    this.#turns.push(done);
     this.#pending.push(done);
     return done;
   }
@@ -78,7 +71,7 @@ export class FileWriter {
 
   /** Waits for the chunks under way. */
   async settle(): Promise<void> {
-    await Promise.all(this.#pending);
+    await this.#tail.catch(() => {});
   }
 
   /** Makes the file complete. Rejects with the failure where there was one. */
@@ -86,8 +79,7 @@ export class FileWriter {
     totalBytes: number;
     sha256?: string | undefined;
   }): Promise<FileRecord> {
-    await this.settle();
-    if (this.#failure !== undefined) throw this.#failure;
+    await this.#tail;
     const { totalBytes, sha256 } = facts;
     const record: FileRecord = {
       ...this.#record,
@@ -108,54 +100,20 @@ export class FileWriter {
   }
 
   async #append(index: number, bytes: ChunkBytes): Promise<void> {
-    const rooms = this.#rooms;
-    try {
-      await this.#store(index, bytes);
-    } catch (error) {
-      if (!isFull(error)) throw error;
-      const stored = this.#makingRoom.then(() =>
-        this.#storeInRoom(index, bytes, { rooms, error }),
-      );
-      this.#makingRoom = stored.catch(() => {});
-      await stored;
-    }
-  }
-
-  async #store(index: number, bytes: ChunkBytes): Promise<void> {
-    const chunk = await this.#storage.append(this.#record, index, bytes);
-    this.#record = withChunk(this.#record, index, chunk);
-  }
-
-  /** `found`: what the chunk met, and how often room had been made before it. */
-  async #storeInRoom(
-    index: number,
-    bytes: ChunkBytes,
-    found: { rooms: number; error: unknown },
-  ): Promise<void> {
-    let { rooms, error } = found;
-    let asked = false;
-    for (const wait of ROOM_WAITS) {
-      if (this.#rooms === rooms && !asked) {
-        asked = true;
-        if (!(await this.#makeRoom?.(bytes.length))) throw error;
-        this.#rooms += 1;
-      }
-      await new Promise((resolve) => setTimeout(resolve, wait));
-      // Room that was made for another chunk may not do.
-      rooms = this.#rooms;
+    for (const wait of [...ROOM_WAITS, undefined]) {
       try {
-        return await this.#store(index, bytes);
-      } catch (again) {
-        if (!isFull(again)) throw again;
-        error = again;
+        const chunk = await this.#storage.append(this.#record, index, bytes);
+        this.#record = withChunk(this.#record, index, chunk);
+        break;
+      } catch (error) {
+        if ((error as Error)?.name !== "QuotaExceededError") throw error;
+        this.#madeRoom ||= (await this.#makeRoom?.(bytes.length)) ?? false;
+        if (!this.#madeRoom || wait === undefined) throw error;
+        await new Promise((resolve) => setTimeout(resolve, wait));
       }
     }
-    throw error;
+    this.#madeRoom = false;
   }
-}
-
-function isFull(error: unknown): boolean {
-  return (error as Error)?.name === "QuotaExceededError";
 }
 
 export function newRecord(facts: {

@@ -139,7 +139,8 @@ onmessage = async ({ data }) => {
       await step("fetch", () => fetched(source));
       await hashing(count);
       const hasFiles =
-        "createSyncAccessHandle" in (self.FileSystemFileHandle?.prototype ?? {});
+        "createSyncAccessHandle" in
+        (self.FileSystemFileHandle?.prototype ?? {});
       if (hasFiles) await files(count, round);
       await database(count, round);
     }
