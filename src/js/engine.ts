@@ -379,7 +379,7 @@ export async function load(
 }
 
 function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
-  const { threads = 1, contextLength } = options;
+  const { threads = 1 } = options;
   if (
     threads !== "auto" &&
     !(Number.isInteger(threads) && threads >= 1 && threads <= 16)
@@ -389,19 +389,11 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
       `threads is ${String(threads)}, expected a whole number from 1 to 16 or "auto"`,
     );
   }
-  if (
-    contextLength !== undefined &&
-    !(Number.isInteger(contextLength) && contextLength >= 1)
-  ) {
-    throw new SmidgenError(
-      "bad_argument",
-      `contextLength is ${String(contextLength)}, expected a whole number of tokens, 1 or more`,
-    );
-  }
+  const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
   const base = options.wasmBase;
   return {
     source: toWireSource(source),
-    ...(contextLength === undefined ? {} : { contextLength }),
+    ...lengths,
     threads,
     flavour: options.flavour ?? "auto",
     storage: options.storage ?? "auto",
@@ -416,6 +408,26 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
           ),
         }),
   };
+}
+
+/** Those of the named options that are given. */
+function tokenCounts<K extends "contextLength" | "cacheLength">(
+  options: LoadOptions,
+  names: K[],
+): Partial<Record<K, number>> {
+  const counts: Partial<Record<K, number>> = {};
+  for (const name of names) {
+    const count = options[name];
+    if (count === undefined) continue;
+    if (!(Number.isInteger(count) && count >= 1)) {
+      throw new SmidgenError(
+        "bad_argument",
+        `${name} is ${String(count)}, expected a whole number of tokens, 1 or more`,
+      );
+    }
+    counts[name] = count;
+  }
+  return counts;
 }
 
 export function toWireSource(source: ModelSource): WireSource {
