@@ -176,9 +176,8 @@ export class Connection {
     this.#pending.clear();
     culprit?.reject(error);
     for (const pending of others) {
-      // What somebody has heard the beginning of cannot be made again in silence.
       pending.reject(
-        culprit && !pending.heard
+        culprit
           ? new SmidgenError(WORKER_REPLACED, "the worker was replaced", {
               cause: error,
             })

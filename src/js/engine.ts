@@ -140,6 +140,9 @@ export class Llm {
   ): AsyncGenerator<GenerateEvent, void, undefined> {
     const calledAt = performance.now();
     let firstTokenAt: number | undefined;
+    /** The number of the last event, and how many have been told. */
+    let made = -1;
+    let told = 0;
     const inbox: GenerateEvent[] = [];
     let wake = () => {};
     let ended = false;
@@ -153,6 +156,11 @@ export class Llm {
     this.#call("generate", complete(request), {
       signal: controller.signal,
       onEvent: (event) => {
+        // Where another call has broken the worker, the next one makes the same reply again, with the same seed and so
+        // in the same words.
+        if (event.type === "begun") made = -1;
+        if (++made < told) return;
+        told = made + 1;
         if (event.type === "token") firstTokenAt ??= performance.now();
         inbox.push(event);
         wake();
@@ -469,8 +477,8 @@ export function toWireSource(source: ModelSource): WireSource {
 }
 
 /** Relative addresses are the page's, also where the package itself runs in a worker. */
-function pageAddress(): string {
-  return globalThis.document?.baseURI ?? globalThis.location.href;
+function pageAddress(): string | undefined {
+  return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
 
 function absolute(address: string | URL): string {

@@ -44,6 +44,8 @@ export class ReplyBatch {
   readonly #prefill: ThreadCount;
   readonly #decode: ThreadCount;
   #working = false;
+  /** For whom the engine is computing. */
+  #served: Reply[] = [];
   /** No room for a further prompt until a reply ends. */
   #full = false;
 
@@ -91,8 +93,14 @@ export class ReplyBatch {
         }
         this.#once();
       } catch (error) {
-        // The engine is in an unknown state: nothing under way can go on.
-        for (const reply of this.#replies.slice()) {
+        // The engine is in an unknown state: nothing under way can go on. Who was being served is told first, as the
+        // one to blame.
+        const isServed = (reply: Reply) => this.#served.includes(reply);
+        const all = [
+          ...this.#replies.filter(isServed),
+          ...this.#replies.filter((reply) => !isServed(reply)),
+        ];
+        for (const reply of all) {
           this.#end(reply);
           reply.reject(error);
         }
@@ -106,6 +114,7 @@ export class ReplyBatch {
     const waiting = this.#replies.find(({ ready }) => !ready);
     const others = this.#replies.filter(({ ready, held }) => ready && !held);
     if (others.length === 0) this.#full = false;
+    this.#served = waiting ? [waiting] : [];
     if (waiting && !this.#full && this.#isBegun(waiting)) {
       if (this.#evaluate(waiting)) this.#step([waiting]);
     }
@@ -173,6 +182,7 @@ export class ReplyBatch {
       }
     });
     if (going.length === 0) return;
+    this.#served = going;
 
     const count = this.#decode;
     // Steps of one reply are alike, and tell which count of threads is best.

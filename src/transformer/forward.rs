@@ -105,7 +105,7 @@ impl Model {
             let w = &self.weights.blocks[block.weights];
             self.normed(s, w, Part::AttentionNorm);
             match &block.mixer {
-                Mixer::Attention(a) => self.attend(pool, cache, s, spans, layer, a, w),
+                Mixer::Attention(a) => self.attend(pool, cache, s, spans, (layer, a), w),
                 Mixer::ShortConvolution { kernel } => {
                     self.convolve(pool, cache, spans[0].sequence, s, (layer, *kernel), w);
                 }
