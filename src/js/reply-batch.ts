@@ -15,6 +15,13 @@ const SLICE = 64;
 const DONE = 1;
 const FULL = 2;
 
+/** What broke the engine while several replies were computed together: nobody knows which of them is to blame. */
+export class SharedTrap extends Error {
+  constructor(cause: unknown) {
+    super((cause as Error).message, { cause });
+  }
+}
+
 export interface ReplyWatch {
   signal: AbortSignal;
   event(event: BegunEvent | TokenEvent): void;
@@ -93,16 +100,14 @@ export class ReplyBatch {
         }
         this.#once();
       } catch (error) {
-        // The engine is in an unknown state: nothing under way can go on. Who was being served is told first, as the
-        // one to blame.
+        // The engine is in an unknown state: nothing under way can go on. Who was being served is told first.
         const isServed = (reply: Reply) => this.#served.includes(reply);
-        const all = [
-          ...this.#replies.filter(isServed),
-          ...this.#replies.filter((reply) => !isServed(reply)),
-        ];
-        for (const reply of all) {
+        const served = this.#replies.filter(isServed);
+        const others = this.#replies.filter((reply) => !isServed(reply));
+        const reason = served.length > 1 ? new SharedTrap(error) : error;
+        for (const reply of [...served, ...others]) {
           this.#end(reply);
-          reply.reject(error);
+          reply.reject(reason);
         }
       }
     }

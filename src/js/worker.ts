@@ -17,7 +17,7 @@ import type {
   WireSource,
 } from "./protocol.ts";
 import { AfterOpening, wholeReply } from "./reply-constraint.ts";
-import { ReplyBatch } from "./reply-batch.ts";
+import { ReplyBatch, SharedTrap } from "./reply-batch.ts";
 import {
   deleteSession,
   keepSession,
@@ -221,7 +221,13 @@ function settle(engine: Engine, { threads, flavour }: Started): EngineInfo {
 }
 
 async function generate(
-  { grammar, grammarAfter, logitBias, ...rest }: GenerateRequest,
+  {
+    grammar,
+    grammarAfter,
+    logitBias,
+    alone: _,
+    ...rest
+  }: Calls["generate"]["in"],
   { signal, event }: Context<"generate">,
 ): Promise<GenerateResult> {
   const request = {
@@ -278,8 +284,11 @@ function fail(id: number, name: CallName, error: unknown): void {
       ...(error instanceof Error ? { stack: error.stack } : {}),
     };
   }
-  scope.postMessage({ type: "failed", id, error: wire, fatal });
+  const shared = error instanceof SharedTrap;
+  scope.postMessage({ type: "failed", id, error: wire, fatal, shared });
 }
+
+type Call = Extract<ToWorker, { type: "call" }>;
 
 /** Replies are made beside each other; these calls read what never changes. */
 const ASIDE: ReadonlySet<CallName> = new Set([
@@ -288,8 +297,8 @@ const ASIDE: ReadonlySet<CallName> = new Set([
   "applyTemplate",
 ]);
 
-function mannerOf(name: CallName): Manner {
-  if (name === "generate") return "beside";
+function mannerOf({ name, in: input }: Call): Manner {
+  if (name === "generate") return input.alone ? "alone" : "beside";
   return ASIDE.has(name) ? "aside" : "alone";
 }
 
@@ -316,5 +325,5 @@ scope.onmessage = ({ data: message }) => {
     }
   };
   const refuse = (reason: Error) => fail(id, name, reason);
-  queue.add({ id, manner: mannerOf(name), run, refuse });
+  queue.add({ id, manner: mannerOf(message), run, refuse });
 };

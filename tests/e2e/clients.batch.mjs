@@ -213,6 +213,37 @@ describe("many callers", LIMIT, () => {
     assert.deepEqual(found.together, found.alone);
   });
 
+  test("over the memory budget the model that was used least recently rests, and answers all the same", async () => {
+    const found = await page.evaluate(async (path) => {
+      const before = (await ask("What is a cat?", 12)).ids;
+      const one = llm.info.plan.totalBytes;
+      const used = [Smidgen.memory.usedBytes];
+      Smidgen.memory.bytes = 1.5 * one;
+      const other = await Smidgen.load(path);
+      const say = async () =>
+        (await generate(other, { prompt: "The sun is", maxTokens: 3 })).ids;
+      await say();
+      used.push(Smidgen.memory.usedBytes);
+      const after = (await ask("What is a cat?", 12)).ids;
+      await say();
+      used.push(Smidgen.memory.usedBytes);
+      // Two that are busy both stay.
+      await Promise.all([ask("What is a cat?", 12), say()]);
+      let refused;
+      try {
+        Smidgen.memory.bytes = -1;
+      } catch (error) {
+        refused = error.name;
+      }
+      Smidgen.memory.bytes = Infinity;
+      await other.unload();
+      return { one, used, before, after, refused };
+    }, MODEL_PATH);
+    assert.deepEqual(found.used, Array(3).fill(found.one));
+    assert.deepEqual(found.after, found.before);
+    assert.equal(found.refused, "RangeError");
+  });
+
   test("a grammar begins to rule where its opening was written", async () => {
     const found = await page.evaluate(async () => {
       const choices = [" is where tea is drunk.", " is a colour."];

@@ -136,7 +136,7 @@ test(
           ).ids,
         maxTokens,
       );
-    const expected = await write(follower, 400);
+    const expected = await write(follower, 120);
 
     // The follower's reply has begun when the leader's breaks the engine.
     await follower.evaluate(() => {
@@ -147,7 +147,7 @@ test(
           prompt: "The sun is",
           temperature: 0,
           ignoreEos: true,
-          maxTokens: 400,
+          maxTokens: 120,
         };
         for await (const event of llm.generate(request)) {
           if (event.type === "token") ids.push(event.id);
