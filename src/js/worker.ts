@@ -33,7 +33,6 @@ import { turn } from "./turn.ts";
 import type {
   EngineInfo,
   FilledToken,
-  GenerateRequest,
   Grammar,
   StorageChoice,
   TextClass,
