@@ -230,7 +230,7 @@ async function follow(
       // Granted when the leader has gone.
       navigator.locks
         .request(name, { signal: ended.signal }, () => {
-          if (waiting) return new Promise<void>(resolve);
+          if (waiting) return new Promise<void>((release) => resolve(release));
           lost = true;
           connection?.lose();
           return undefined;
