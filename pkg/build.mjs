@@ -1,4 +1,4 @@
-// Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine, and the façades that are entry points of their own. `--tests`: the unit tests too.
+// Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine, the façades that are entry points of their own, and the same for Node. `--tests`: the unit tests too.
 
 import { build } from "esbuild";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -57,6 +57,24 @@ if (process.argv.includes("--tests")) {
     outdir: "dist",
     minify: true,
     lineLimit: 200,
+  });
+  await build({
+    ...common,
+    platform: "node",
+    target: "node20",
+    entryPoints: ["node", "node-worker"].map((name) => `../src/js/${name}.ts`),
+    // One copy of the package, wherever it is imported from.
+    plugins: [
+      {
+        name: "beside",
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^\.\/index\.ts$/ }, () => ({
+            path: "./index.js",
+            external: true,
+          })),
+      },
+    ],
+    outdir: "dist",
   });
   markImports("dist/worker.js", 1);
   markImports("dist/thread.js", 1);

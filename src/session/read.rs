@@ -209,24 +209,21 @@ impl Engine {
         Err(Error::ContextFull { prompt: n, context })
     }
 
-    /// Evaluates `ids` from an empty cache and pools what comes out. From `second` on they are another text.
+    /// Evaluates `ids` by themselves and pools what comes out. From `second` on they are another text.
     pub fn read(&mut self, ids: &[u32], second: usize, pooling: Pooling) -> Result<Vec<f32>> {
         self.check_ids(ids)?;
         self.check_length(ids.len())?;
-        self.reset();
+        let mut conversation = self.roomy(ids)?;
         self.scratch.set_second(second);
         let mut pooled = Pooled::new(pooling, self.model.config.dim);
         for slice in ids.chunks(self.scratch.slice()) {
-            self.model
-                .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
+            self.forward(&mut conversation.sequence, slice);
             self.model.pool(&mut self.scratch, &mut pooled);
         }
         self.scratch.set_second(usize::MAX);
-        if self.model.config.is_causal() {
-            self.held.extend_from_slice(ids);
-        } else {
-            self.cache.truncate(0);
-        }
+        // Nobody goes on with a text that was read.
+        conversation.ids.clear();
+        self.keep(conversation);
         Ok(pooled.finish())
     }
 }

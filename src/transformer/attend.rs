@@ -1,7 +1,7 @@
 //! The mixer that is softmax attention.
 
 use super::importance::Input;
-use super::{Attention, BlockWeights, Cache, Model, Part, Scratch};
+use super::{Attention, BlockWeights, Cache, Model, Part, Scratch, Span};
 use crate::kernels::pool::Pool;
 use crate::ops::attention::attention;
 use crate::ops::norm::rms_norm_in_place;
@@ -13,8 +13,8 @@ impl Model {
         pool: &Pool,
         cache: &mut Cache,
         s: &mut Scratch,
-        layer: usize,
-        a: &Attention,
+        spans: &[Span<'_>],
+        (layer, a): (usize, &Attention),
         w: &BlockWeights,
     ) {
         let (n, dim) = (s.tokens, self.config.dim);
@@ -48,19 +48,25 @@ impl Model {
             s.rotations[rope].apply(k, kv_heads, hd);
         }
         q.iter_mut().for_each(|q| *q *= a.scale);
-        cache.store(layer, k, v, kv_heads, hd);
-        let mixed = &mut s.mixed[..n * heads * hd];
         let partials = s.partials.as_mut().expect("there is an attention");
-        attention(
-            self.isa,
-            pool,
-            &a.shape,
-            q,
-            cache.layer(layer),
-            cache.len(),
-            partials,
-            mixed,
-        );
+        let mut token = 0;
+        for Span { sequence, tokens } in spans {
+            let range = |width: usize| token * width..(token + tokens.len()) * width;
+            let stored = range(kv_heads * hd);
+            cache.store(sequence, layer, &k[stored.clone()], &v[stored], kv_heads);
+            let taken = range(heads * hd);
+            attention(
+                self.isa,
+                pool,
+                &a.shape,
+                &q[taken.clone()],
+                cache.layer(sequence, layer),
+                sequence.len(),
+                partials,
+                &mut s.mixed[taken],
+            );
+            token += tokens.len();
+        }
         s.observe(Input::MixerOutput(shared), n, heads * hd);
         self.multiply(
             pool,

@@ -3,13 +3,23 @@
 use core::ops::Range;
 
 use super::importance::Input;
-use super::{BlockWeights, Cache, Config, FeedForward, Mixer, Norm, Part, Scratch, Weights};
+use super::{
+    BlockWeights, Cache, Config, FeedForward, Mixer, Norm, Part, Scratch, Sequence, Weights,
+};
 use crate::kernels::pool::Pool;
 use crate::kernels::{Activations, Isa, Packed, Product, matmul, vector};
 use crate::ops::norm::{layer_norm_in_place, rms_norm, rms_norm_in_place};
 
 /// Tokens that one call of [`Model::forward`] takes at most, where tokens see only those before them.
 pub const SLICE: usize = 64;
+
+/// The next tokens of one sequence. Several make a slice together.
+pub struct Span<'a> {
+    /// What stands before them, with room for them ([`Cache::reserve`]).
+    pub sequence: &'a mut Sequence,
+    /// At least one.
+    pub tokens: &'a [u32],
+}
 
 /// A model ready to run.
 pub struct Model {
@@ -77,24 +87,31 @@ impl Model {
         }
     }
 
-    /// Evaluates `tokens` (at most [`Scratch::slice`]) at the positions after those in `cache`. Allocates nothing.
-    pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, tokens: &[u32]) {
-        let n = tokens.len();
-        assert!((1..=s.slice).contains(&n) && cache.len() + n <= cache.context());
-        s.tokens = n;
-        self.embed(s, cache.len(), tokens);
-        for rotation in &mut s.rotations {
-            rotation.set(cache.len(), n);
+    /// Evaluates the tokens of all `spans` (at most [`Scratch::slice`]; of a model with states there is one span).
+    /// Allocates nothing.
+    pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, spans: &mut [Span<'_>]) {
+        s.tokens = 0;
+        for Span { sequence, tokens } in &*spans {
+            let (first, n) = (sequence.len(), tokens.len());
+            assert!(n > 0 && s.tokens + n <= s.slice && first + n <= cache.context());
+            self.embed(s, first, tokens);
+            for rotation in &mut s.rotations {
+                rotation.set(s.tokens, first, n);
+            }
+            s.tokens += n;
         }
+        assert!(spans.len() == 1 || !cache.has_states());
         for (layer, block) in self.config.blocks.iter().enumerate() {
             let w = &self.weights.blocks[block.weights];
             self.normed(s, w, Part::AttentionNorm);
             match &block.mixer {
-                Mixer::Attention(a) => self.attend(pool, cache, s, layer, a, w),
+                Mixer::Attention(a) => self.attend(pool, cache, s, spans, (layer, a), w),
                 Mixer::ShortConvolution { kernel } => {
-                    self.convolve(pool, cache, s, (layer, *kernel), w);
+                    self.convolve(pool, cache, spans[0].sequence, s, (layer, *kernel), w);
                 }
-                Mixer::StateSpace(space) => self.scan(pool, cache, s, (layer, space), w),
+                Mixer::StateSpace(space) => {
+                    self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
+                }
             }
             self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
             if block.feed_forward == FeedForward::None {
@@ -112,15 +129,17 @@ impl Model {
             }
             self.add(s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
         }
-        cache.advance(n);
+        for Span { sequence, tokens } in spans {
+            sequence.advance(tokens.len());
+        }
     }
 
-    /// tokens → x; the first one stands at `position`.
+    /// tokens → x behind those of the slice so far; the first one stands at `position`.
     #[inline(never)]
     fn embed(&self, s: &mut Scratch, position: usize, tokens: &[u32]) {
         let dim = self.config.dim;
         let (arena, w) = (&self.weights.arena, &self.weights.model);
-        let x = &mut s.x[..tokens.len() * dim];
+        let x = &mut s.x[s.tokens * dim..][..tokens.len() * dim];
         let table = w.matrix(Part::TokenEmbedding);
         for (token, x) in tokens.iter().zip(x.chunks_exact_mut(dim)) {
             arena.row(table, *token as usize, x);
@@ -165,10 +184,11 @@ impl Model {
         self.norm_in_place(x, w.norm(behind));
     }
 
-    /// The logits after token `index` of the last slice → [`Scratch::logits_mut`].
-    pub fn logits(&self, pool: &Pool, s: &mut Scratch, index: usize) {
+    /// The logits after each token of `range` (at most [`Config::batch`]) of the last slice → [`Scratch::logits_mut`].
+    pub fn logits(&self, pool: &Pool, s: &mut Scratch, range: Range<usize>) {
         let mut out = core::mem::take(&mut s.logits);
-        self.logits_of(pool, s, index..index + 1, &mut out);
+        let n = range.len() * self.config.vocab_size;
+        self.logits_of(pool, s, range, &mut out[..n]);
         s.logits = out;
     }
 

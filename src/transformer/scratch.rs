@@ -28,7 +28,7 @@ pub struct Scratch {
     pub(super) gate: Vec<f32>,
     /// [slice, hidden_dim].
     pub(super) up: Vec<f32>,
-    /// [vocab_size].
+    /// [batch, vocab_size].
     pub(super) logits: Vec<f32>,
     pub(super) routed: Routed,
     pub(super) activations: Activations,
@@ -94,7 +94,7 @@ impl Scratch {
             wide: zeroed(slice * c.wide_width())?,
             gate: zeroed(slice * hidden)?,
             up: zeroed(slice * hidden)?,
-            logits: zeroed(c.vocab_size)?,
+            logits: zeroed(c.batch() * c.vocab_size)?,
             routed: Routed {
                 scores: zeroed(some(n_experts))?,
                 chosen,
@@ -137,7 +137,7 @@ impl Scratch {
             .attentions()
             .map(|a| Partials::bytes(&a.shape, context));
         let rotations = config.ropes.iter().map(|r| Rotation::bytes(r.dims, slice));
-        4 * (slice as u64 * a_token + config.vocab_size as u64)
+        4 * (slice as u64 * a_token + config.batch() as u64 * config.vocab_size as u64)
             + Activations::bytes(slice, config.max_width())
             + rotations.sum::<u64>()
             + partials.max().unwrap_or(0)
@@ -170,8 +170,8 @@ impl Scratch {
         self.second = from;
     }
 
-    /// The logits of the last [`Model::logits`].
-    pub fn logits_mut(&mut self) -> &mut [f32] {
-        &mut self.logits
+    /// The logits of row `row` of the last [`Model::logits`]; there are `vocab_size` in each.
+    pub fn logits_mut(&mut self, row: usize, vocab_size: usize) -> &mut [f32] {
+        &mut self.logits[row * vocab_size..][..vocab_size]
     }
 }

@@ -66,7 +66,7 @@ const SUITES: [Suite; 12] = [
     },
     Suite {
         name: "types",
-        about: "TypeScript of the package and the app",
+        about: "TypeScript of the package and the app, and references made of types without a warning",
         run: types,
     },
     Suite {
@@ -347,7 +347,18 @@ fn types(_: &Options) -> Result<()> {
         "Types of www",
         tools::node()?.current_dir(&www).arg(tsc).arg("--noEmit"),
     )?;
-    Ok(())
+    let reference = pkg.join("reference");
+    tools::npm_packages(&reference)?;
+    run(
+        "API reference",
+        tools::npm(&reference).args(["run", "--silent", "check"]),
+    )?;
+    let mut rustdoc = tools::cargo();
+    rustdoc.env("RUSTDOCFLAGS", "-D warnings");
+    run(
+        "rustdoc",
+        rustdoc.args(["doc", "--quiet", "--no-deps", "--lib"]),
+    )
 }
 
 fn js(options: &Options) -> Result<()> {
