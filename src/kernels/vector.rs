@@ -27,6 +27,25 @@ pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     }
 }
 
+/// sum += share · x.
+pub fn add_scaled(isa: Isa, sum: &mut [f32], share: f32, x: &[f32]) {
+    match isa {
+        Isa::Scalar => {
+            for (sum, x) in sum.iter_mut().zip(x) {
+                *sum += share * x;
+            }
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Isa::Simd128 => {
+            super::simd128::vector::add_scaled::<super::simd128::Plain>(sum, share, x);
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+        Isa::Relaxed => {
+            super::simd128::vector::add_scaled::<super::relaxed::Relaxed>(sum, share, x);
+        }
+    }
+}
+
 /// x = x / (1 + e⁻ˣ).
 pub fn silu(isa: Isa, x: &mut [f32]) {
     match isa {

@@ -46,6 +46,8 @@ pub struct KeyValues<'a> {
     pub values: &'a [u16],
     /// Positions there is room for, a multiple of [`CHUNK`].
     pub capacity: usize,
+    /// Positions before this one belong to another text.
+    pub from: usize,
 }
 
 /// Results of single chunks, for when a token's positions are spread over threads.
@@ -190,6 +192,7 @@ impl Task<'_> {
         self.shape
             .window
             .map_or(0, |w| (position + 1).saturating_sub(w))
+            .max(self.cache.from)
     }
 
     /// Past the last one.

@@ -1,5 +1,7 @@
 //! Rotary position embedding: pairs of a head's dimensions are turned by an angle that grows with the position.
 
+use core::ops::Range;
+
 /// Which dimensions form a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pairing {
@@ -132,13 +134,14 @@ impl Rotation {
         4 * dims as u64 * (tokens as u64 + 1)
     }
 
-    /// Computes the angles of positions `first..first + tokens`.
-    pub fn set(&mut self, first: usize, tokens: usize) {
+    /// Computes the angles of the tokens `rows` of a slice, which stand at the positions from `first` on.
+    pub fn set(&mut self, rows: Range<usize>, first: usize) {
         let pairs = self.frequencies.len();
         for (t, turns) in self
             .turns
             .chunks_exact_mut(2 * pairs.max(1))
-            .take(tokens)
+            .skip(rows.start)
+            .take(rows.len())
             .enumerate()
         {
             for (turn, f) in turns.chunks_exact_mut(2).zip(&self.frequencies) {

@@ -1,6 +1,7 @@
 //! The mixer that is softmax attention.
 
 use super::importance::Input;
+use super::scratch::{n_texts, text};
 use super::{Attention, BlockWeights, Cache, Model, Part, Scratch};
 use crate::kernels::pool::Pool;
 use crate::ops::attention::attention;
@@ -51,16 +52,24 @@ impl Model {
         cache.store(layer, k, v, kv_heads, hd);
         let mixed = &mut s.mixed[..n * heads * hd];
         let partials = s.partials.as_mut().expect("there is an attention");
-        attention(
-            self.isa,
-            pool,
-            &a.shape,
-            q,
-            cache.layer(layer),
-            cache.len(),
-            partials,
-            mixed,
-        );
+        let width = heads * hd;
+        for i in 0..n_texts(&s.texts) {
+            let rows = text(&s.texts, n, i);
+            let mut held = cache.layer(layer);
+            if i > 0 {
+                held.from = rows.start;
+            }
+            attention(
+                self.isa,
+                pool,
+                &a.shape,
+                &q[rows.start * width..rows.end * width],
+                held,
+                cache.len() + rows.start,
+                partials,
+                &mut mixed[rows.start * width..rows.end * width],
+            );
+        }
         s.observe(Input::MixerOutput(shared), n, heads * hd);
         self.multiply(
             pool,

@@ -216,6 +216,7 @@ impl Cache {
             keys: &self.keys[part.clone()],
             values: &self.values[part],
             capacity: self.capacity,
+            from: 0,
         }
     }
 

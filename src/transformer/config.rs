@@ -202,6 +202,15 @@ impl Block {
         }
     }
 
+    /// Positions that its convolution sees, if it has one.
+    pub fn kernel(&self) -> Option<usize> {
+        match &self.mixer {
+            Mixer::Attention(_) => None,
+            Mixer::ShortConvolution { kernel } => Some(*kernel),
+            Mixer::StateSpace(s) => Some(s.kernel),
+        }
+    }
+
     /// Values of the state that it keeps besides keys and values.
     pub fn state_len(&self, dim: usize) -> usize {
         match &self.mixer {

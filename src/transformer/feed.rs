@@ -3,6 +3,7 @@
 use super::importance::Input;
 use super::{BlockWeights, Model, Part, Scratch};
 use crate::kernels::pool::Pool;
+use crate::kernels::vector;
 use crate::ops::activation::Activation;
 use crate::ops::route::choose;
 
@@ -113,9 +114,7 @@ impl Model {
             );
             for ((t, share), out) in r.tokens[..m].iter().zip(out.chunks_exact(dim)) {
                 let sum = &mut sum[*t as usize * dim..][..dim];
-                for (sum, out) in sum.iter_mut().zip(out) {
-                    *sum += share * out;
-                }
+                vector::add_scaled(self.isa, sum, *share, out);
             }
         }
         s.h[..n * dim].copy_from_slice(sum);

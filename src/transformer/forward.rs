@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use super::importance::Input;
+use super::scratch::{n_texts, text};
 use super::{BlockWeights, Cache, Config, FeedForward, Mixer, Norm, Part, Scratch, Weights};
 use crate::kernels::pool::Pool;
 use crate::kernels::{Activations, Isa, Packed, Product, matmul, vector};
@@ -82,18 +83,24 @@ impl Model {
         let n = tokens.len();
         assert!((1..=s.slice).contains(&n) && cache.len() + n <= cache.context());
         s.tokens = n;
+        assert!(
+            s.texts
+                .last()
+                .is_none_or(|end| *end == n && cache.is_empty())
+        );
         self.embed(s, cache.len(), tokens);
-        for rotation in &mut s.rotations {
-            rotation.set(cache.len(), n);
+        for i in 0..n_texts(&s.texts) {
+            let rows = text(&s.texts, n, i);
+            for rotation in &mut s.rotations {
+                rotation.set(rows.clone(), cache.len());
+            }
         }
         for (layer, block) in self.config.blocks.iter().enumerate() {
             let w = &self.weights.blocks[block.weights];
             self.normed(s, w, Part::AttentionNorm);
             match &block.mixer {
                 Mixer::Attention(a) => self.attend(pool, cache, s, layer, a, w),
-                Mixer::ShortConvolution { kernel } => {
-                    self.convolve(pool, cache, s, (layer, *kernel), w);
-                }
+                Mixer::ShortConvolution { .. } => self.convolve(pool, cache, s, layer, w),
                 Mixer::StateSpace(space) => self.scan(pool, cache, s, (layer, space), w),
             }
             self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
@@ -133,14 +140,17 @@ impl Model {
             let Some(table) = w.optional(part) else {
                 continue;
             };
-            for (i, x) in x.chunks_exact_mut(dim).enumerate() {
-                let row = match part {
-                    Part::PositionEmbedding => position + i,
-                    _ => usize::from(position + i >= s.second).min(table.rows - 1),
-                };
-                // Nothing else is in `h` yet.
-                arena.row(table, row, &mut s.h[..dim]);
-                vector::add(self.isa, x, &s.h[..dim]);
+            for at in 0..n_texts(&s.texts) {
+                let rows = text(&s.texts, tokens.len(), at);
+                for i in rows.clone() {
+                    let row = match part {
+                        Part::PositionEmbedding => position + i - rows.start,
+                        _ => usize::from(position + i >= s.second).min(table.rows - 1),
+                    };
+                    // Nothing else is in `h` yet.
+                    arena.row(table, row, &mut s.h[..dim]);
+                    vector::add(self.isa, &mut x[i * dim..(i + 1) * dim], &s.h[..dim]);
+                }
             }
         }
         self.norm_in_place(x, w.norm(Part::EmbeddingNorm));

@@ -6,7 +6,7 @@ use crate::kernels::pool::Pool;
 use crate::kernels::vector;
 use crate::ops::convolution::short_convolution;
 use crate::ops::norm::rms_norm_in_place;
-use crate::ops::scan::{Token, softplus};
+use crate::ops::scan::softplus;
 
 impl Model {
     /// h → h: two gates around a convolution of a few positions.
@@ -15,7 +15,7 @@ impl Model {
         pool: &Pool,
         cache: &mut Cache,
         s: &mut Scratch,
-        (layer, kernel): (usize, usize),
+        layer: usize,
         w: &BlockWeights,
     ) {
         let (n, dim) = (s.tokens, self.config.dim);
@@ -37,10 +37,10 @@ impl Model {
             }
         }
         short_convolution(
-            mixed,
+            self.isa,
+            (mixed, dim, 0),
             w.vector(Part::Convolution),
             w.vector(Part::ConvolutionBias),
-            kernel,
             cache.state(layer),
         );
         for (wide, mixed) in wide.chunks_exact(3 * dim).zip(mixed.chunks_exact_mut(dim)) {
@@ -63,8 +63,7 @@ impl Model {
         let (n, dim) = (s.tokens, self.config.dim);
         let shared = self.config.blocks[layer].weights;
         s.observe(Input::Mixer(shared), n, dim);
-        let (scan, inner) = (space.scan, space.inner());
-        let (channels, keys) = (space.channels(), scan.n_groups * scan.state_dim);
+        let (inner, channels) = (space.inner(), space.channels());
         // [tokens, inner + channels + heads]: the gate, what is convolved (values, keys, queries), the steps.
         let width = space.width();
         let wide = &mut s.wide[..n * width];
@@ -78,40 +77,40 @@ impl Model {
         let (convolved, states) = cache
             .state(layer)
             .split_at_mut((space.kernel - 1) * channels);
-        let (rates, skips, biases) = (
-            w.vector(Part::Rates),
-            w.vector(Part::Skips),
-            w.vector(Part::StepBias),
+        short_convolution(
+            self.isa,
+            (wide, width, inner),
+            w.vector(Part::Convolution),
+            w.vector(Part::ConvolutionBias),
+            convolved,
         );
-        for (wide, out) in wide
-            .chunks_exact_mut(width)
-            .zip(s.mixed.chunks_exact_mut(inner))
-        {
-            let (gate, rest) = wide.split_at_mut(inner);
-            let (x, steps) = rest.split_at_mut(channels);
-            short_convolution(
-                x,
-                w.vector(Part::Convolution),
-                w.vector(Part::ConvolutionBias),
-                space.kernel,
-                convolved,
-            );
+        for wide in wide.chunks_exact_mut(width) {
+            let (x, steps) = wide[inner..].split_at_mut(channels);
             vector::silu(self.isa, x);
-            for (step, bias) in steps.iter_mut().zip(biases) {
+            for (step, bias) in steps.iter_mut().zip(w.vector(Part::StepBias)) {
                 *step = softplus(*step + bias);
             }
-            let token = Token {
-                values: &x[..inner],
-                keys: &x[inner..inner + keys],
-                queries: &x[inner + keys..],
-                steps,
-            };
-            scan.step(token, rates, skips, states, out);
+        }
+        let mixed = &mut s.mixed[..n * inner];
+        space.scan.run(
+            self.isa,
+            pool,
+            (wide, width, inner),
+            w.vector(Part::Rates),
+            w.vector(Part::Skips),
+            states,
+            mixed,
+        );
+        let norm = w.vector(Part::MixerNorm);
+        for (wide, out) in wide
+            .chunks_exact_mut(width)
+            .zip(mixed.chunks_exact_mut(inner))
+        {
+            let gate = &mut wide[..inner];
             vector::silu(self.isa, gate);
             for (x, gate) in out.iter_mut().zip(gate) {
                 *x *= *gate;
             }
-            let norm = w.vector(Part::MixerNorm);
             if !norm.is_empty() {
                 let each = inner / space.norm_groups;
                 let weights = norm.chunks_exact(each);

@@ -2,6 +2,8 @@
 
 use core::arch::wasm32::*;
 
+use super::Simd;
+
 /// eˣ within 2 ULP for x ≤ 88; 0 below −87.3.
 ///
 /// x = n·ln 2 + r with |r| ≤ ln 2 / 2 (two-part constant after Cody and Waite), a degree-6 polynomial for eʳ, then
@@ -129,6 +131,25 @@ pub fn gelu_tanh(x: &mut [f32]) {
         );
         f32x4_mul(x, sigmoid(inner))
     });
+}
+
+/// See `kernels::vector::add_scaled`.
+#[inline(never)]
+pub fn add_scaled<S: Simd>(sum: &mut [f32], share: f32, x: &[f32]) {
+    assert_eq!(sum.len(), x.len());
+    let splat = f32x4_splat(share);
+    let whole = x.len() / 4 * 4;
+    for i in (0..whole).step_by(4) {
+        // SAFETY: i + 4 ≤ the length of both.
+        unsafe {
+            let at: *mut v128 = sum.as_mut_ptr().add(i).cast();
+            let x = v128_load(x.as_ptr().add(i).cast());
+            v128_store(at, S::madd(splat, x, v128_load(at)));
+        }
+    }
+    for (sum, x) in sum[whole..].iter_mut().zip(&x[whole..]) {
+        *sum += share * x;
+    }
 }
 
 /// Σ x², in two rounds of four lanes.
