@@ -40,12 +40,12 @@ impl Shape {
 /// One layer's keys and values, see `kernels::attention` for their order.
 #[derive(Clone, Copy)]
 pub struct KeyValues<'a> {
-    /// [n_kv_heads, capacity/8, head_dim, 8].
+    /// [blocks there are, n_kv_heads, CHUNK/8, head_dim, 8].
     pub keys: &'a [u16],
-    /// [n_kv_heads, capacity, head_dim].
+    /// [blocks there are, n_kv_heads, CHUNK, head_dim].
     pub values: &'a [u16],
-    /// Positions there is room for, a multiple of [`CHUNK`].
-    pub capacity: usize,
+    /// Which of these blocks holds the first [`CHUNK`] positions, which the next, and so on.
+    pub blocks: &'a [u32],
     /// Positions before this one belong to another text.
     pub from: usize,
 }
@@ -216,7 +216,8 @@ impl Task<'_> {
         sum: &mut [f32],
     ) -> Softmax {
         let (hd, from) = (self.shape.head_dim, chunk * CHUNK);
-        let at = (head * self.cache.capacity + from) * hd;
+        let block = self.cache.blocks[chunk] as usize;
+        let at = (block * self.shape.n_kv_heads + head) * CHUNK * hd;
         let part = Chunk {
             keys: &self.cache.keys[at..at + CHUNK * hd],
             values: &self.cache.values[at..at + CHUNK * hd],

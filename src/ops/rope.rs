@@ -1,7 +1,5 @@
 //! Rotary position embedding: pairs of a head's dimensions are turned by an angle that grows with the position.
 
-use core::ops::Range;
-
 /// Which dimensions form a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pairing {
@@ -134,14 +132,14 @@ impl Rotation {
         4 * dims as u64 * (tokens as u64 + 1)
     }
 
-    /// Computes the angles of the tokens `rows` of a slice, which stand at the positions from `first` on.
-    pub fn set(&mut self, rows: Range<usize>, first: usize) {
+    /// Computes the angles of positions `first..first + tokens`, which are those of the slice from `token` on.
+    pub fn set(&mut self, token: usize, first: usize, tokens: usize) {
         let pairs = self.frequencies.len();
         for (t, turns) in self
             .turns
             .chunks_exact_mut(2 * pairs.max(1))
-            .skip(rows.start)
-            .take(rows.len())
+            .skip(token)
+            .take(tokens)
             .enumerate()
         {
             for (turn, f) in turns.chunks_exact_mut(2).zip(&self.frequencies) {

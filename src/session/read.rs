@@ -239,25 +239,22 @@ impl Engine {
         Err(Error::ContextFull { prompt: n, context })
     }
 
-    /// Evaluates `ids` from an empty cache and pools what comes out. From `second` on they are another text.
+    /// Evaluates `ids` by themselves and pools what comes out. From `second` on they are another text.
     pub fn read(&mut self, ids: &[u32], second: usize, pooling: Pooling) -> Result<Vec<f32>> {
         self.check_ids(ids)?;
         self.check_length(ids.len())?;
-        self.reset();
+        let mut conversation = self.roomy(ids)?;
         self.scratch.set_second(second);
         let mut pooled = Pooled::new(pooling, self.model.config.dim);
         for slice in ids.chunks(self.scratch.slice()) {
-            self.model
-                .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
-            self.model
-                .pool(&mut self.scratch, 0..slice.len(), &mut pooled);
+            self.forward(&mut conversation.sequence, slice);
+            let rows = 0..slice.len();
+            self.model.pool(&mut self.scratch, rows, &mut pooled);
         }
         self.scratch.set_second(usize::MAX);
-        if self.model.config.is_causal() {
-            self.held.extend_from_slice(ids);
-        } else {
-            self.cache.truncate(0);
-        }
+        // Nobody goes on with a text that was read.
+        conversation.ids.clear();
+        self.keep(conversation);
         Ok(pooled.finish())
     }
 
@@ -270,16 +267,15 @@ impl Engine {
     ) -> Result<()> {
         let ids = texts.concat();
         self.check_ids(&ids)?;
-        self.reset();
         let ends = texts.iter().scan(0, |end, ids| {
             *end += ids.len();
             Some(*end)
         });
-        self.scratch.set_texts(ends);
-        self.model
-            .forward(&POOL, &mut self.cache, &mut self.scratch, &ids);
-        self.scratch.set_texts(core::iter::empty());
-        self.cache.truncate(0);
+        let ends: Vec<usize> = ends.collect();
+        let mut conversation = self.roomy(&ids)?;
+        self.forward_texts(&mut conversation.sequence, &ids, &ends);
+        conversation.ids.clear();
+        self.keep(conversation);
         let mut end = 0;
         for text in texts {
             let mut pooled = Pooled::new(pooling, self.model.config.dim);

@@ -1,8 +1,9 @@
 //! The mixer that is softmax attention.
 
+use core::ops::Range;
+
 use super::importance::Input;
-use super::scratch::{n_texts, text};
-use super::{Attention, BlockWeights, Cache, Model, Part, Scratch};
+use super::{Attention, BlockWeights, Cache, Model, Part, Scratch, Span};
 use crate::kernels::pool::Pool;
 use crate::ops::attention::attention;
 use crate::ops::norm::rms_norm_in_place;
@@ -14,6 +15,7 @@ impl Model {
         pool: &Pool,
         cache: &mut Cache,
         s: &mut Scratch,
+        spans: &[Span<'_>],
         layer: usize,
         a: &Attention,
         w: &BlockWeights,
@@ -49,26 +51,34 @@ impl Model {
             s.rotations[rope].apply(k, kv_heads, hd);
         }
         q.iter_mut().for_each(|q| *q *= a.scale);
-        cache.store(layer, k, v, kv_heads, hd);
-        let mixed = &mut s.mixed[..n * heads * hd];
         let partials = s.partials.as_mut().expect("there is an attention");
-        let width = heads * hd;
-        for i in 0..n_texts(&s.texts) {
-            let rows = text(&s.texts, n, i);
-            let mut held = cache.layer(layer);
-            if i > 0 {
-                held.from = rows.start;
+        let mut token = 0;
+        for span in spans {
+            let sequence = &*span.sequence;
+            let range = |rows: Range<usize>, width: usize| {
+                (token + rows.start) * width..(token + rows.end) * width
+            };
+            let stored = range(0..span.tokens.len(), kv_heads * hd);
+            cache.store(sequence, layer, &k[stored.clone()], &v[stored], kv_heads);
+            for (i, rows) in span.texts().enumerate() {
+                let mut held = cache.layer(sequence, layer);
+                if i > 0 {
+                    held.from = rows.start;
+                }
+                let first = sequence.len() + rows.start;
+                let taken = range(rows, heads * hd);
+                attention(
+                    self.isa,
+                    pool,
+                    &a.shape,
+                    &q[taken.clone()],
+                    held,
+                    first,
+                    partials,
+                    &mut s.mixed[taken],
+                );
             }
-            attention(
-                self.isa,
-                pool,
-                &a.shape,
-                &q[rows.start * width..rows.end * width],
-                held,
-                cache.len() + rows.start,
-                partials,
-                &mut mixed[rows.start * width..rows.end * width],
-            );
+            token += span.tokens.len();
         }
         s.observe(Input::MixerOutput(shared), n, heads * hd);
         self.multiply(

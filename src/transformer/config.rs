@@ -8,6 +8,9 @@ use crate::ops::attention::Shape;
 use crate::ops::rope::Rope;
 use crate::ops::scan::Scan;
 
+/// Sequences of one slice: as many logits are held, and the products' loops take four inputs at a time.
+const BATCH: usize = 8;
+
 /// A model's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -230,6 +233,16 @@ impl Config {
     /// Whether tokens see only those before them, so that the model can go on with a text.
     pub fn is_causal(&self) -> bool {
         self.attentions().all(|a| a.shape.ahead == 0)
+    }
+
+    /// Sequences that one slice may go on with; states are computed for one at a time.
+    pub fn batch(&self) -> usize {
+        let has_states = self.blocks.iter().any(|b| b.state_len(self.dim) > 0);
+        if has_states || !self.is_causal() {
+            1
+        } else {
+            BATCH
+        }
     }
 
     /// Blocks with weights of their own.

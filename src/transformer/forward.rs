@@ -3,14 +3,37 @@
 use core::ops::Range;
 
 use super::importance::Input;
-use super::scratch::{n_texts, text};
-use super::{BlockWeights, Cache, Config, FeedForward, Mixer, Norm, Part, Scratch, Weights};
+use super::{
+    BlockWeights, Cache, Config, FeedForward, Mixer, Norm, Part, Scratch, Sequence, Weights,
+};
 use crate::kernels::pool::Pool;
 use crate::kernels::{Activations, Isa, Packed, Product, matmul, vector};
 use crate::ops::norm::{layer_norm_in_place, rms_norm, rms_norm_in_place};
 
 /// Tokens that one call of [`Model::forward`] takes at most, where tokens see only those before them.
 pub const SLICE: usize = 64;
+
+/// The next tokens of one sequence. Several make a slice together.
+pub struct Span<'a> {
+    /// What stands before them, with room for them ([`Cache::reserve`]).
+    pub sequence: &'a mut Sequence,
+    /// At least one.
+    pub tokens: &'a [u32],
+    /// Where each of several texts among them ends that see nothing of each other; empty where they are one. Several
+    /// begin an empty sequence, and nothing follows them there.
+    pub ends: &'a [usize],
+}
+
+impl Span<'_> {
+    /// The tokens of each text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = Range<usize>> {
+        let text = |i: usize| {
+            let start = if i == 0 { 0 } else { self.ends[i - 1] };
+            start..self.ends.get(i).copied().unwrap_or(self.tokens.len())
+        };
+        (0..self.ends.len().max(1)).map(text)
+    }
+}
 
 /// A model ready to run.
 pub struct Model {
@@ -78,30 +101,35 @@ impl Model {
         }
     }
 
-    /// Evaluates `tokens` (at most [`Scratch::slice`]) at the positions after those in `cache`. Allocates nothing.
-    pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, tokens: &[u32]) {
-        let n = tokens.len();
-        assert!((1..=s.slice).contains(&n) && cache.len() + n <= cache.context());
-        s.tokens = n;
-        assert!(
-            s.texts
-                .last()
-                .is_none_or(|end| *end == n && cache.is_empty())
-        );
-        self.embed(s, cache.len(), tokens);
-        for i in 0..n_texts(&s.texts) {
-            let rows = text(&s.texts, n, i);
-            for rotation in &mut s.rotations {
-                rotation.set(rows.clone(), cache.len());
+    /// Evaluates the tokens of all `spans` (at most [`Scratch::slice`]; of a model with states there is one span).
+    /// Allocates nothing.
+    pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, spans: &mut [Span<'_>]) {
+        s.tokens = 0;
+        for span in &*spans {
+            let (first, n) = (span.sequence.len(), span.tokens.len());
+            assert!(n > 0 && s.tokens + n <= s.slice && first + n <= cache.context());
+            assert!(span.ends.last().is_none_or(|end| first == 0 && *end == n));
+            for text in span.texts() {
+                let tokens = &span.tokens[text];
+                self.embed(s, first, tokens);
+                for rotation in &mut s.rotations {
+                    rotation.set(s.tokens, first, tokens.len());
+                }
+                s.tokens += tokens.len();
             }
         }
+        assert!(spans.len() == 1 || !cache.has_states());
         for (layer, block) in self.config.blocks.iter().enumerate() {
             let w = &self.weights.blocks[block.weights];
             self.normed(s, w, Part::AttentionNorm);
             match &block.mixer {
-                Mixer::Attention(a) => self.attend(pool, cache, s, layer, a, w),
-                Mixer::ShortConvolution { .. } => self.convolve(pool, cache, s, layer, w),
-                Mixer::StateSpace(space) => self.scan(pool, cache, s, (layer, space), w),
+                Mixer::Attention(a) => self.attend(pool, cache, s, spans, layer, a, w),
+                Mixer::ShortConvolution { .. } => {
+                    self.convolve(pool, cache, spans[0].sequence, s, layer, w);
+                }
+                Mixer::StateSpace(space) => {
+                    self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
+                }
             }
             self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
             if block.feed_forward == FeedForward::None {
@@ -119,15 +147,17 @@ impl Model {
             }
             self.add(s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
         }
-        cache.advance(n);
+        for span in spans {
+            span.sequence.advance(span.tokens.len());
+        }
     }
 
-    /// tokens → x; the first one stands at `position`.
+    /// tokens → x behind those of the slice so far; the first one stands at `position`.
     #[inline(never)]
     fn embed(&self, s: &mut Scratch, position: usize, tokens: &[u32]) {
         let dim = self.config.dim;
         let (arena, w) = (&self.weights.arena, &self.weights.model);
-        let x = &mut s.x[..tokens.len() * dim];
+        let x = &mut s.x[s.tokens * dim..][..tokens.len() * dim];
         let table = w.matrix(Part::TokenEmbedding);
         for (token, x) in tokens.iter().zip(x.chunks_exact_mut(dim)) {
             arena.row(table, *token as usize, x);
@@ -140,17 +170,14 @@ impl Model {
             let Some(table) = w.optional(part) else {
                 continue;
             };
-            for at in 0..n_texts(&s.texts) {
-                let rows = text(&s.texts, tokens.len(), at);
-                for i in rows.clone() {
-                    let row = match part {
-                        Part::PositionEmbedding => position + i - rows.start,
-                        _ => usize::from(position + i >= s.second).min(table.rows - 1),
-                    };
-                    // Nothing else is in `h` yet.
-                    arena.row(table, row, &mut s.h[..dim]);
-                    vector::add(self.isa, &mut x[i * dim..(i + 1) * dim], &s.h[..dim]);
-                }
+            for (i, x) in x.chunks_exact_mut(dim).enumerate() {
+                let row = match part {
+                    Part::PositionEmbedding => position + i,
+                    _ => usize::from(position + i >= s.second).min(table.rows - 1),
+                };
+                // Nothing else is in `h` yet.
+                arena.row(table, row, &mut s.h[..dim]);
+                vector::add(self.isa, x, &s.h[..dim]);
             }
         }
         self.norm_in_place(x, w.norm(Part::EmbeddingNorm));
@@ -175,10 +202,11 @@ impl Model {
         self.norm_in_place(x, w.norm(behind));
     }
 
-    /// The logits after token `index` of the last slice → [`Scratch::logits_mut`].
-    pub fn logits(&self, pool: &Pool, s: &mut Scratch, index: usize) {
+    /// The logits after each token of `range` (at most [`Config::batch`]) of the last slice → [`Scratch::logits_mut`].
+    pub fn logits(&self, pool: &Pool, s: &mut Scratch, range: Range<usize>) {
         let mut out = core::mem::take(&mut s.logits);
-        self.logits_of(pool, s, index..index + 1, &mut out);
+        let n = range.len() * self.config.vocab_size;
+        self.logits_of(pool, s, range, &mut out[..n]);
         s.logits = out;
     }
 

@@ -12,9 +12,9 @@ mod recur;
 mod scratch;
 mod weights;
 
-pub use cache::Cache;
+pub use cache::{Cache, Sequence};
 pub use config::{Attention, Block, Config, FeedForward, Mixer, Norm, Pooling, Reader, StateSpace};
-pub use forward::{Model, SLICE};
+pub use forward::{Model, SLICE, Span};
 pub use importance::{Importance, Input, Squares};
 pub use read::Pooled;
 pub use scratch::Scratch;

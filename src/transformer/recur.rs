@@ -1,7 +1,7 @@
 //! The mixers that keep a state of constant size: short convolution, and selective state space.
 
 use super::importance::Input;
-use super::{BlockWeights, Cache, Model, Part, Scratch, StateSpace};
+use super::{BlockWeights, Cache, Model, Part, Scratch, Sequence, StateSpace};
 use crate::kernels::pool::Pool;
 use crate::kernels::vector;
 use crate::ops::convolution::short_convolution;
@@ -13,7 +13,8 @@ impl Model {
     pub(super) fn convolve(
         &self,
         pool: &Pool,
-        cache: &mut Cache,
+        cache: &Cache,
+        sequence: &mut Sequence,
         s: &mut Scratch,
         layer: usize,
         w: &BlockWeights,
@@ -41,7 +42,7 @@ impl Model {
             (mixed, dim, 0),
             w.vector(Part::Convolution),
             w.vector(Part::ConvolutionBias),
-            cache.state(layer),
+            cache.state(sequence, layer),
         );
         for (wide, mixed) in wide.chunks_exact(3 * dim).zip(mixed.chunks_exact_mut(dim)) {
             for (x, gate) in mixed.iter_mut().zip(&wide[dim..2 * dim]) {
@@ -55,7 +56,8 @@ impl Model {
     pub(super) fn scan(
         &self,
         pool: &Pool,
-        cache: &mut Cache,
+        cache: &Cache,
+        sequence: &mut Sequence,
         s: &mut Scratch,
         (layer, space): (usize, &StateSpace),
         w: &BlockWeights,
@@ -75,7 +77,7 @@ impl Model {
             [&mut *wide],
         );
         let (convolved, states) = cache
-            .state(layer)
+            .state(sequence, layer)
             .split_at_mut((space.kernel - 1) * channels);
         short_convolution(
             self.isa,

@@ -1,7 +1,5 @@
 //! Everything a forward pass writes besides the cache, planned and allocated once.
 
-use core::ops::Range;
-
 use super::importance::{Importance, Input};
 use super::{Config, Model, Part, SLICE};
 use crate::error::Result;
@@ -30,7 +28,7 @@ pub struct Scratch {
     pub(super) gate: Vec<f32>,
     /// [slice, hidden_dim].
     pub(super) up: Vec<f32>,
-    /// [vocab_size].
+    /// [batch, vocab_size].
     pub(super) logits: Vec<f32>,
     pub(super) routed: Routed,
     pub(super) activations: Activations,
@@ -43,8 +41,6 @@ pub struct Scratch {
     pub(super) tokens: usize,
     /// The first token of a second text, where two are read together.
     pub(super) second: usize,
-    /// Where each of several texts ends that are read side by side; empty where it is one.
-    pub(super) texts: Vec<usize>,
     /// Hears of every matrix's input, where somebody listens.
     importance: Option<Box<Importance>>,
 }
@@ -69,17 +65,6 @@ fn slice(config: &Config, context: usize) -> usize {
         true => SLICE,
         false => context,
     }
-}
-
-/// Texts of a slice, see [`Scratch::texts`].
-pub(super) fn n_texts(ends: &[usize]) -> usize {
-    ends.len().max(1)
-}
-
-/// The tokens of text `i` of a slice of `tokens`.
-pub(super) fn text(ends: &[usize], tokens: usize, i: usize) -> Range<usize> {
-    let start = if i == 0 { 0 } else { ends[i - 1] };
-    start..ends.get(i).copied().unwrap_or(tokens)
 }
 
 impl Scratch {
@@ -109,7 +94,7 @@ impl Scratch {
             wide: zeroed(slice * c.wide_width())?,
             gate: zeroed(slice * hidden)?,
             up: zeroed(slice * hidden)?,
-            logits: zeroed(c.vocab_size)?,
+            logits: zeroed(c.batch() * c.vocab_size)?,
             routed: Routed {
                 scores: zeroed(some(n_experts))?,
                 chosen,
@@ -128,7 +113,6 @@ impl Scratch {
             slice,
             tokens: 0,
             second: usize::MAX,
-            texts: Vec::with_capacity(if c.is_causal() { 0 } else { slice }),
             importance: None,
         })
     }
@@ -153,9 +137,7 @@ impl Scratch {
             .attentions()
             .map(|a| Partials::bytes(&a.shape, context));
         let rotations = config.ropes.iter().map(|r| Rotation::bytes(r.dims, slice));
-        let texts = if config.is_causal() { 0 } else { slice };
-        (texts * size_of::<usize>()) as u64
-            + 4 * (slice as u64 * a_token + config.vocab_size as u64)
+        4 * (slice as u64 * a_token + config.batch() as u64 * config.vocab_size as u64)
             + Activations::bytes(slice, config.max_width())
             + rotations.sum::<u64>()
             + partials.max().unwrap_or(0)
@@ -188,15 +170,8 @@ impl Scratch {
         self.second = from;
     }
 
-    /// Says that the next slice holds several texts, each ending where `ends` says, that see nothing of each other; or
-    /// one text, if that is empty. Only where no text goes on from what the cache holds.
-    pub fn set_texts(&mut self, ends: impl Iterator<Item = usize>) {
-        self.texts.clear();
-        self.texts.extend(ends);
-    }
-
-    /// The logits of the last [`Model::logits`].
-    pub fn logits_mut(&mut self) -> &mut [f32] {
-        &mut self.logits
+    /// The logits of row `row` of the last [`Model::logits`]; there are `vocab_size` in each.
+    pub fn logits_mut(&mut self, row: usize, vocab_size: usize) -> &mut [f32] {
+        &mut self.logits[row * vocab_size..][..vocab_size]
     }
 }

@@ -1,7 +1,7 @@
 //! Every architecture against the reference implementation of `transformers` (`tests/golden/families/make.py`), from a
 //! Hugging Face folder and from GGUF: log-probabilities, logits, and the same token by token.
 
-use smidgen::session::{Engine, LoadOptions, Loader, Request};
+use smidgen::session::{Engine, LoadOptions, Loader, Prefilled, Request};
 use smidgen::transformer::Pooling;
 
 #[path = "family_model.rs"]
@@ -148,8 +148,8 @@ fn token_by_token_is_the_same_as_in_slices() {
             };
             let begun = engine.begin(&request).unwrap();
             assert_eq!(begun.cached_tokens, n - 1, "{}", family.name);
-            while !engine.prefill(64).unwrap() {}
-            let step = engine.decode().unwrap();
+            while engine.prefill(begun.reply, 64).unwrap() == Prefilled::More {}
+            let step = engine.decode(begun.reply).unwrap();
             assert_eq!(step.id, tops[n - 1], "{} after {n} tokens", family.name);
         }
     }
@@ -170,10 +170,11 @@ fn states_go_back_to_a_checkpoint() {
                 ignore_eos: true,
                 ..Request::default()
             };
-            let cached = engine.begin(&request).unwrap().cached_tokens;
-            while !engine.prefill(64).unwrap() {}
-            let made: Vec<u32> = (0..5).map(|_| engine.decode().unwrap().id).collect();
-            (cached, made)
+            let begun = engine.begin(&request).unwrap();
+            while engine.prefill(begun.reply, 64).unwrap() == Prefilled::More {}
+            let made = (0..5).map(|_| engine.decode(begun.reply).unwrap().id);
+            let made: Vec<u32> = made.collect();
+            (begun.cached_tokens, made)
         };
         let (_, first) = answer(&mut engine, &ids[..70]);
         // The same again starts at the checkpoint before the prompt's last token.
