@@ -11,6 +11,15 @@ pub fn sum_of_squares(isa: Isa, x: &[f32]) -> f32 {
     }
 }
 
+/// Σ x.
+pub fn sum(isa: Isa, x: &[f32]) -> f32 {
+    match isa {
+        Isa::Scalar => x.iter().map(|v| f64::from(*v)).sum::<f64>() as f32,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::sum(x),
+    }
+}
+
 /// out = x · scale · weight.
 pub fn scale_by(isa: Isa, x: &[f32], scale: f32, weight: &[f32], out: &mut [f32]) {
     let _ = isa; // the compiler's own vectors are as good

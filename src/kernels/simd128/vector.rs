@@ -152,6 +152,18 @@ pub fn add_scaled<S: Simd>(sum: &mut [f32], share: f32, x: &[f32]) {
     }
 }
 
+/// See `kernels::vector::sum`.
+#[inline(never)]
+pub fn sum(x: &[f32]) -> f32 {
+    let mut sum = f32x4_splat(0.0);
+    let (fours, rest) = x.as_chunks::<4>();
+    for four in fours {
+        // SAFETY: `four` has 16 bytes.
+        sum = f32x4_add(sum, unsafe { v128_load(four.as_ptr().cast()) });
+    }
+    horizontal_sum(sum) + rest.iter().sum::<f32>()
+}
+
 /// Σ x², in two rounds of four lanes.
 #[inline(never)]
 pub fn sum_of_squares(x: &[f32]) -> f32 {
