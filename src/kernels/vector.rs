@@ -36,6 +36,13 @@ pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     }
 }
 
+/// x = x · factor.
+pub fn scale(x: &mut [f32], factor: f32) {
+    if factor != 1.0 {
+        x.iter_mut().for_each(|x| *x *= factor);
+    }
+}
+
 /// sum += share · x.
 pub fn add_scaled(isa: Isa, sum: &mut [f32], share: f32, x: &[f32]) {
     match isa {

@@ -3,6 +3,7 @@
 
 mod bert;
 mod decoder;
+mod falcon_h1;
 mod gemma2;
 mod gemma3;
 mod granite;
@@ -56,6 +57,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     lfm2::ARCHITECTURE,
     mamba2::ARCHITECTURE,
     granitehybrid::ARCHITECTURE,
+    falcon_h1::ARCHITECTURE,
     bert::ARCHITECTURE,
     modern_bert::ARCHITECTURE,
     nomic_bert::ARCHITECTURE,

@@ -5,6 +5,7 @@ use core::ops::Range;
 use super::importance::Input;
 use super::{Attention, BlockWeights, Cache, Model, Part, Scratch, Span};
 use crate::kernels::pool::Pool;
+use crate::kernels::vector;
 use crate::ops::attention::attention;
 use crate::ops::norm::rms_norm_in_place;
 
@@ -89,5 +90,6 @@ impl Model {
             [&mut s.h[..n * dim]],
         );
         self.add_bias(&mut s.h[..n * dim], w.vector(Part::AttentionOutputBias));
+        vector::scale(&mut s.h[..n * dim], self.config.multipliers.attention);
     }
 }

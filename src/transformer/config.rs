@@ -28,6 +28,8 @@ pub struct Config {
     pub embedding_scale: f32,
     /// What a block's outputs are multiplied by before they are added.
     pub residual_scale: f32,
+    /// What is multiplied inside of blocks.
+    pub multipliers: Multipliers,
     /// What logits are multiplied by.
     pub logit_scale: f32,
     /// Logits are bounded by this, if it is over 0.
@@ -38,6 +40,32 @@ pub struct Config {
     pub blocks: Vec<Block>,
     /// What a model that reads texts makes of them.
     pub reader: Reader,
+}
+
+/// Factors of what matrices come to, where files do not have them in their weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Multipliers {
+    /// Of attention's output.
+    pub attention: f32,
+    /// Of a state space's output.
+    pub space: f32,
+    /// Of what it gets: gates, values, keys, queries, steps.
+    pub wide: [f32; 5],
+    /// Of gates.
+    pub gate: f32,
+    /// Of a feed-forward's output.
+    pub down: f32,
+}
+
+impl Multipliers {
+    /// All are 1.
+    pub const NONE: Multipliers = Multipliers {
+        attention: 1.0,
+        space: 1.0,
+        wide: [1.0; 5],
+        gate: 1.0,
+        down: 1.0,
+    };
 }
 
 /// What is made of a text that has been read, beyond representations of its tokens. All of it has its defaults in models
@@ -111,6 +139,8 @@ pub enum Mixer {
     },
     /// Selective state space.
     StateSpace(StateSpace),
+    /// Both over the same input, added up.
+    Both(Attention, StateSpace),
 }
 
 /// Selective state space: a short convolution, a scan, a gate.
@@ -200,7 +230,15 @@ impl Block {
     /// Its attention, if it has one.
     pub fn attention(&self) -> Option<&Attention> {
         match &self.mixer {
-            Mixer::Attention(a) => Some(a),
+            Mixer::Attention(a) | Mixer::Both(a, _) => Some(a),
+            _ => None,
+        }
+    }
+
+    /// Its state space, if it has one.
+    pub fn space(&self) -> Option<&StateSpace> {
+        match &self.mixer {
+            Mixer::StateSpace(s) | Mixer::Both(_, s) => Some(s),
             _ => None,
         }
     }
@@ -210,7 +248,7 @@ impl Block {
         match &self.mixer {
             Mixer::Attention(_) => None,
             Mixer::ShortConvolution { kernel } => Some(*kernel),
-            Mixer::StateSpace(s) => Some(s.kernel),
+            Mixer::StateSpace(s) | Mixer::Both(_, s) => Some(s.kernel),
         }
     }
 
@@ -219,7 +257,9 @@ impl Block {
         match &self.mixer {
             Mixer::Attention(_) => 0,
             Mixer::ShortConvolution { kernel } => (kernel - 1) * dim,
-            Mixer::StateSpace(s) => (s.kernel - 1) * s.channels() + s.inner() * s.scan.state_dim,
+            Mixer::StateSpace(s) | Mixer::Both(_, s) => {
+                (s.kernel - 1) * s.channels() + s.inner() * s.scan.state_dim
+            }
         }
     }
 }
@@ -288,6 +328,7 @@ impl Config {
             Mixer::Attention(a) => a.shape.n_heads * a.shape.head_dim,
             Mixer::ShortConvolution { .. } => self.dim,
             Mixer::StateSpace(s) => s.inner(),
+            Mixer::Both(a, s) => s.inner().max(a.shape.n_heads * a.shape.head_dim),
         });
         widths.max().unwrap_or(0)
     }
@@ -297,9 +338,19 @@ impl Config {
         let widths = self.blocks.iter().map(|b| match &b.mixer {
             Mixer::Attention(_) => 0,
             Mixer::ShortConvolution { .. } => 3 * self.dim,
-            Mixer::StateSpace(s) => s.width(),
+            Mixer::StateSpace(s) | Mixer::Both(_, s) => s.width(),
         });
         widths.max().unwrap_or(0)
+    }
+
+    /// Values of a mixer's output that are kept while another computes.
+    pub fn side_width(&self) -> usize {
+        let both = |b: &Block| matches!(b.mixer, Mixer::Both(..));
+        if self.blocks.iter().any(both) {
+            self.dim
+        } else {
+            0
+        }
     }
 
     /// The widest input of any matrix.

@@ -130,6 +130,14 @@ impl Model {
                 Mixer::StateSpace(space) => {
                     self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
                 }
+                Mixer::Both(a, space) => {
+                    let n = s.tokens * self.config.dim;
+                    self.attend(pool, cache, s, spans, layer, a, w);
+                    s.side[..n].copy_from_slice(&s.h[..n]);
+                    self.normed(s, w, Part::AttentionNorm);
+                    self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
+                    vector::add(self.isa, &mut s.h[..n], &s.side[..n]);
+                }
             }
             self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
             if block.feed_forward == FeedForward::None {
@@ -162,10 +170,7 @@ impl Model {
         for (token, x) in tokens.iter().zip(x.chunks_exact_mut(dim)) {
             arena.row(table, *token as usize, x);
         }
-        let scale = self.config.embedding_scale;
-        if scale != 1.0 {
-            x.iter_mut().for_each(|x| *x *= scale);
-        }
+        vector::scale(x, self.config.embedding_scale);
         for part in [Part::PositionEmbedding, Part::TokenTypes] {
             let Some(table) = w.optional(part) else {
                 continue;
@@ -194,10 +199,7 @@ impl Model {
         let n = s.tokens * self.config.dim;
         let (x, h) = (&mut s.x[..n], &mut s.h[..n]);
         self.norm_in_place(h, w.norm(before));
-        let scale = self.config.residual_scale;
-        if scale != 1.0 {
-            h.iter_mut().for_each(|h| *h *= scale);
-        }
+        vector::scale(h, self.config.residual_scale);
         vector::add(self.isa, x, h);
         self.norm_in_place(x, w.norm(behind));
     }
@@ -232,10 +234,8 @@ impl Model {
             [out],
         );
         self.add_bias(out, w.vector(Part::OutputBias));
-        let (scale, cap) = (self.config.logit_scale, self.config.logit_soft_cap);
-        if scale != 1.0 {
-            out.iter_mut().for_each(|l| *l *= scale);
-        }
+        vector::scale(out, self.config.logit_scale);
+        let cap = self.config.logit_soft_cap;
         if cap > 0.0 {
             out.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());
         }

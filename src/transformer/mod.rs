@@ -13,7 +13,9 @@ mod scratch;
 mod weights;
 
 pub use cache::{Cache, Sequence};
-pub use config::{Attention, Block, Config, FeedForward, Mixer, Norm, Pooling, Reader, StateSpace};
+pub use config::{
+    Attention, Block, Config, FeedForward, Mixer, Multipliers, Norm, Pooling, Reader, StateSpace,
+};
 pub use forward::{Model, SLICE, Span};
 pub use importance::{Importance, Input, Squares};
 pub use read::Pooled;

@@ -1,7 +1,7 @@
 //! The mixers that keep a state of constant size: short convolution, and selective state space.
 
 use super::importance::Input;
-use super::{BlockWeights, Cache, Model, Part, Scratch, Sequence, StateSpace};
+use super::{BlockWeights, Cache, Model, Multipliers, Part, Scratch, Sequence, StateSpace};
 use crate::kernels::pool::Pool;
 use crate::kernels::vector;
 use crate::ops::convolution::short_convolution;
@@ -76,6 +76,18 @@ impl Model {
             [self.packed(w, Part::MixerInput)],
             [&mut *wide],
         );
+        let multipliers = &self.config.multipliers;
+        if multipliers.wide != Multipliers::NONE.wide {
+            let group = space.scan.n_groups * space.scan.state_dim;
+            let widths = [inner, inner, group, group, space.scan.n_heads];
+            for mut row in wide.chunks_exact_mut(width) {
+                for (width, factor) in widths.into_iter().zip(multipliers.wide) {
+                    let (part, rest) = row.split_at_mut(width);
+                    vector::scale(part, factor);
+                    row = rest;
+                }
+            }
+        }
         let (convolved, states) = cache
             .state(sequence, layer)
             .split_at_mut((space.kernel - 1) * channels);
@@ -122,6 +134,10 @@ impl Model {
             }
         }
         self.mixer_output(pool, s, shared, inner, w);
+        vector::scale(
+            &mut s.h[..n * self.config.dim],
+            self.config.multipliers.space,
+        );
     }
 
     /// mixed [tokens, cols] → h.

@@ -1,9 +1,10 @@
 //! The settings of `config.json` of models whose layers, some or all, keep a state in place of keys and values.
 
+use super::super::falcon_h1::WIDE;
 use super::config_json::{ConfigJson, Writer, bad, missing};
-use super::decoder::{key_heads, rope_settings, without_width};
+use super::decoder::{key_heads, rope_settings, shape, without_width};
 use super::{Listed, rope};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Names of layers that attend, in newer files and in older ones.
 const ATTENTION: [&str; 2] = ["full_attention", "attention"];
@@ -109,6 +110,53 @@ pub(super) fn state_spaces(config: &ConfigJson<'_>, keys: &mut Writer) -> Result
         eps.ok_or_else(|| missing("layer_norm_epsilon"))?,
     );
     Ok(Vec::new())
+}
+
+/// State spaces beside attentions, and a factor on everything.
+pub(super) fn side_by_side(config: &ConfigJson<'_>, keys: &mut Writer) -> Result<Listed> {
+    let c = *config;
+    for bias in ["projectors_bias", "attention_bias", "mamba_proj_bias"] {
+        c.only(bias, &["false"])?;
+    }
+    if c.get("mamba_rms_norm").and_then(|v| v.as_bool()) == Some(true) {
+        c.only("mamba_norm_before_gate", &["false"])?;
+    }
+    let inner = match c.integer("mamba_d_ssm")? {
+        Some(n) => n,
+        None => c
+            .require("hidden_size")?
+            .saturating_mul(c.require("mamba_expand")?),
+    };
+    let names = [
+        "mamba_n_heads",
+        "mamba_n_groups",
+        "mamba_d_state",
+        "mamba_d_conv",
+    ];
+    space(c, keys, inner, names)?;
+    let factor = |key: &str| Ok::<f64, Error>(c.number(key)?.unwrap_or(1.0));
+    let factors = |key: &str, n: usize| match c.get(key) {
+        None => Ok(vec![1.0; n]),
+        Some(_) => c.numbers(key, n),
+    };
+    keys.f32("embedding_scale", factor("embedding_multiplier")?);
+    keys.f32("logit_scale", factor("lm_head_multiplier")?);
+    // Queries and keys both are a factor of attention's input, and values are too.
+    let taken = factor("attention_in_multiplier")?;
+    let head_dim = shape(c, keys, &["silu"])?;
+    let scale = taken * taken * factor("key_multiplier")? / f64::from(head_dim).sqrt();
+    keys.f32("attention.scale", scale);
+    let given = taken * factor("attention_out_multiplier")?;
+    keys.f32("attention.output_scale", given);
+    let taken = factor("ssm_in_multiplier")?;
+    for (key, factor) in WIDE.into_iter().zip(factors("ssm_multipliers", 5)?) {
+        keys.f32(key, taken * f64::from(factor));
+    }
+    keys.f32("ssm.output_scale", factor("ssm_out_multiplier")?);
+    let feed = factors("mlp_multipliers", 2)?;
+    keys.f32("feed_forward.gate_scale", f64::from(feed[0]));
+    keys.f32("feed_forward.output_scale", f64::from(feed[1]));
+    rope::write(c, rope_settings(c), head_dim, keys)
 }
 
 /// State spaces between attentions.

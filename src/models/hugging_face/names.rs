@@ -172,6 +172,15 @@ pub(super) const SHORT_CONVOLUTIONS: Names = &[
     ("model.layers.{}.feed_forward.w3", "blk.{}.ffn_up"),
 ];
 
+/// Beside those of the plain decoder and of [`HYBRID`].
+pub(super) const SIDE_BY_SIDE: Names = &[
+    ("model.final_layernorm", "output_norm"),
+    ("model.layers.{}.pre_ff_layernorm", "blk.{}.ffn_norm"),
+    ("model.layers.{}.feed_forward.gate_proj", "blk.{}.ffn_gate"),
+    ("model.layers.{}.feed_forward.up_proj", "blk.{}.ffn_up"),
+    ("model.layers.{}.feed_forward.down_proj", "blk.{}.ffn_down"),
+];
+
 /// Beside those of the plain decoder.
 pub(super) const HYBRID: Names = &[
     ("model.layers.{}.mamba.in_proj", "blk.{}.ssm_in"),

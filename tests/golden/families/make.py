@@ -343,6 +343,56 @@ def granitehybrid():
     causal("granitehybrid", c, 1.0, {"keys": k, "tensors": rows})
 
 
+def falcon_h1():
+    multipliers = dict(
+        embedding_multiplier=3.0, lm_head_multiplier=0.5, mlp_multipliers=[0.75, 1.25], key_multiplier=0.8,
+        attention_out_multiplier=0.9, attention_in_multiplier=1.1, ssm_multipliers=[0.7, 0.8, 0.9, 1.2, 1.3],
+        ssm_in_multiplier=1.25, ssm_out_multiplier=0.6,
+    )  # fmt: skip
+    c = AutoConfig.for_model(
+        "falcon_h1", **(BASE | {"tie_word_embeddings": False}), **multipliers, mamba_d_ssm=128, mamba_n_heads=8, mamba_d_head=16, mamba_d_state=16,
+        mamba_n_groups=2, mamba_d_conv=4, mamba_expand=2, mamba_chunk_size=32, mamba_rms_norm=False,
+    )  # fmt: skip
+    m = c.to_dict()
+    k = keys("falcon-h1", plain(c), **SPACE_KEYS | {"ssm.group_count": 2})
+    table = {
+        "model.final_layernorm.weight": "output_norm.weight",
+        "pre_ff_layernorm.weight": "ffn_norm.weight",
+        "feed_forward.gate_proj.weight": "ffn_gate.weight",
+        "feed_forward.up_proj.weight": "ffn_up.weight",
+        "feed_forward.down_proj.weight": "ffn_down.weight",
+    } | {f"mamba.{name}": to for name, to in SPACE_NAMES.items()}
+    # Rows and their factor; GGUF files have them in their weights.
+    wide = [[n, m["ssm_in_multiplier"] * f] for n, f in zip([128, 128, 32, 32, 8], m["ssm_multipliers"])]
+    attention_in = m["attention_in_multiplier"]
+    factors = {
+        "token_embd.weight": m["embedding_multiplier"],
+        "output.weight": m["lm_head_multiplier"],
+        "ffn_gate.weight": m["mlp_multipliers"][0],
+        "ffn_down.weight": m["mlp_multipliers"][1],
+        "attn_q.weight": attention_in,
+        "attn_k.weight": attention_in * m["key_multiplier"],
+        "attn_v.weight": attention_in,
+        "attn_output.weight": m["attention_out_multiplier"],
+        "ssm_out.weight": m["ssm_out_multiplier"],
+        "ssm_in.weight": wide,
+    }
+    names = converted(table)
+
+    def rows(all_rows):
+        for to, name in names(all_rows):
+            end = to if to.startswith(("token", "output")) else to.split(".", 2)[2]
+            if name.endswith("A_log"):
+                yield [to, name, "negative_exp"]
+            elif end in factors:
+                factor = factors[end]
+                yield [to, name, "scale", factor if isinstance(factor, list) else [[0, factor]]]
+            else:
+                yield [to, name]
+
+    causal("falcon-h1", c, 1.0, {"keys": k, "tensors": rows})
+
+
 SECOND = 30
 MASKED = 5
 
@@ -494,7 +544,7 @@ def nomic_bert():
 
 FAMILIES = [
     llama_linear, llama_dynamic, qwen3_yarn, gemma2, gemma3, phi3, phi3_longrope, smollm3, olmo2, granite, granitemoe,
-    qwen3moe, mobilellm, lfm2, mamba2, granitehybrid, bert, roberta, distilbert, modernbert, nomic_bert,
+    qwen3moe, mobilellm, lfm2, mamba2, granitehybrid, falcon_h1, bert, roberta, distilbert, modernbert, nomic_bert,
 ]  # fmt: skip
 
 if __name__ == "__main__":
