@@ -62,6 +62,15 @@ pub fn add_scaled(isa: Isa, sum: &mut [f32], share: f32, x: &[f32]) {
     }
 }
 
+/// x = 1 / (1 + e⁻ˣ).
+pub fn sigmoid(isa: Isa, x: &mut [f32]) {
+    match isa {
+        Isa::Scalar => x.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::sigmoids(x),
+    }
+}
+
 /// x = x / (1 + e⁻ˣ).
 pub fn silu(isa: Isa, x: &mut [f32]) {
     match isa {

@@ -22,6 +22,7 @@ mod phi3;
 mod qwen2;
 mod qwen3;
 mod qwen3moe;
+mod rwkv7;
 mod smollm3;
 mod tensors;
 
@@ -57,6 +58,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     lfm2::ARCHITECTURE,
     mamba2::ARCHITECTURE,
     granitehybrid::ARCHITECTURE,
+    rwkv7::ARCHITECTURE,
     falcon_h1::ARCHITECTURE,
     bert::ARCHITECTURE,
     modern_bert::ARCHITECTURE,

@@ -31,6 +31,10 @@ impl Config {
             if let Mixer::ShortConvolution { kernel } = &block.mixer {
                 within("values of state", &[*kernel, self.dim], MAX_TOGETHER)?;
             }
+            if let Mixer::DeltaRule(rule) = &block.mixer {
+                let shape = [rule.n_heads, rule.head_dim, rule.head_dim];
+                within("values of state", &shape, MAX_TOGETHER)?;
+            }
             if let Some(s) = block.space() {
                 let scan = &s.scan;
                 let inner = [scan.n_heads, scan.head_dim];

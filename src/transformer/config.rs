@@ -141,6 +141,19 @@ pub enum Mixer {
     StateSpace(StateSpace),
     /// Both over the same input, added up.
     Both(Attention, StateSpace),
+    /// Generalised delta rule over inputs blended with those before. Its feed-forward reads such a blend too.
+    DeltaRule(DeltaRule),
+}
+
+/// Generalised delta rule: every head's state, a matrix, decays by columns, and some of it is replaced.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeltaRule {
+    /// Heads; together they are as wide as a representation.
+    pub n_heads: usize,
+    /// Rows and columns of a head's state.
+    pub head_dim: usize,
+    /// Ranks of the products that decays, rates, shares of the first layer's values, and gates come from.
+    pub ranks: [usize; 4],
 }
 
 /// Selective state space: a short convolution, a scan, a gate.
@@ -246,7 +259,7 @@ impl Block {
     /// Positions that its convolution sees, if it has one.
     pub fn kernel(&self) -> Option<usize> {
         match &self.mixer {
-            Mixer::Attention(_) => None,
+            Mixer::Attention(_) | Mixer::DeltaRule(_) => None,
             Mixer::ShortConvolution { kernel } => Some(*kernel),
             Mixer::StateSpace(s) | Mixer::Both(_, s) => Some(s.kernel),
         }
@@ -257,6 +270,7 @@ impl Block {
         match &self.mixer {
             Mixer::Attention(_) => 0,
             Mixer::ShortConvolution { kernel } => (kernel - 1) * dim,
+            Mixer::DeltaRule(rule) => 2 * dim + rule.n_heads * rule.head_dim * rule.head_dim,
             Mixer::StateSpace(s) | Mixer::Both(_, s) => {
                 (s.kernel - 1) * s.channels() + s.inner() * s.scan.state_dim
             }
@@ -326,7 +340,7 @@ impl Config {
     pub fn mixed_width(&self) -> usize {
         let widths = self.blocks.iter().map(|b| match &b.mixer {
             Mixer::Attention(a) => a.shape.n_heads * a.shape.head_dim,
-            Mixer::ShortConvolution { .. } => self.dim,
+            Mixer::ShortConvolution { .. } | Mixer::DeltaRule(_) => self.dim,
             Mixer::StateSpace(s) => s.inner(),
             Mixer::Both(a, s) => s.inner().max(a.shape.n_heads * a.shape.head_dim),
         });
@@ -338,15 +352,17 @@ impl Config {
         let widths = self.blocks.iter().map(|b| match &b.mixer {
             Mixer::Attention(_) => 0,
             Mixer::ShortConvolution { .. } => 3 * self.dim,
+            Mixer::DeltaRule(rule) => rule.width(),
             Mixer::StateSpace(s) | Mixer::Both(_, s) => s.width(),
         });
         widths.max().unwrap_or(0)
     }
 
-    /// Values of a mixer's output that are kept while another computes.
+    /// What is kept of a token beside its representation: a mixer's output while another computes, or the first layer's
+    /// values.
     pub fn side_width(&self) -> usize {
-        let both = |b: &Block| matches!(b.mixer, Mixer::Both(..));
-        if self.blocks.iter().any(both) {
+        let keeps = |b: &Block| matches!(b.mixer, Mixer::Both(..) | Mixer::DeltaRule(_));
+        if self.blocks.iter().any(keeps) {
             self.dim
         } else {
             0
@@ -355,7 +371,13 @@ impl Config {
 
     /// The widest input of any matrix.
     pub fn max_width(&self) -> usize {
-        self.dim.max(self.mixed_width()).max(self.hidden_dim())
+        let ranks = self.blocks.iter().map(|b| match &b.mixer {
+            Mixer::DeltaRule(rule) => rule.ranks.into_iter().max().unwrap_or(0),
+            _ => 0,
+        });
+        let rank = ranks.max().unwrap_or(0);
+        let width = self.dim.max(self.mixed_width()).max(self.hidden_dim());
+        width.max(rank)
     }
 
     /// Most experts of a block, and most that compute a token.

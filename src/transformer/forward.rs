@@ -8,6 +8,7 @@ use super::{
 };
 use crate::kernels::pool::Pool;
 use crate::kernels::{Activations, Isa, Packed, Product, matmul, vector};
+use crate::ops::blend::blend_in_place;
 use crate::ops::norm::{layer_norm_in_place, rms_norm, rms_norm_in_place};
 
 /// Tokens that one call of [`Model::forward`] takes at most, where tokens see only those before them.
@@ -130,6 +131,9 @@ impl Model {
                 Mixer::StateSpace(space) => {
                     self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
                 }
+                Mixer::DeltaRule(rule) => {
+                    self.replace(pool, cache, spans[0].sequence, s, (layer, rule), w);
+                }
                 Mixer::Both(a, space) => {
                     let n = s.tokens * self.config.dim;
                     self.attend(pool, cache, s, spans, layer, a, w);
@@ -144,6 +148,12 @@ impl Model {
                 continue;
             }
             self.normed(s, w, Part::FeedForwardNorm);
+            let share = w.vector(Part::FeedForwardBlend);
+            if !share.is_empty() {
+                let (n, dim) = (s.tokens, self.config.dim);
+                let before = &mut cache.state(spans[0].sequence, layer)[dim..2 * dim];
+                blend_in_place(&mut s.h[..n * dim], before, share);
+            }
             match block.feed_forward {
                 FeedForward::None => {}
                 FeedForward::Experts {

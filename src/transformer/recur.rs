@@ -141,7 +141,7 @@ impl Model {
     }
 
     /// mixed [tokens, cols] → h.
-    fn mixer_output(
+    pub(super) fn mixer_output(
         &self,
         pool: &Pool,
         s: &mut Scratch,

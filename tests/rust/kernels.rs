@@ -378,7 +378,8 @@ fn activation_functions_are_those_of_the_reference() {
     // From where all is 0 to where all is x, and lengths that are no whole number of lanes.
     let xs: Vec<f32> = (-2400..=2400).map(|i| i as f32 / 200.0).collect();
     type Function = fn(Isa, &mut [f32]);
-    let functions: [(&str, Function); 3] = [
+    let functions: [(&str, Function); 4] = [
+        ("sigmoid", vector::sigmoid),
         ("silu", vector::silu),
         ("gelu", vector::gelu),
         ("gelu_tanh", vector::gelu_tanh),

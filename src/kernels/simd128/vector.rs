@@ -86,6 +86,12 @@ fn sigmoid(x: v128) -> v128 {
     f32x4_div(one, f32x4_add(one, exp(f32x4_neg(x))))
 }
 
+/// See `kernels::vector::sigmoid`.
+#[inline(never)]
+pub fn sigmoids(x: &mut [f32]) {
+    map(x, 0.0, |_, x| sigmoid(x));
+}
+
 /// See `kernels::vector::silu`.
 #[inline(never)]
 pub fn silu(x: &mut [f32]) {

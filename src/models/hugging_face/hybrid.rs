@@ -6,6 +6,9 @@ use super::decoder::{key_heads, rope_settings, shape, without_width};
 use super::{Listed, rope};
 use crate::error::{Error, Result};
 
+/// A context for models of which nothing depends on positions.
+const LONGEST: u32 = 1 << 20;
+
 /// Names of layers that attend, in newer files and in older ones.
 const ATTENTION: [&str; 2] = ["full_attention", "attention"];
 
@@ -102,13 +105,41 @@ pub(super) fn state_spaces(config: &ConfigJson<'_>, keys: &mut Writer) -> Result
         let value = c.require(from)?;
         keys.u32(key, value);
     }
-    // Nothing of it depends on positions.
-    keys.u32("context_length", 1 << 20);
+    keys.u32("context_length", LONGEST);
     let eps = c.number("layer_norm_epsilon")?;
     keys.f32(
         "attention.layer_norm_rms_epsilon",
         eps.ok_or_else(|| missing("layer_norm_epsilon"))?,
     );
+    Ok(Vec::new())
+}
+
+/// Nothing but delta rules.
+pub(super) fn delta_rules(config: &ConfigJson<'_>, keys: &mut Writer) -> Result<Listed> {
+    let c = *config;
+    c.only("hidden_act", &["sqrelu"])?;
+    c.only("tie_word_embeddings", &["false"])?;
+    c.only("norm_first", &["true"])?;
+    c.only("norm_bias", &["true"])?;
+    // Attention in some layers is another architecture.
+    c.only("attn", &["null"])?;
+    for (from, key) in [
+        ("vocab_size", "vocab_size"),
+        ("hidden_size", "embedding_length"),
+        ("num_hidden_layers", "block_count"),
+        ("intermediate_size", "feed_forward_length"),
+        ("head_dim", "wkv.head_size"),
+        ("decay_low_rank_dim", "attention.decay_lora_rank"),
+        ("a_low_rank_dim", "attention.iclr_lora_rank"),
+        ("v_low_rank_dim", "attention.value_residual_mix_lora_rank"),
+        ("gate_low_rank_dim", "attention.gate_lora_rank"),
+    ] {
+        let value = c.require(from)?;
+        keys.u32(key, value);
+    }
+    keys.u32("context_length", LONGEST);
+    let eps = c.number("norm_eps")?;
+    keys.f32("attention.layer_norm_epsilon", eps.unwrap_or(1e-5));
     Ok(Vec::new())
 }
 

@@ -343,6 +343,124 @@ def granitehybrid():
     causal("granitehybrid", c, 1.0, {"keys": k, "tensors": rows})
 
 
+RWKV_NAMES = {
+    "attn_norm": "attn_norm", "ffn_norm": "attn_norm_2", "attn.g_norm": "time_mix_ln",
+    "attn.r_proj": "time_mix_receptance", "attn.k_proj": "time_mix_key", "attn.v_proj": "time_mix_value",
+    "attn.o_proj": "time_mix_output", "ffn.key": "channel_mix_key", "ffn.value": "channel_mix_value",
+}  # fmt: skip
+
+
+def rwkv7():
+    """The reference is the `rwkv` package; folders have the names of another library, flash-linear-attention."""
+    import os
+
+    os.environ["RWKV_V7_ON"] = "1"
+    os.environ["RWKV_JIT_ON"] = "0"
+    from rwkv.model import RWKV
+
+    dim, head, layers, hidden = 64, 16, 3, 96
+    ranks = {"w": 12, "a": 10, "v": 8, "g": 14}
+    rows = [["model.embeddings.weight", [VOCAB, dim], 0.0, 0.5], ["lm_head.weight", [VOCAB, dim], 0.0, 0.3]]
+    rows += [[f"model.{n}.{e}", [dim], float(e == "weight"), 0.3]
+             for n in ("norm", "layers.0.pre_norm") for e in ("weight", "bias")]  # fmt: skip
+    for i in range(layers):
+        p = f"model.layers.{i}."
+        rows += [[f"{p}{n}.{e}", [dim], float(e == "weight"), 0.3]
+                 for n in ("attn_norm", "ffn_norm", "attn.g_norm") for e in ("weight", "bias")]  # fmt: skip
+        rows += [[f"{p}attn.x_{x}", [1, 1, dim], 0.5, 0.5] for x in "rwkvag"] + [[f"{p}ffn.x_k", [dim], 0.5, 0.5]]
+        rows += [[f"{p}attn.{n}_proj.weight", [dim, dim], 0.0, 0.3] for n in "rkvo"]
+        rows += [[f"{p}attn.k_k", [dim], 0.85, 0.2], [f"{p}attn.k_a", [dim], 1.0, 0.2],
+                 [f"{p}attn.r_k", [dim // head, head], 0.0, 0.2]]  # fmt: skip
+        for x, rank in ranks.items():
+            if x == "v" and i == 0:
+                continue
+            lora = f"{p}attn.{x}_lora.lora."
+            rows += [[f"{lora}0.weight", [rank, dim], 0.0, 0.3], [f"{lora}2.weight", [dim, rank], 0.0, 0.5]]
+            if x != "g":
+                rows.append([f"{lora}2.bias", [dim], 0.0, 1.0])
+        rows += [[f"{p}ffn.key.weight", [hidden, dim], 0.0, 0.3], [f"{p}ffn.value.weight", [dim, hidden], 0.0, 0.25]]
+    rows.sort()
+    w = {name: torch.from_numpy(value) for name, value in values(rows).items()}
+    theirs = {"emb.weight": w["model.embeddings.weight"], "head.weight": w["lm_head.weight"]}
+    for e in ("weight", "bias"):
+        theirs[f"ln_out.{e}"] = w[f"model.norm.{e}"]
+        theirs[f"blocks.0.ln0.{e}"] = w[f"model.layers.0.pre_norm.{e}"]
+    for i in range(layers):
+        p, t = f"model.layers.{i}.", f"blocks.{i}."
+        for e in ("weight", "bias"):
+            for ours, name in (("attn_norm", "ln1"), ("ffn_norm", "ln2"), ("attn.g_norm", "att.ln_x")):
+                theirs[f"{t}{name}.{e}"] = w[f"{p}{ours}.{e}"]
+        for x in "rwkvag":
+            theirs[f"{t}att.x_{x}"] = w[f"{p}attn.x_{x}"]
+        for ours, name in (("r", "receptance"), ("k", "key"), ("v", "value"), ("o", "output")):
+            theirs[f"{t}att.{name}.weight"] = w[f"{p}attn.{ours}_proj.weight"]
+        for n in ("k_k", "k_a", "r_k"):
+            theirs[f"{t}att.{n}"] = w[f"{p}attn.{n}"]
+        for x in ranks:
+            lora = f"{p}attn.{x}_lora.lora."
+            if f"{lora}0.weight" in w:
+                theirs[f"{t}att.{x}1"] = w[f"{lora}0.weight"].t().contiguous()
+                theirs[f"{t}att.{x}2"] = w[f"{lora}2.weight"].t().contiguous()
+            if f"{lora}2.bias" in w:
+                theirs[f"{t}att.{x}0"] = w[f"{lora}2.bias"]
+        theirs[f"{t}ffn.x_k"] = w[f"{p}ffn.x_k"]
+        for n in ("key", "value"):
+            theirs[f"{t}ffn.{n}.weight"] = w[f"{p}ffn.{n}.weight"]
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(theirs, Path(folder) / "model.pth")
+        model = RWKV(model=str(Path(folder) / "model"), strategy="cpu fp32")
+    logits, _ = model.forward(list(IDS), None, full_output=True)
+    log_p = torch.log_softmax(logits.double(), -1)
+    config = {
+        "model_type": "rwkv7", "vocab_size": VOCAB, "hidden_size": dim, "num_hidden_layers": layers,
+        "intermediate_size": hidden, "head_dim": head, "decay_low_rank_dim": ranks["w"], "a_low_rank_dim": ranks["a"],
+        "v_low_rank_dim": ranks["v"], "gate_low_rank_dim": ranks["g"], "norm_eps": 1e-5, "hidden_act": "sqrelu",
+        "tie_word_embeddings": False, "attn": None,
+    }  # fmt: skip
+    keys_of = {
+        "vocab_size": VOCAB, "context_length": 4096, "embedding_length": dim, "block_count": layers,
+        "feed_forward_length": hidden, "wkv.head_size": head, "attention.head_count": 0,
+        "attention.layer_norm_epsilon": 1e-5, "attention.decay_lora_rank": ranks["w"],
+        "attention.iclr_lora_rank": ranks["a"], "attention.value_residual_mix_lora_rank": ranks["v"],
+        "attention.gate_lora_rank": ranks["g"],
+    }  # fmt: skip
+
+    def gguf_rows():
+        yield ["token_embd.weight", "model.embeddings.weight"]
+        yield ["output.weight", "lm_head.weight"]
+        for e in ("weight", "bias"):
+            yield [f"output_norm.{e}", f"model.norm.{e}"]
+            yield [f"token_embd_norm.{e}", f"model.layers.0.pre_norm.{e}"]
+        for name, *_ in rows:
+            if not name.startswith("model.layers.") or "pre_norm" in name:
+                continue
+            i, end = name.removeprefix("model.layers.").split(".", 1)
+            stem, e = end.rsplit(".", 1)
+            if stem in RWKV_NAMES:
+                yield [f"blk.{i}.{RWKV_NAMES[stem]}.{e}", name]
+            elif "_lora." in end:
+                n = {"0.weight": 1, "2.weight": 2, "2.bias": 0}[end.split("lora.")[-1]]
+                yield [f"blk.{i}.time_mix_{end[5]}{n}.weight", name]
+            elif end == "ffn.x_k":
+                yield [f"blk.{i}.channel_mix_lerp_k.weight", name]
+            elif end == "attn.x_r":
+                yield [f"blk.{i}.time_mix_lerp_fused.weight", [f"model.layers.{i}.attn.x_{x}" for x in "rwkvag"], "stack"]
+            elif not end.startswith("attn.x_"):
+                yield [f"blk.{i}.time_mix_{end[5:]}.weight", name]
+
+    write("rwkv7", {
+        "config": config,
+        "tensors": rows,
+        "ids": IDS,
+        "logProbabilities": rounded(log_p[i, IDS[i + 1]] for i in range(len(IDS) - 1)),
+        "lastLogits": rounded(logits[-1]),
+        "gguf": {
+            "keys": {"general.architecture": "rwkv7"} | {f"rwkv7.{k}": v for k, v in keys_of.items()},
+            "tensors": list(gguf_rows()),
+        },
+    })  # fmt: skip
+
+
 def falcon_h1():
     multipliers = dict(
         embedding_multiplier=3.0, lm_head_multiplier=0.5, mlp_multipliers=[0.75, 1.25], key_multiplier=0.8,
@@ -544,7 +662,7 @@ def nomic_bert():
 
 FAMILIES = [
     llama_linear, llama_dynamic, qwen3_yarn, gemma2, gemma3, phi3, phi3_longrope, smollm3, olmo2, granite, granitemoe,
-    qwen3moe, mobilellm, lfm2, mamba2, granitehybrid, falcon_h1, bert, roberta, distilbert, modernbert, nomic_bert,
+    qwen3moe, mobilellm, lfm2, mamba2, granitehybrid, falcon_h1, rwkv7, bert, roberta, distilbert, modernbert, nomic_bert,
 ]  # fmt: skip
 
 if __name__ == "__main__":
