@@ -17,8 +17,7 @@ impl Model {
         cache: &mut Cache,
         s: &mut Scratch,
         spans: &[Span<'_>],
-        layer: usize,
-        a: &Attention,
+        (layer, a): (usize, &Attention),
         w: &BlockWeights,
     ) {
         let (n, dim) = (s.tokens, self.config.dim);

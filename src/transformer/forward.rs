@@ -124,7 +124,7 @@ impl Model {
             let w = &self.weights.blocks[block.weights];
             self.normed(s, w, Part::AttentionNorm);
             match &block.mixer {
-                Mixer::Attention(a) => self.attend(pool, cache, s, spans, layer, a, w),
+                Mixer::Attention(a) => self.attend(pool, cache, s, spans, (layer, a), w),
                 Mixer::ShortConvolution { .. } => {
                     self.convolve(pool, cache, spans[0].sequence, s, layer, w);
                 }
@@ -136,7 +136,7 @@ impl Model {
                 }
                 Mixer::Both(a, space) => {
                     let n = s.tokens * self.config.dim;
-                    self.attend(pool, cache, s, spans, layer, a, w);
+                    self.attend(pool, cache, s, spans, (layer, a), w);
                     s.side[..n].copy_from_slice(&s.h[..n]);
                     self.normed(s, w, Part::AttentionNorm);
                     self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
