@@ -1,4 +1,4 @@
-// Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine, and the façades that are entry points of their own. `--tests`: the unit tests too.
+// Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine, the façades that are entry points of their own, and the same for Node. `--tests`: the unit tests too.
 
 import { build } from "esbuild";
 import { readdirSync, rmSync } from "node:fs";
@@ -41,6 +41,24 @@ if (process.argv.includes("--tests")) {
     ].map((name) => `../src/js/${name}.ts`),
     // The program that uses the AI SDK brings it.
     external: ["@ai-sdk/provider"],
+    outdir: "dist",
+  });
+  await build({
+    ...common,
+    platform: "node",
+    target: "node20",
+    entryPoints: ["node", "node-worker"].map((name) => `../src/js/${name}.ts`),
+    // One copy of the package, wherever it is imported from.
+    plugins: [
+      {
+        name: "beside",
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^\.\/index\.ts$/ }, () => ({
+            path: "./index.js",
+            external: true,
+          })),
+      },
+    ],
     outdir: "dist",
   });
 }

@@ -140,6 +140,9 @@ export class Llm {
   ): AsyncGenerator<GenerateEvent, void, undefined> {
     const calledAt = performance.now();
     let firstTokenAt: number | undefined;
+    /** The number of the last event, and how many have been told. */
+    let made = -1;
+    let told = 0;
     const inbox: GenerateEvent[] = [];
     let wake = () => {};
     let ended = false;
@@ -153,6 +156,11 @@ export class Llm {
     this.#call("generate", complete(request), {
       signal: controller.signal,
       onEvent: (event) => {
+        // Where another call has broken the worker, the next one makes the same reply again, with the same seed and so
+        // in the same words.
+        if (event.type === "begun") made = -1;
+        if (++made < told) return;
+        told = made + 1;
         if (event.type === "token") firstTokenAt ??= performance.now();
         inbox.push(event);
         wake();
@@ -379,7 +387,7 @@ export async function load(
 }
 
 function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
-  const { threads = 1, contextLength } = options;
+  const { threads = 1 } = options;
   if (
     threads !== "auto" &&
     !(Number.isInteger(threads) && threads >= 1 && threads <= 16)
@@ -389,19 +397,11 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
       `threads is ${String(threads)}, expected a whole number from 1 to 16 or "auto"`,
     );
   }
-  if (
-    contextLength !== undefined &&
-    !(Number.isInteger(contextLength) && contextLength >= 1)
-  ) {
-    throw new SmidgenError(
-      "bad_argument",
-      `contextLength is ${String(contextLength)}, expected a whole number of tokens, 1 or more`,
-    );
-  }
+  const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
   const base = options.wasmBase;
   return {
     source: toWireSource(source),
-    ...(contextLength === undefined ? {} : { contextLength }),
+    ...lengths,
     threads,
     flavour: options.flavour ?? "auto",
     storage: options.storage ?? "auto",
@@ -416,6 +416,26 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
           ),
         }),
   };
+}
+
+/** Those of the named options that are given. */
+function tokenCounts<K extends "contextLength" | "cacheLength">(
+  options: LoadOptions,
+  names: K[],
+): Partial<Record<K, number>> {
+  const counts: Partial<Record<K, number>> = {};
+  for (const name of names) {
+    const count = options[name];
+    if (count === undefined) continue;
+    if (!(Number.isInteger(count) && count >= 1)) {
+      throw new SmidgenError(
+        "bad_argument",
+        `${name} is ${String(count)}, expected a whole number of tokens, 1 or more`,
+      );
+    }
+    counts[name] = count;
+  }
+  return counts;
 }
 
 export function toWireSource(source: ModelSource): WireSource {
@@ -457,8 +477,8 @@ export function toWireSource(source: ModelSource): WireSource {
 }
 
 /** Relative addresses are the page's, also where the package itself runs in a worker. */
-function pageAddress(): string {
-  return globalThis.document?.baseURI ?? globalThis.location.href;
+function pageAddress(): string | undefined {
+  return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
 
 function absolute(address: string | URL): string {

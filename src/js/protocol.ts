@@ -29,6 +29,7 @@ export type WireSource =
 export interface LoadRequest {
   source: WireSource;
   contextLength?: number;
+  cacheLength?: number;
   threads: number | "auto";
   flavour: Flavour | "auto";
   storage: StorageChoice;

@@ -54,7 +54,9 @@ impl Engine {
             return Ok(Conversation { ids, sequence });
         }
         let mut from = self.held.remove(at);
-        if shared == from.sequence.len() {
+        // Its rest is kept where there is memory for both, and not at the cost of another conversation.
+        if shared == from.sequence.len() || self.cache.free_blocks() == 0 {
+            self.cache.truncate(&mut from.sequence, shared);
             from.ids = ids;
             return Ok(from);
         }

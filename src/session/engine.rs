@@ -7,6 +7,7 @@ use super::reply::Reply;
 use super::request::{Info, Request};
 use crate::chat::{Message, RenderOptions, Template};
 use crate::error::{Error, Result};
+use crate::kernels::attention::CHUNK;
 use crate::kernels::pool::Pool;
 use crate::tensor::zeroed;
 use crate::tokenizer::{Special, Tokenizer};
@@ -90,6 +91,11 @@ impl Engine {
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
+    }
+
+    /// Positions for which the KV cache has room without a conversation leaving it.
+    pub fn free_positions(&self) -> usize {
+        self.cache.free_blocks() * CHUNK
     }
 
     /// Asks for `n` threads.

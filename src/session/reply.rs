@@ -283,9 +283,11 @@ impl Engine {
                 next += 1;
                 continue;
             }
-            // One conversation alone always fits.
             youngest -= 1;
-            assert!(youngest > at, "a conversation is longer than the context");
+            assert!(
+                youngest > 0,
+                "one conversation alone has room for its context"
+            );
             let sequence = &mut self.replies[youngest].conversation.sequence;
             self.cache.truncate(sequence, 0);
             if places[kept - 1] == youngest {

@@ -232,29 +232,26 @@ impl Cache {
     }
 
     /// Where the first `len` positions of a text in `blocks` are: of each layer and head, block by block, the keys in
-    /// whole stretches of eight positions, then, block by block, the values.
-    fn parts<'a>(
-        &'a self,
-        blocks: &'a [u32],
-        len: usize,
-    ) -> impl Iterator<Item = (bool, Range<usize>)> + 'a {
-        let n_blocks = self.holders.len();
-        let layers = self.starts.windows(2).zip(&self.head_dims);
-        layers.flat_map(move |(layer, head_dim)| {
+    /// whole stretches of eight positions, then, block by block, the values (true).
+    fn parts(&self, blocks: &[u32], len: usize) -> Vec<(bool, Range<usize>)> {
+        let mut parts = Vec::new();
+        for (layer, head_dim) in self.head_dims.iter().enumerate() {
+            let (from, to) = (self.starts[layer], self.starts[layer + 1]);
             let size = CHUNK * head_dim;
-            let heads = (layer[1] - layer[0]) / (n_blocks * size).max(1);
-            (0..heads).flat_map(move |head| {
-                let of = move |values: bool, len: usize| {
-                    let blocks = blocks.iter().take(len.div_ceil(CHUNK)).enumerate();
-                    blocks.map(move |(i, block)| {
-                        let start = layer[0] + (*block as usize * heads + head) * size;
-                        let positions = CHUNK.min(len - i * CHUNK);
-                        (values, start..start + positions * head_dim)
-                    })
+            let heads = (to - from) / (self.holders.len() * size).max(1);
+            for i in 0..2 * heads {
+                let (head, values) = (i / 2, i % 2 == 1);
+                let len = match values {
+                    true => len,
+                    false => len.next_multiple_of(KEY_BLOCK),
                 };
-                of(false, len.next_multiple_of(KEY_BLOCK)).chain(of(true, len))
-            })
-        })
+                for first in (0..len).step_by(CHUNK) {
+                    let start = from + (blocks[first / CHUNK] as usize * heads + head) * size;
+                    parts.push((values, start..start + CHUNK.min(len - first) * head_dim));
+                }
+            }
+        }
+        parts
     }
 
     /// Bytes that [`Cache::save`] makes of `len` positions.
@@ -282,8 +279,7 @@ impl Cache {
         let mut halves = bytes
             .chunks_exact(2)
             .map(|b| u16::from_le_bytes([b[0], b[1]]));
-        let parts: Vec<_> = self.parts(&sequence.blocks, len).collect();
-        for (values, range) in parts {
+        for (values, range) in self.parts(&sequence.blocks, len) {
             let to = if values {
                 &mut self.values
             } else {

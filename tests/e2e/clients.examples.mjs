@@ -21,6 +21,7 @@ const EXAMPLES = {
   "openai-client": /\nremember\(\{.*\}\)$/s,
   "ai-sdk": /\n(geography|history|other): ★{1,5}$/s,
   "prompt-api": /\w/,
+  react: /\w/,
 };
 
 describe("the examples", LIMIT, () => {

@@ -6,27 +6,11 @@ use smidgen::transformer::Pooling;
 
 #[path = "family_model.rs"]
 mod family_model;
-use family_model::{Family, File, families, numbers};
+use family_model::{Family, File, causal, families, load, numbers};
 
 /// All is f32 here and f64 there, but keys and values, which both round to f16: of the largest logit, what a difference
 /// may be.
 const RELATIVE: f64 = 1e-3;
-
-fn load(files: &[File], context: usize) -> Engine {
-    let options = LoadOptions {
-        context_length: Some(context),
-        ..LoadOptions::default()
-    };
-    let mut loader = Loader::new(options);
-    for (name, bytes) in files {
-        loader.file(name).unwrap();
-        // Cuts headers, rows and values anywhere.
-        for part in bytes.chunks(40_009) {
-            loader.push(part).unwrap();
-        }
-    }
-    loader.finish().unwrap()
-}
 
 /// The family's files in every form there is.
 fn forms(family: &Family) -> Vec<(String, Vec<File>)> {
@@ -35,12 +19,6 @@ fn forms(family: &Family) -> Vec<(String, Vec<File>)> {
         forms.push((format!("{} GGUF", family.name), vec![gguf]));
     }
     forms
-}
-
-fn causal() -> Vec<Family> {
-    let mut all = families();
-    all.retain(|f| f.golden.get("lastLogits").is_some());
-    all
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::Value;
 use smidgen::format::gguf_write::HeaderWriter;
 use smidgen::format::hugging_face::Folder;
 use smidgen::quant::Format;
+use smidgen::session::{Engine, LoadOptions, Loader};
 use std::path::PathBuf;
 
 /// A file's name and bytes.
@@ -33,6 +34,35 @@ pub fn families() -> Vec<Family> {
     all.sort_by(|a, b| a.name.cmp(&b.name));
     assert!(!all.is_empty(), "there are golden files");
     all
+}
+
+/// The families that go on with a text.
+pub fn causal() -> Vec<Family> {
+    let mut all = families();
+    all.retain(|f| f.golden.get("lastLogits").is_some());
+    all
+}
+
+/// A model with room for `context` positions.
+pub fn load(files: &[File], context: usize) -> Engine {
+    let options = LoadOptions {
+        context_length: Some(context),
+        ..LoadOptions::default()
+    };
+    load_with(files, options)
+}
+
+/// A model with options.
+pub fn load_with(files: &[File], options: LoadOptions) -> Engine {
+    let mut loader = Loader::new(options);
+    for (name, bytes) in files {
+        loader.file(name).unwrap();
+        // Cuts headers, rows and values anywhere.
+        for part in bytes.chunks(40_009) {
+            loader.push(part).unwrap();
+        }
+    }
+    loader.finish().unwrap()
 }
 
 /// Numbers of a JSON list.
