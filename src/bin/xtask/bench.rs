@@ -4,7 +4,7 @@ use crate::browsers::Browser;
 use crate::demo::{self, driven};
 use crate::fingerprint::{Fingerprint, unless_done};
 use crate::flavours::{FLAVOURS, Flavour};
-use crate::process::{announce, find, run};
+use crate::process::{announce, capture, find, run};
 use crate::server::{Mount, Server};
 use crate::{build, model, project, tools};
 use anyhow::{Context, Result, bail};
@@ -49,6 +49,9 @@ pub struct Options {
     /// Embeddings by an encoder, all-MiniLM-L6-v2 in q8_0, beside transformers.js on the same in int8
     #[arg(long, conflicts_with = "kernels")]
     encoder: bool,
+    /// Every architecture natively: its difference from the reference, memory, speed, and steps over growing contexts
+    #[arg(long, conflicts_with_all = ["kernels", "encoder"])]
+    families: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -81,6 +84,9 @@ impl Peer {
 pub fn bench(options: &Options) -> Result<()> {
     if options.kernels {
         return kernels(options);
+    }
+    if options.families {
+        return families(options);
     }
     if options.encoder {
         return encoder(options);
@@ -231,6 +237,28 @@ fn kernels(options: &Options) -> Result<()> {
         bail!("not everything could be measured");
     }
     Ok(())
+}
+
+/// Every architecture's small model, natively.
+fn families(options: &Options) -> Result<()> {
+    let bench = project::root().join("tests/bench");
+    let mut cargo = tools::cargo();
+    cargo.args(["run", "--quiet", "--release", "--example", "families"]);
+    let said = capture(&mut cargo)?;
+    if options.json {
+        print!("{said}");
+    }
+    let folder = build::target_directory().join("families");
+    std::fs::create_dir_all(&folder)?;
+    let results = folder.join("results.jsonl");
+    std::fs::write(&results, said)?;
+    let mut node = tools::node()?;
+    node.arg(bench.join("families.mjs")).arg(&results);
+    if let Some(name) = &options.record {
+        let records = bench.join("record");
+        node.args([".md", ".svg"].map(|end| records.join(format!("{name}{end}"))));
+    }
+    run("Every architecture", &mut node)
 }
 
 /// Embeddings, by ourselves and by transformers.js.
