@@ -2,13 +2,14 @@
 //! what a step costs as the context grows. Models are the small ones of tests/golden/families, computed natively in f32.
 
 use serde_json::{Value, json};
-use smidgen::session::{Engine, LoadOptions, Loader, Request};
+use smidgen::session::{Engine, Prefilled, Request};
 use smidgen::transformer::Pooling;
 use std::time::Instant;
 
+#[allow(dead_code)]
 #[path = "../rust/family_model.rs"]
 mod family_model;
-use family_model::{Family, File, families, numbers};
+use family_model::{Family, File, families, load, numbers};
 
 /// The context that memory is told for.
 const CONTEXT: usize = 4096;
@@ -21,18 +22,6 @@ const STEPS: usize = 24;
 
 /// Families whose steps are timed: states alone, states beside attention, and attention alone.
 const TIMED: [&str; 5] = ["rwkv7", "mamba2", "lfm2", "granitehybrid", "llama-linear"];
-
-fn load(files: &[File], context: usize) -> Engine {
-    let mut loader = Loader::new(LoadOptions {
-        context_length: Some(context),
-        ..LoadOptions::default()
-    });
-    for (name, bytes) in files {
-        loader.file(name).expect("a file of a family");
-        loader.push(bytes).expect("a family loads");
-    }
-    loader.finish().expect("a family loads")
-}
 
 /// The largest difference, as a share of the largest expected value.
 fn worst(expected: &Value, found: &[f32]) -> f64 {
@@ -65,13 +54,13 @@ fn step(engine: &mut Engine, n: usize) -> f64 {
         ignore_eos: true,
         ..Request::default()
     };
-    engine.begin(&request).expect("room for the prompt");
-    while !engine.prefill(usize::MAX).expect("a prompt") {}
-    engine.decode().expect("a step");
+    let reply = engine.begin(&request).expect("room for the prompt").reply;
+    while engine.prefill(reply, usize::MAX).expect("a prompt") == Prefilled::More {}
+    engine.decode(reply).expect("a step");
     let mut times: Vec<f64> = (0..STEPS)
         .map(|_| {
             let start = Instant::now();
-            engine.decode().expect("a step");
+            engine.decode(reply).expect("a step");
             start.elapsed().as_secs_f64() * 1e6
         })
         .collect();
