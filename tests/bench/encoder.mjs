@@ -56,17 +56,23 @@ async function bench(plan) {
   const all = cells.map(() => []);
   for (let i = 1; i <= plan.repetitions; i += 1)
     for (const [at, [engine, flavour]] of cells.entries()) {
-      process.stderr.write(
-        `  ${i}/${plan.repetitions} ${engine} ${flavour}\n`,
-      );
+      process.stderr.write(`  ${i}/${plan.repetitions} ${engine} ${flavour}\n`);
       all[at].push(
-        await measure(plan, engine.startsWith("smidgen") ? "smidgen" : "transformersjs", flavour),
+        await measure(
+          plan,
+          engine.startsWith("smidgen") ? "smidgen" : "transformersjs",
+          flavour,
+        ),
       );
     }
   const theirs = all.at(-1);
   const rows = cells.flatMap(([engine, flavour], at) =>
     CASES.map(({ tokens, texts }, n) => {
-      const over = (runs) => spread(runs.map((run) => run.ms[n]), 2);
+      const over = (runs) =>
+        spread(
+          runs.map((run) => run.ms[n]),
+          2,
+        );
       const ms = over(all[at]);
       return {
         engine,
@@ -87,7 +93,16 @@ async function bench(plan) {
   else
     console.log(
       table(
-        ["engine", "flavour", "tokens", "texts", "ms", "texts/s", "times", "cosine"],
+        [
+          "engine",
+          "flavour",
+          "tokens",
+          "texts",
+          "ms",
+          "texts/s",
+          "times",
+          "cosine",
+        ],
         rows.map((row) => [
           row.engine,
           row.flavour,

@@ -60,16 +60,17 @@ function plot() {
     family,
     points: microseconds.map(([n, us]) => [n, us / microseconds[0][1]]),
   }));
-  const most = Math.max(2, ...ratios.flatMap((r) => r.points.map(([, y]) => y)));
+  const most = Math.max(
+    2,
+    ...ratios.flatMap((r) => r.points.map(([, y]) => y)),
+  );
   const x = (n) =>
     ROOM.left +
     ((Math.log2(n) - Math.log2(lengths[0])) /
       (Math.log2(lengths.at(-1)) - Math.log2(lengths[0]))) *
       (WIDTH - ROOM.left - ROOM.right);
   const y = (ratio) =>
-    HEIGHT -
-    ROOM.bottom -
-    (ratio / most) * (HEIGHT - ROOM.top - ROOM.bottom);
+    HEIGHT - ROOM.bottom - (ratio / most) * (HEIGHT - ROOM.top - ROOM.bottom);
   const text = (at, up, content, attributes = "") =>
     `<text x="${at.toFixed(1)}" y="${up.toFixed(1)}" ${attributes}>${content}</text>`;
   const parts = [
@@ -90,7 +91,9 @@ function plot() {
   for (const { i, at } of ends) {
     const { family, points } = ratios[i];
     const colour = COLOURS[i % COLOURS.length];
-    const line = points.map(([n, r]) => `${x(n).toFixed(1)},${y(r).toFixed(1)}`);
+    const line = points.map(
+      ([n, r]) => `${x(n).toFixed(1)},${y(r).toFixed(1)}`,
+    );
     parts.push(
       `<polyline points="${line.join(" ")}" fill="none" stroke="${colour}" stroke-width="2"/>`,
       text(WIDTH - ROOM.right + 8, at + 4, family, `fill="${colour}"`),

@@ -30,9 +30,8 @@ const ENGINES = {
     };
   },
   async transformersjs({ onnx }) {
-    const { env, pipeline } = await import(
-      "/nm/@huggingface/transformers/dist/transformers.min.js"
-    );
+    const { env, pipeline } =
+      await import("/nm/@huggingface/transformers/dist/transformers.min.js");
     env.allowRemoteModels = false;
     env.allowLocalModels = true;
     env.backends.onnx.wasm.wasmPaths = "/nm/onnxruntime-web/dist/";
@@ -64,7 +63,9 @@ globalThis.encoder = {
       const all = Array.from({ length: texts }, (_, n) => textOf(tokens, n));
       const found = await engine.length(all[0]);
       if (found !== tokens)
-        throw new Error(`${options.engine} reads ${found} tokens for ${tokens}`);
+        throw new Error(
+          `${options.engine} reads ${found} tokens for ${tokens}`,
+        );
       const times = [];
       for (let i = 0; i < WARM + CALLS; i += 1) {
         const start = performance.now();
