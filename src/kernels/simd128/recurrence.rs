@@ -67,6 +67,7 @@ pub fn convolve<S: Simd>(x: &mut [f32], taps: &[f32], bias: &[f32], state: &mut 
 
 /// See `kernels::recurrence::scan`.
 #[inline(never)]
+#[allow(clippy::needless_range_loop)] // columns index several arrays at once
 pub fn scan<S: Simd>(head: &Decaying<'_>, state: &mut [f32], out: &mut [f32]) {
     let columns = head.key.len();
     assert!(head.query.len() == columns && state.len() == head.values.len() * columns);
@@ -100,6 +101,7 @@ pub fn scan<S: Simd>(head: &Decaying<'_>, state: &mut [f32], out: &mut [f32]) {
 
 /// See `kernels::recurrence::replace`.
 #[inline(never)]
+#[allow(clippy::needless_range_loop)] // columns index several arrays at once
 pub fn replace<S: Simd>(head: &Replacing<'_>, state: &mut [f32], out: &mut [f32]) {
     let columns = head.key.len();
     assert!(state.len() == head.values.len() * columns);
