@@ -35,7 +35,7 @@ export interface Engine {
   template(): string;
   vocabulary(): Uint8Array;
   embed(
-    text: string,
+    texts: string,
     pooling: string | undefined,
     normalise: boolean,
   ): Float32Array<ArrayBuffer>;

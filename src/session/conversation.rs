@@ -115,8 +115,22 @@ impl Engine {
 
     /// Evaluates `tokens` (at most a slice) behind `sequence`, which has room for them.
     pub(super) fn forward(&mut self, sequence: &mut Sequence, tokens: &[u32]) {
+        self.forward_texts(sequence, tokens, &[]);
+    }
+
+    /// The same for several texts, each ending where `ends` says, in an empty `sequence`.
+    pub(super) fn forward_texts(
+        &mut self,
+        sequence: &mut Sequence,
+        tokens: &[u32],
+        ends: &[usize],
+    ) {
         self.fresh = None;
-        let mut spans = [Span { sequence, tokens }];
+        let mut spans = [Span {
+            sequence,
+            tokens,
+            ends,
+        }];
         self.model
             .forward(&POOL, &mut self.cache, &mut self.scratch, &mut spans);
     }

@@ -272,7 +272,7 @@ impl Loader {
             .to_owned();
         let format = opened.builder.main_format().map_or("none", |f| f.name());
         let parameters = opened.builder.parameters();
-        let weights = opened.builder.finish(opened.config.n_weights());
+        let weights = opened.builder.finish(&opened.config);
         let isa = if self.options.reference {
             Isa::Scalar
         } else {

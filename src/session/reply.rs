@@ -305,7 +305,11 @@ impl Engine {
             if places.contains(&at) {
                 let Conversation { ids, sequence } = &mut reply.conversation;
                 let tokens = &ids[ids.len() - 1..];
-                spans.push(Span { sequence, tokens });
+                spans.push(Span {
+                    sequence,
+                    tokens,
+                    ends: &[],
+                });
             }
         }
         let (cache, scratch) = (&mut self.cache, &mut self.scratch);

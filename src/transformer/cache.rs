@@ -303,6 +303,7 @@ impl Cache {
             keys: &self.keys[part.clone()],
             values: &self.values[part],
             blocks: &sequence.blocks,
+            from: 0,
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::kernels::pool::Pool;
 use crate::kernels::{Activations, Isa, Packed, Product, matmul, vector};
+use crate::ops::blend::blend_in_place;
 use crate::ops::norm::{layer_norm_in_place, rms_norm, rms_norm_in_place};
 
 /// Tokens that one call of [`Model::forward`] takes at most, where tokens see only those before them.
@@ -19,6 +20,20 @@ pub struct Span<'a> {
     pub sequence: &'a mut Sequence,
     /// At least one.
     pub tokens: &'a [u32],
+    /// Where each of several texts among them ends that see nothing of each other; empty where they are one. Several
+    /// begin an empty sequence, and nothing follows them there.
+    pub ends: &'a [usize],
+}
+
+impl Span<'_> {
+    /// The tokens of each text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = Range<usize>> {
+        let text = |i: usize| {
+            let start = if i == 0 { 0 } else { self.ends[i - 1] };
+            start..self.ends.get(i).copied().unwrap_or(self.tokens.len())
+        };
+        (0..self.ends.len().max(1)).map(text)
+    }
 }
 
 /// A model ready to run.
@@ -91,14 +106,18 @@ impl Model {
     /// Allocates nothing.
     pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, spans: &mut [Span<'_>]) {
         s.tokens = 0;
-        for Span { sequence, tokens } in &*spans {
-            let (first, n) = (sequence.len(), tokens.len());
+        for span in &*spans {
+            let (first, n) = (span.sequence.len(), span.tokens.len());
             assert!(n > 0 && s.tokens + n <= s.slice && first + n <= cache.context());
-            self.embed(s, first, tokens);
-            for rotation in &mut s.rotations {
-                rotation.set(s.tokens, first, n);
+            assert!(span.ends.last().is_none_or(|end| first == 0 && *end == n));
+            for text in span.texts() {
+                let tokens = &span.tokens[text];
+                self.embed(s, first, tokens);
+                for rotation in &mut s.rotations {
+                    rotation.set(s.tokens, first, tokens.len());
+                }
+                s.tokens += tokens.len();
             }
-            s.tokens += n;
         }
         assert!(spans.len() == 1 || !cache.has_states());
         for (layer, block) in self.config.blocks.iter().enumerate() {
@@ -106,11 +125,22 @@ impl Model {
             self.normed(s, w, Part::AttentionNorm);
             match &block.mixer {
                 Mixer::Attention(a) => self.attend(pool, cache, s, spans, (layer, a), w),
-                Mixer::ShortConvolution { kernel } => {
-                    self.convolve(pool, cache, spans[0].sequence, s, (layer, *kernel), w);
+                Mixer::ShortConvolution { .. } => {
+                    self.convolve(pool, cache, spans[0].sequence, s, layer, w);
                 }
                 Mixer::StateSpace(space) => {
                     self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
+                }
+                Mixer::DeltaRule(rule) => {
+                    self.replace(pool, cache, spans[0].sequence, s, (layer, rule), w);
+                }
+                Mixer::Both(a, space) => {
+                    let n = s.tokens * self.config.dim;
+                    self.attend(pool, cache, s, spans, (layer, a), w);
+                    s.side[..n].copy_from_slice(&s.h[..n]);
+                    self.normed(s, w, Part::AttentionNorm);
+                    self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
+                    vector::add(self.isa, &mut s.h[..n], &s.side[..n]);
                 }
             }
             self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
@@ -118,6 +148,12 @@ impl Model {
                 continue;
             }
             self.normed(s, w, Part::FeedForwardNorm);
+            let share = w.vector(Part::FeedForwardBlend);
+            if !share.is_empty() {
+                let (n, dim) = (s.tokens, self.config.dim);
+                let before = &mut cache.state(spans[0].sequence, layer)[dim..2 * dim];
+                blend_in_place(&mut s.h[..n * dim], before, share);
+            }
             match block.feed_forward {
                 FeedForward::None => {}
                 FeedForward::Experts {
@@ -129,8 +165,8 @@ impl Model {
             }
             self.add(s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
         }
-        for Span { sequence, tokens } in spans {
-            sequence.advance(tokens.len());
+        for span in spans {
+            span.sequence.advance(span.tokens.len());
         }
     }
 
@@ -144,10 +180,7 @@ impl Model {
         for (token, x) in tokens.iter().zip(x.chunks_exact_mut(dim)) {
             arena.row(table, *token as usize, x);
         }
-        let scale = self.config.embedding_scale;
-        if scale != 1.0 {
-            x.iter_mut().for_each(|x| *x *= scale);
-        }
+        vector::scale(x, self.config.embedding_scale);
         for part in [Part::PositionEmbedding, Part::TokenTypes] {
             let Some(table) = w.optional(part) else {
                 continue;
@@ -176,10 +209,7 @@ impl Model {
         let n = s.tokens * self.config.dim;
         let (x, h) = (&mut s.x[..n], &mut s.h[..n]);
         self.norm_in_place(h, w.norm(before));
-        let scale = self.config.residual_scale;
-        if scale != 1.0 {
-            h.iter_mut().for_each(|h| *h *= scale);
-        }
+        vector::scale(h, self.config.residual_scale);
         vector::add(self.isa, x, h);
         self.norm_in_place(x, w.norm(behind));
     }
@@ -214,10 +244,8 @@ impl Model {
             [out],
         );
         self.add_bias(out, w.vector(Part::OutputBias));
-        let (scale, cap) = (self.config.logit_scale, self.config.logit_soft_cap);
-        if scale != 1.0 {
-            out.iter_mut().for_each(|l| *l *= scale);
-        }
+        vector::scale(out, self.config.logit_scale);
+        let cap = self.config.logit_soft_cap;
         if cap > 0.0 {
             out.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());
         }

@@ -14,6 +14,8 @@ pub struct Scratch {
     pub(super) x: Vec<f32>,
     /// [slice, dim]: normed input, and a block's output before it is added.
     pub(super) h: Vec<f32>,
+    /// [slice, dim]: the output of one of two mixers; empty where blocks have one.
+    pub(super) side: Vec<f32>,
     /// [slice, n_heads, head_dim].
     pub(super) q: Vec<f32>,
     /// [slice, n_kv_heads, head_dim].
@@ -87,6 +89,7 @@ impl Scratch {
         Ok(Scratch {
             x: zeroed(slice * c.dim)?,
             h: zeroed(slice * c.dim)?,
+            side: zeroed(slice * c.side_width())?,
             q: zeroed(slice * q)?,
             k: zeroed(slice * kv)?,
             v: zeroed(slice * kv)?,
@@ -123,6 +126,7 @@ impl Scratch {
         let (n_experts, n_used) = config.experts();
         let mut widths = vec![
             2 * config.dim,
+            config.side_width(),
             config.query_width(),
             2 * config.key_width(),
             config.mixed_width(),

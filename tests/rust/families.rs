@@ -136,8 +136,10 @@ fn token_by_token_is_the_same_as_in_slices() {
 #[test]
 fn states_go_back_to_a_checkpoint() {
     let mut all = causal();
-    all.retain(|f| ["lfm2", "mamba2", "granitehybrid"].contains(&f.name.as_str()));
-    assert_eq!(all.len(), 3);
+    all.retain(|f| {
+        ["lfm2", "mamba2", "granitehybrid", "falcon-h1", "rwkv7"].contains(&f.name.as_str())
+    });
+    assert_eq!(all.len(), 5);
     for family in all {
         let ids = family.ids();
         let mut engine = load(&family.folder(), 200);

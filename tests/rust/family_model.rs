@@ -239,6 +239,20 @@ impl Family {
                 }
                 tensor.shape.insert(0, sources.len());
             }
+            // Stretches of rows, each with its factor; 0 rows are all there are.
+            "scale" => {
+                let cols = tensor.shape[1..].iter().product::<usize>();
+                let mut rest = &mut tensor.values[..];
+                for part in row[3].as_array().unwrap() {
+                    let rows = part[0].as_u64().unwrap() as usize;
+                    let n = if rows == 0 { rest.len() } else { rows * cols };
+                    let (these, others) = rest.split_at_mut(n);
+                    let factor = part[1].as_f64().unwrap() as f32;
+                    these.iter_mut().for_each(|v| *v *= factor);
+                    rest = others;
+                }
+                assert!(rest.is_empty(), "factors for all rows");
+            }
             "negative_exp" => tensor.values.iter_mut().for_each(|v| *v = -v.exp()),
             "skip" => {
                 let rows = row[3].as_u64().unwrap() as usize;
