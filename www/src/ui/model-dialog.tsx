@@ -3,6 +3,7 @@ import { effect, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { bytes, number, t } from "../i18n";
 import { model, unload } from "../model";
+import { CatalogueSection } from "./catalogue-section";
 import { Dialog } from "./dialog";
 import { SourceForm } from "./source-form";
 import { StorageSection } from "./storage-section";
@@ -71,8 +72,9 @@ export function ModelDialog() {
     <Dialog open={modelDialog} title={t("source.title")}>
       <Details />
       <StorageSection />
+      <CatalogueSection />
       <section>
-        <h3>{t("welcome.other")}</h3>
+        <h3>{t("source.own")}</h3>
         <SourceForm />
       </section>
     </Dialog>
