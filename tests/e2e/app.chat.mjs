@@ -40,12 +40,13 @@ test("a chat, then again with the server stopped", LIMIT, async (t) => {
   {
     const { browser, close, requests, complaints } = await browse(t, profile);
     const app = await visit(browser, server);
-    server.faults.set(MODEL_PATH, { bytesPerSecond: 60e6, times: 2 });
+    server.faults.set(MODEL_PATH, { holdAt: MODEL_BYTES / 2 });
     await app.start.click();
     await app.progress.waitFor(SLOW);
     await app.page.getByText("Downloading", { exact: true }).waitFor(SLOW);
     await app.page.getByText(/^[\d.]+ MB of [\d.]+ MB$/).waitFor(SLOW);
     await app.page.getByText(/^\d+%$/).waitFor(SLOW);
+    server.faults.clear();
     await app.ready();
     await app.settings({ Temperature: 0, "Longest reply (tokens)": 24 });
     reply = await app.ask(SKY);

@@ -181,9 +181,9 @@ describe("what is on this device", { timeout: 900_000 }, () => {
     LIMIT,
     async (t) => {
       const { app, server } = await stage(t);
-      server.faults.set(MODEL_PATH, { bytesPerSecond: 20e6 });
+      server.faults.set(MODEL_PATH, { holdAt: MODEL_BYTES * 0.4 });
       await app.start.click();
-      await app.page.getByText(/^[2-9]\d% *$/).waitFor(SLOW);
+      await app.page.getByText(/^(3|4)\d% *$/).waitFor(SLOW);
       await server.stop();
       await app.page
         .getByText(/^Code: download_(interrupted|network)/)

@@ -138,7 +138,7 @@ describe("models on the device", LIMIT, () => {
 
   test("a tab closed in mid-download goes on from its last whole chunk", async (context) => {
     const { server, browser, page } = await stage(context);
-    server.faults.set(MODEL_PATH, { bytesPerSecond: 60e6 });
+    server.faults.set(MODEL_PATH, { holdAt: MODEL_BYTES / 2 });
     await page.evaluate((path) => {
       caught(load(path));
     }, MODEL_PATH);
@@ -176,7 +176,7 @@ describe("models on the device", LIMIT, () => {
     // Not a real model: the header is refused before anything is stored.
     assert.equal((await failure(page, path)).own, true);
 
-    server.faults.set(MODEL_PATH, { bytesPerSecond: 60e6 });
+    server.faults.set(MODEL_PATH, { holdAt: MODEL_BYTES / 2 });
     await page.evaluate((source) => {
       window.stop = new AbortController();
       window.result = caught(load(source, { signal: stop.signal }));

@@ -211,7 +211,7 @@ describe("the worker", LIMIT, () => {
 
   test("an aborted load rejects at once and leaves nothing running", async (context) => {
     const { server, page } = await stage(context);
-    server.faults.set(MODEL_PATH, { bytesPerSecond: 5e6 });
+    server.faults.set(MODEL_PATH, { holdAt: 5e6 });
     const found = await page.evaluate(async (path) => {
       const controller = new AbortController();
       setTimeout(() => controller.abort(), 300);

@@ -194,7 +194,7 @@ test("a server that refuses a second connection is served by one", async (contex
 test("a silent line counts as lost", async (context) => {
   const server = await serve(context);
   server.faults.set(PATH, { bytesPerSecond: 10_000, times: 1 });
-  const download = await open(server, { retryWaits: [5], stallMs: 300 });
+  const download = await open(server, { retryWaits: [5], stallMs: 1500 });
   assertWhole(await readAll(download));
 });
 

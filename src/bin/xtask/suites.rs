@@ -94,6 +94,9 @@ const SUITES: [Suite; 12] = [
 /// Test targets of the suite `families`.
 const FAMILIES: [&str; 2] = ["families", "reader"];
 
+/// So many files of browser tests may fail and are run once more; when more fail, it is no accident.
+const MOST_TRIED_AGAIN: usize = 3;
+
 /// The Rust test target that runs in browsers.
 const WASM_TEST: &str = "kernels";
 
@@ -405,21 +408,53 @@ fn browser_tests(step: &str, mut tests: Vec<PathBuf>, options: &Options) -> Resu
         false => serde_json::json!([browser]),
     };
     tests.sort();
-    let mut node = tools::node()?;
-    node.current_dir(project::e2e())
-        .arg("--test")
-        .arg("--test-concurrency=1")
-        .args(tests);
-    node.env("SMIDGEN_MODEL", model)
-        .env("SMIDGEN_BROWSERS", browsers.to_string());
-    node.env("SMIDGEN_CHROMIUM", Browser::Chromium.executable()?);
-    // The tests start and stop the very server of `cargo xtask demo`.
-    node.env(
-        "SMIDGEN_XTASK",
-        std::env::current_exe().context("cannot tell the path of this program")?,
-    );
-    full(&mut node, options);
-    run(step, &mut node)
+    let node = |path: &Path| -> Result<Command> {
+        let mut node = tools::node()?;
+        node.current_dir(project::e2e()).arg("--test").arg(path);
+        node.env("SMIDGEN_MODEL", &model)
+            .env("SMIDGEN_BROWSERS", browsers.to_string());
+        node.env("SMIDGEN_CHROMIUM", Browser::Chromium.executable()?);
+        // The tests start and stop the very server of `cargo xtask demo`.
+        node.env(
+            "SMIDGEN_XTASK",
+            std::env::current_exe().context("cannot tell the path of this program")?,
+        );
+        full(&mut node, options);
+        Ok(node)
+    };
+    let name = |path: &Path| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    };
+    let mut failed = Vec::new();
+    for path in &tests {
+        if run(&format!("{step}: {}", name(path)), &mut node(path)?).is_err() {
+            failed.push(path);
+        }
+    }
+    let names = |paths: &[&PathBuf]| {
+        let names: Vec<String> = paths.iter().map(|path| name(path)).collect();
+        names.join(", ")
+    };
+    if failed.len() > MOST_TRIED_AGAIN {
+        bail!("{step}: failed in {}", names(&failed));
+    }
+    // A browser on a loaded machine can fail for reasons of its own; a fault of ours fails again.
+    let first = names(&failed);
+    let mut twice = Vec::new();
+    for path in failed {
+        let step = format!("{step}: {}, once more", name(path));
+        if run(&step, &mut node(path)?).is_err() {
+            twice.push(path);
+        }
+    }
+    if !twice.is_empty() {
+        bail!("{step}: failed twice in {}", names(&twice));
+    }
+    if !first.is_empty() {
+        announce(&format!("{step}: PASSED ONLY AT THE SECOND TRY: {first}"));
+    }
+    Ok(())
 }
 
 /// The files directly in tests/e2e; what lies deeper is what they import.

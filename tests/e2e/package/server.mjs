@@ -23,6 +23,7 @@ const TYPES = {
  * @property {number} [status] answer this instead
  * @property {number} [cutAfter] close the connection after so many bytes of the body
  * @property {number} [bytesPerSecond]
+ * @property {number} [holdAt] no byte of the file from this offset on is sent while the fault stands; what comes before it is
  * @property {number} [times] for so many answers; for all where it is missing
  */
 
@@ -133,12 +134,15 @@ export class TestServer {
       response.end();
       return;
     }
-    await this.#send(path, file.read(start, end), response, fault ?? {});
+    await this.#send(path, file.read(start, end), response, fault ?? {}, start);
   }
 
-  async #send(path, body, response, { cutAfter, bytesPerSecond }) {
+  async #send(path, body, response, fault, start) {
+    const { cutAfter, bytesPerSecond, holdAt = Infinity } = fault;
     let sent = 0;
-    for await (let piece of body) {
+    for await (let piece of held(body, Math.floor(holdAt) - start)) {
+      if (start + sent >= Math.floor(holdAt))
+        await this.#released(path, fault, response);
       const cut = cutAfter !== undefined && sent + piece.length >= cutAfter;
       if (cut) piece = piece.subarray(0, cutAfter - sent);
       if (response.destroyed) return;
@@ -165,6 +169,13 @@ export class TestServer {
       }
     }
     response.end();
+  }
+
+  /** Until `fault` no longer stands for the path, or nobody listens. */
+  async #released(path, fault, response) {
+    while (this.faults.get(path) === fault && !response.destroyed) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   #fault(path) {
@@ -208,6 +219,19 @@ export class TestServer {
       };
     }
     return undefined;
+  }
+}
+
+/** `body`, with a border between two pieces after `length` bytes. */
+async function* held(body, length) {
+  let passed = 0;
+  for await (const piece of body) {
+    const rest = length - passed;
+    passed += piece.length;
+    if (rest > 0 && rest < piece.length) {
+      yield piece.subarray(0, rest);
+      yield piece.subarray(rest);
+    } else yield piece;
   }
 }
 
