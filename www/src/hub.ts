@@ -21,7 +21,8 @@ export function repositoryIn(text: string): string | undefined {
   }
   if (url.hostname !== "huggingface.co") return undefined;
   const [owner, name, kind] = url.pathname.split("/").filter(Boolean);
-  if (kind !== undefined && kind !== "tree") return undefined;
+  if (!owner || !name || (kind !== undefined && kind !== "tree"))
+    return undefined;
   const named = `${owner}/${name}`;
   return NAME.test(named) ? named : undefined;
 }

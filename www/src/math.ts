@@ -36,12 +36,14 @@ function formula(tex: string, displayMode: boolean): string {
     return plain;
   }
   try {
-    return renderer.renderToString(tex, {
+    const made = renderer.renderToString(tex, {
       displayMode,
       throwOnError: true,
       maxExpand: 100,
       maxSize: [20, 20],
     });
+    // The page's policy refuses style attributes, and says so for each.
+    return made.replace(/ style="[^"]*"/g, "");
   } catch {
     return plain;
   }
@@ -70,8 +72,9 @@ const first = (patterns: readonly RegExp[], source: string) => {
 const token = (type: string, match: RegExpExecArray | undefined) =>
   match && { type, raw: match[0], text: match[1]!.trim() };
 
-const starts = (source: string) => {
-  const at = source.search(/\$|\\[([]/);
+/** Where the next formula may begin, for marked: `undefined` for nowhere. */
+const starts = (pattern: RegExp) => (source: string) => {
+  const at = source.search(pattern);
   return at < 0 ? undefined : at;
 };
 
@@ -80,7 +83,7 @@ export const formulas: TokenizerAndRendererExtension[] = [
   {
     name: "formula",
     level: "inline",
-    start: starts,
+    start: starts(/\$|\\[([]/),
     tokenizer: (source) => token("formula", first(INLINE, source)),
     renderer: ({ raw, text }: Tokens.Generic) =>
       formula(String(text), raw.startsWith("$$") || raw.startsWith("\\[")),
@@ -88,7 +91,8 @@ export const formulas: TokenizerAndRendererExtension[] = [
   {
     name: "formulaBlock",
     level: "block",
-    start: starts,
+    // A paragraph ends there, so only at the beginning of a line.
+    start: starts(/(?<=\n)(?:\$\$|\\\[)/),
     tokenizer: (source) => token("formulaBlock", first(BLOCK, source)),
     renderer: ({ text }: Tokens.Generic) => formula(String(text), true),
   },
