@@ -117,7 +117,10 @@ test(
     await again.page.close({ runBeforeUnload: false });
     const third = await visit(browser, server);
     await third.ready();
-    assert.equal(await third.page.getByText("while the model worked").count(), 0);
+    assert.equal(
+      await third.page.getByText("while the model worked").count(),
+      0,
+    );
   },
 );
 

@@ -189,6 +189,8 @@ test("hostile text stays text, and fetches nothing", LIMIT, async (t) => {
       conversation("<b onclick=window.hurt=9>T</b>", reply),
       conversation("Nested", "> ".repeat(20_000) + "bottom"),
       conversation("Long", "*a_ [b](c ".repeat(50_000) + "end"),
+      conversation("Formulas", "\\(".repeat(45_000) + " sum"),
+      conversation("Prices", "$a *b ".repeat(16_000) + " total"),
     ),
   );
   await app.articles.last().getByText("deep").waitFor();
@@ -220,6 +222,8 @@ test("hostile text stays text, and fetches nothing", LIMIT, async (t) => {
   for (const [title, last] of [
     ["Nested", "bottom"],
     ["Long", "end"],
+    ["Formulas", "sum"],
+    ["Prices", "total"],
   ]) {
     await page.getByRole("button", { name: title, exact: true }).click();
     await app.articles.last().getByText(last).waitFor();

@@ -45,54 +45,58 @@ test("suggestions tell what fits, and ask nobody", LIMIT, async (t) => {
   assert.deepEqual(complaints, []);
 });
 
-test("a repository of the hub: its files by size, and one is loaded", LIMIT, async (t) => {
-  const { app, browser } = await stage(t);
-  const { page } = app;
-  // The hub cannot be reached from here: its list is answered as it answers, its file comes from the test's server.
-  await browser.route("https://huggingface.co/**", async (route) => {
-    const { pathname } = new URL(route.request().url());
-    const file = (path, size) => ({ type: "file", path, size });
-    if (pathname === "/api/models/owner/tiny-GGUF/tree/main")
+test(
+  "a repository of the hub: its files by size, and one is loaded",
+  LIMIT,
+  async (t) => {
+    const { app, browser } = await stage(t);
+    const { page } = app;
+    // The hub cannot be reached from here: its list is answered as it answers, its file comes from the test's server.
+    await browser.route("https://huggingface.co/**", async (route) => {
+      const { pathname } = new URL(route.request().url());
+      const file = (path, size) => ({ type: "file", path, size });
+      if (pathname === "/api/models/owner/tiny-GGUF/tree/main")
+        return route.fulfill({
+          headers: { "access-control-allow-origin": "*" },
+          json: [
+            file("README.md", 100),
+            file("big/tiny.Q8_0.gguf", 2 * MODEL_BYTES),
+            file("tiny.Q4_1.gguf", MODEL_BYTES),
+            file("huge-00001-of-00002.gguf", 1),
+            file("mmproj-tiny.gguf", 1),
+          ],
+        });
       return route.fulfill({
+        status: 404,
         headers: { "access-control-allow-origin": "*" },
-        json: [
-          file("README.md", 100),
-          file("big/tiny.Q8_0.gguf", 2 * MODEL_BYTES),
-          file("tiny.Q4_1.gguf", MODEL_BYTES),
-          file("huge-00001-of-00002.gguf", 1),
-          file("mmproj-tiny.gguf", 1),
-        ],
+        body: "not found",
       });
-    return route.fulfill({
-      status: 404,
-      headers: { "access-control-allow-origin": "*" },
-      body: "not found",
     });
-  });
-  await page.getByText("Use another model").click();
-  const address = page.getByLabel("Address or repository");
-  const load = page.getByRole("button", { name: "Load", exact: true });
-  await address.fill("owner/nothing");
-  await load.click();
-  await page.getByText("Code: hub_unknown").waitFor(SLOW);
-  await address.fill("https://huggingface.co/owner/tiny-GGUF");
-  await load.click();
-  const files = page
-    .getByRole("list", { name: "Files of owner/tiny-GGUF" })
-    .getByRole("button");
-  await files.first().waitFor(SLOW);
-  assert.deepEqual(
-    (await files.allInnerTexts()).map((text) => text.split(/\s/)[0]),
-    ["tiny.Q4_1.gguf", "big/tiny.Q8_0.gguf"],
-  );
-  assert.deepEqual(await violations(page), []);
-  const wanted = page.waitForRequest(
-    "https://huggingface.co/owner/tiny-GGUF/resolve/main/tiny.Q4_1.gguf",
-    SLOW,
-  );
-  await files.first().click();
-  await wanted;
-});
+    await page.getByText("Use another model").click();
+    const address = page.getByLabel("Address or repository");
+    const load = page.getByRole("button", { name: "Load", exact: true });
+    await address.fill("owner/nothing");
+    await load.click();
+    await page.getByText("Code: hub_unknown").waitFor(SLOW);
+    await address.fill("https://huggingface.co/owner/tiny-GGUF");
+    await load.click();
+    const files = page
+      .getByRole("list", { name: "Files of owner/tiny-GGUF" })
+      .getByRole("button");
+    await files.first().waitFor(SLOW);
+    assert.deepEqual(
+      (await files.allInnerTexts()).map((text) => text.split(/\s/)[0]),
+      ["tiny.Q4_1.gguf", "big/tiny.Q8_0.gguf"],
+    );
+    assert.deepEqual(await violations(page), []);
+    const wanted = page.waitForRequest(
+      "https://huggingface.co/owner/tiny-GGUF/resolve/main/tiny.Q4_1.gguf",
+      SLOW,
+    );
+    await files.first().click();
+    await wanted;
+  },
+);
 
 test("a download is paused and goes on, with its pace", LIMIT, async (t) => {
   const { app, server } = await stage(t);

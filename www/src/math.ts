@@ -23,6 +23,8 @@ function want(): void {
 }
 
 const LONGEST = 3000;
+/** Within a line of text; each sign looks no further for its end, so that many signs cost little. */
+const LONGEST_INLINE = 1000;
 
 const escape = (text: string) =>
   text.replace(/[&<>]/g, (sign) => `&#${sign.codePointAt(0)!.toString()};`);
@@ -61,9 +63,14 @@ const BLOCK = [
   /^\\\[([\s\S]+?)\\\] *(?:\n|$)/,
 ];
 
-const first = (patterns: readonly RegExp[], source: string) => {
+const first = (
+  patterns: readonly RegExp[],
+  source: string,
+  longest: number,
+) => {
+  const near = source.slice(0, longest);
   for (const pattern of patterns) {
-    const match = pattern.exec(source);
+    const match = pattern.exec(near);
     if (match) return match;
   }
   return undefined;
@@ -74,7 +81,7 @@ const token = (type: string, match: RegExpExecArray | undefined) =>
 
 /** Where the next formula may begin, for marked: `undefined` for nowhere. */
 const starts = (pattern: RegExp) => (source: string) => {
-  const at = source.search(pattern);
+  const at = source.slice(0, LONGEST_INLINE).search(pattern);
   return at < 0 ? undefined : at;
 };
 
@@ -84,7 +91,8 @@ export const formulas: TokenizerAndRendererExtension[] = [
     name: "formula",
     level: "inline",
     start: starts(/\$|\\[([]/),
-    tokenizer: (source) => token("formula", first(INLINE, source)),
+    tokenizer: (source) =>
+      token("formula", first(INLINE, source, LONGEST_INLINE)),
     renderer: ({ raw, text }: Tokens.Generic) =>
       formula(String(text), raw.startsWith("$$") || raw.startsWith("\\[")),
   },
@@ -93,7 +101,7 @@ export const formulas: TokenizerAndRendererExtension[] = [
     level: "block",
     // A paragraph ends there, so only at the beginning of a line.
     start: starts(/(?<=\n)(?:\$\$|\\\[)/),
-    tokenizer: (source) => token("formulaBlock", first(BLOCK, source)),
+    tokenizer: (source) => token("formulaBlock", first(BLOCK, source, LONGEST)),
     renderer: ({ text }: Tokens.Generic) => formula(String(text), true),
   },
 ];
