@@ -365,6 +365,9 @@ fn app(options: &Options) -> Result<()> {
     build::build(&build::Options::default())?;
     let mut tests = end_to_end_tests()?;
     tests.retain(|path| room(path) == Room::App);
+    if options.full {
+        tools::npm_packages(&project::e2e().join("lighthouse"))?;
+    }
     browser_tests("The app", tests, options)
 }
 
