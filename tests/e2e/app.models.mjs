@@ -72,7 +72,7 @@ test(
         body: "not found",
       });
     });
-    await page.getByText("Use another model").click();
+    await page.getByText("A model of your own").click();
     const address = page.getByLabel("Address or repository");
     const load = page.getByRole("button", { name: "Load", exact: true });
     await address.fill("owner/nothing");

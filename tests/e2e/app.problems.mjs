@@ -63,7 +63,7 @@ test("an address that cannot be reached, then a good one", LIMIT, async (t) => {
   });
   await app.start.click();
   await app.page.getByText("Code: download_network").waitFor(SLOW);
-  await app.page.getByText("Use another model").click();
+  await app.page.getByText("A model of your own").click();
   const address = app.page.getByLabel("Address or repository");
   await address.fill("ftp://example.invalid/x.gguf");
   await app.page.getByRole("button", { name: "Load" }).click();
@@ -93,7 +93,7 @@ test(
 
 test("a model file of this device", LIMIT, async (t) => {
   const { app } = await stage(t);
-  await app.page.getByText("Use another model").click();
+  await app.page.getByText("A model of your own").click();
   const chooser = app.page.waitForEvent("filechooser");
   await app.page.getByRole("button", { name: "Open a GGUF file…" }).click();
   const picker = await chooser;

@@ -115,7 +115,7 @@ for (const [view, browser] of Object.entries(VIEWS))
 
     await app.start.waitFor();
     await check("offer");
-    await page.getByText("Use another model").click();
+    await page.getByText("A model of your own").click();
     await check("offer-own");
     await page.getByRole("button", { name: "Choose a model" }).click();
     await page
@@ -199,7 +199,7 @@ for (const [view, browser] of Object.entries(VIEWS))
     await check("problem");
     await app.shelf();
     await page.getByLabel("Language").selectOption("ar");
-    await page.getByText("المحادثات").first().waitFor(SLOW);
+    await page.getByText("محادثة جديدة").first().waitFor(SLOW);
     await check("arabic");
     assert.deepEqual(found, []);
   });

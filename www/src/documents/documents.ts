@@ -159,6 +159,9 @@ async function everyPassage(): Promise<StoredPassage[]> {
   return readable;
 }
 
+/** Of the nearest passage: what is further away is there only because nothing nearer was. */
+const NEAR = 0.5;
+
 /** The passages nearest to `question`, best first. */
 export async function passagesFor(
   question: string,
@@ -168,7 +171,11 @@ export async function passagesFor(
   const all = await everyPassage();
   if (all.length === 0) return [];
   const [vector] = await embed([question], signal);
-  return search(question, vector!, all, most).map(({ index }) => all[index]!);
+  const found = search(question, vector!, all, most);
+  const best = Math.max(...found.map(({ similarity }) => similarity));
+  return found
+    .filter(({ similarity }, at) => at === 0 || similarity >= best * NEAR)
+    .map(({ index }) => all[index]!);
 }
 
 export function sourceOf({ document, number, page }: StoredPassage): Source {

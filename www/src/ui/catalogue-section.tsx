@@ -29,6 +29,7 @@ function Item({ one }: { one: Suggestion }) {
   const state = model.value;
   const inUse = state.phase === "ready" && state.llm.info.id === here?.id;
   const source = { ...fromUrl(url)!, name: one.file };
+  const speed = fits.tokensPerSecond;
   return (
     <li class="suggestion">
       <div class="suggestion-head">
@@ -43,12 +44,13 @@ function Item({ one }: { one: Suggestion }) {
         {languagesOf(one)}
       </p>
       <p class="hint numbers">
-        {t("catalogue.needs", {
-          download: bytes(one.bytes),
-          memory: bytes(fits.needBytes),
-        })}
-        {fits.tokensPerSecond !== undefined &&
-          ` · ${t("catalogue.speed", { speed: number(fits.tokensPerSecond, fits.tokensPerSecond < 10 ? 1 : 0) })}`}
+        <span>{t("catalogue.download", { size: bytes(one.bytes) })}</span>
+        <span>{t("messages.memory", { size: bytes(fits.needBytes) })}</span>
+        {speed !== undefined && (
+          <span>
+            {t("catalogue.speed", { speed: number(speed, speed < 10 ? 1 : 0) })}
+          </span>
+        )}
       </p>
       <p class="hint links">
         <a href={one.licenceUrl} target="_blank" rel="noopener noreferrer">

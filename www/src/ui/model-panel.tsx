@@ -26,7 +26,7 @@ function Other() {
         {t("catalogue.open")}
       </button>
       <details class="other">
-        <summary>{t("welcome.other")}</summary>
+        <summary>{t("source.own")}</summary>
         <SourceForm />
       </details>
     </>
@@ -64,7 +64,7 @@ function Offer(props: {
   const partial =
     source.kind === "url" &&
     stored.value.find(({ url, complete }) => !complete && url === source.url);
-  const here = paused?.loadedBytes ?? (partial || undefined)?.storedBytes;
+  const here = (partial || undefined)?.storedBytes;
   return (
     <>
       {paused && (
@@ -83,11 +83,13 @@ function Offer(props: {
       >
         {!remote
           ? t("welcome.start")
-          : here !== undefined
-            ? t("welcome.resume", { size: bytes(here) })
-            : size === undefined
-              ? t("welcome.download")
-              : t("welcome.downloadSize", { size: bytes(size) })}
+          : paused
+            ? t("load.goOn")
+            : here !== undefined
+              ? t("welcome.resume", { size: bytes(here) })
+              : size === undefined
+                ? t("welcome.download")
+                : t("welcome.downloadSize", { size: bytes(size) })}
       </button>
       <p class="hint wrap">
         {source.name}

@@ -217,7 +217,7 @@ function Contents() {
           {t(found ? "shelf.nothing" : "shelf.empty")}
         </p>
       )}
-      <div class="row">
+      <div class="row places">
         <button
           type="button"
           class="button fill"
