@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { LIMIT, stage, visit } from "./app/stage.mjs";
+import { archive, imported, LIMIT, stage, visit } from "./app/stage.mjs";
 
 const conversation = (title, content, more = {}) => ({
   title,
@@ -13,28 +13,6 @@ const conversation = (title, content, more = {}) => ({
   ],
   ...more,
 });
-
-const archive = (...conversations) =>
-  Buffer.from(
-    JSON.stringify({
-      format: "smidgen-conversations",
-      version: 1,
-      conversations,
-    }),
-  );
-
-const imported = async (app, buffer) => {
-  await app.shelf();
-  const chooser = app.page.waitForEvent("filechooser");
-  await app.page.getByRole("button", { name: "Import…" }).click();
-  await (
-    await chooser
-  ).setFiles({
-    name: "conversations.json",
-    mimeType: "application/json",
-    buffer,
-  });
-};
 
 const wide = { browser: { viewport: { width: 1280, height: 800 } } };
 

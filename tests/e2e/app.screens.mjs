@@ -5,8 +5,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LETTER, MANUAL } from "./app/files.mjs";
 import {
+  archive,
   ENCODER_FILE,
   ENCODER_PATH,
+  imported,
   LIMIT,
   MODEL_BYTES,
   MODEL_PATH,
@@ -52,22 +54,7 @@ const CONVERSATIONS = [
 ];
 
 async function bring(app) {
-  await app.shelf();
-  const chooser = app.page.waitForEvent("filechooser");
-  await app.page.getByRole("button", { name: "Import…" }).click();
-  await (
-    await chooser
-  ).setFiles({
-    name: "conversations.json",
-    mimeType: "application/json",
-    buffer: Buffer.from(
-      JSON.stringify({
-        format: "smidgen-conversations",
-        version: 1,
-        conversations: CONVERSATIONS,
-      }),
-    ),
-  });
+  await imported(app, archive(...CONVERSATIONS));
   await app.articles.last().locator("math").first().waitFor(SLOW);
   await app.articles.last().locator(".hljs-keyword").first().waitFor(SLOW);
 }

@@ -3,7 +3,14 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { LIMIT, SLOW, stage, violations } from "./app/stage.mjs";
+import {
+  archive,
+  imported,
+  LIMIT,
+  SLOW,
+  stage,
+  violations,
+} from "./app/stage.mjs";
 
 const wide = { browser: { viewport: { width: 1280, height: 800 } } };
 
@@ -19,37 +26,22 @@ def add(a, b):
 ${"```"}
 `;
 
-async function imported(app, conversation) {
-  const chooser = app.page.waitForEvent("filechooser");
-  await app.page.getByRole("button", { name: "Import…" }).click();
-  await (
-    await chooser
-  ).setFiles({
-    name: "conversations.json",
-    mimeType: "application/json",
-    buffer: Buffer.from(
-      JSON.stringify({
-        format: "smidgen-conversations",
-        version: 1,
-        conversations: [conversation],
-      }),
-    ),
-  });
-}
-
 test("formulas become MathML, code gets colours", LIMIT, async (t) => {
   const { app, requests, complaints } = await stage(t, wide);
   const { page } = app;
   await app.start.waitFor();
   const extras = () => requests.filter((url) => /\/extra-/.test(url));
   assert.deepEqual(extras(), [], "nothing of it is part of the first visit");
-  await imported(app, {
-    title: "Sums",
-    messages: [
-      { role: "user", content: "Sums?" },
-      { role: "assistant", content: REPLY },
-    ],
-  });
+  await imported(
+    app,
+    archive({
+      title: "Sums",
+      messages: [
+        { role: "user", content: "Sums?" },
+        { role: "assistant", content: REPLY },
+      ],
+    }),
+  );
   const reply = app.articles.last();
   await reply.locator("math").nth(2).waitFor(SLOW);
   assert.equal(await reply.locator("math").count(), 3);
@@ -149,7 +141,7 @@ test("versions, going on, and both over a reload", LIMIT, async (t) => {
     saved.conversations[0].messages.map(({ parent }) => parent),
     [null, 0, null, 2],
   );
-  await imported(app, { ...saved.conversations[0], title: "Again" });
+  await imported(app, archive({ ...saved.conversations[0], title: "Again" }));
   await page.getByRole("button", { name: "Again", exact: true }).waitFor();
   await app.articles.first().getByText("Name some animals.").waitFor();
   assert.equal(await app.reply(), animals);
@@ -165,10 +157,13 @@ test("a draft stays with its conversation", LIMIT, async (t) => {
   await page.reload();
   await app.start.waitFor();
   assert.equal(await app.message.inputValue(), "Half a thought");
-  await imported(app, {
-    title: "Other",
-    messages: [{ role: "user", content: "Hello" }],
-  });
+  await imported(
+    app,
+    archive({
+      title: "Other",
+      messages: [{ role: "user", content: "Hello" }],
+    }),
+  );
   await page.getByText("Hello", { exact: true }).waitFor();
   assert.equal(await app.message.inputValue(), "");
   await app.message.fill("Another thought");
@@ -189,7 +184,7 @@ test(
       role: at % 2 ? "assistant" : "user",
       content: `${at}. ${long}`,
     }));
-    await imported(app, { title: "Long", messages });
+    await imported(app, archive({ title: "Long", messages }));
     await app.page.getByText(/^8\. /).waitFor();
     await app.settings({ Temperature: 0, "Longest reply (tokens)": 8 });
     await app.ask("And now?");

@@ -23,7 +23,7 @@ export async function attach(files: readonly File[]): Promise<void> {
       const { attached = [] } = desk.conversation(id);
       if (attached.length >= MOST_FILES)
         throw {
-          code: "attached_too_many",
+          code: "attachments_full",
           message: `at most ${MOST_FILES} files go with a message`,
         };
       desk.changeConversation(id, {

@@ -162,6 +162,30 @@ export class App {
   }
 }
 
+/** A file as the page saves conversations. */
+export const archive = (...conversations) =>
+  Buffer.from(
+    JSON.stringify({
+      format: "smidgen-conversations",
+      version: 1,
+      conversations,
+    }),
+  );
+
+/** Gives `buffer` to the page as a file of conversations. */
+export async function imported(app, buffer) {
+  await app.shelf();
+  const chooser = app.page.waitForEvent("filechooser");
+  await app.page.getByRole("button", { name: "Import…" }).click();
+  await (
+    await chooser
+  ).setFiles({
+    name: "conversations.json",
+    mimeType: "application/json",
+    buffer,
+  });
+}
+
 /** Waits until `server` has sent so much of the file at `path`: with `holdAt` the download then stands still. */
 export async function sent(server, path, bytes) {
   const end = Date.now() + SLOW.timeout;
