@@ -12,7 +12,7 @@ const LEAST = 95;
   async (t) => {
     const { default: lighthouse } =
       await import("./lighthouse/node_modules/lighthouse/core/index.js");
-    const server = await serve(t);
+    const server = await serve(t, { compress: true });
     const port = 9300 + (process.pid % 600);
     await browse(t, await profileFolder(t), {
       args: [`--remote-debugging-port=${port}`, "--no-first-run"],
