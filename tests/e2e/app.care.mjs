@@ -115,6 +115,14 @@ test(
       .click();
     await again.stop.waitFor(SLOW);
     await again.page.close({ runBeforeUnload: false });
+    // What a page wrote while it closed takes a moment to be seen by the next.
+    const look = await browser.newPage();
+    await look.goto(`${server.origin}/manifest.webmanifest`);
+    await look.waitForFunction(
+      () => localStorage.getItem("smidgen:working") === null,
+      null,
+      SLOW,
+    );
     const third = await visit(browser, server);
     await third.ready();
     assert.equal(
