@@ -10,22 +10,17 @@ import {
   MODEL_BYTES,
   MODEL_FILE,
   MODEL_PATH,
+  picture,
+  PICTURES,
   profileFolder,
   serve,
   SLOW,
   stage,
   violations,
   visit,
-  WWW,
 } from "./app/stage.mjs";
 
-const PICTURES = join(WWW, "../../.cache/screenshots");
 const FILE_NAME = MODEL_PATH.split("/").pop();
-
-async function picture(page, name) {
-  await mkdir(PICTURES, { recursive: true });
-  await page.screenshot({ path: join(PICTURES, `${name}.png`) });
-}
 
 const openView = async (app) => {
   await app.model.click();

@@ -22,6 +22,20 @@ addEventListener("beforeinstallprompt", (event) => {
 });
 addEventListener("appinstalled", () => (install.value = undefined));
 
+export const installed = () =>
+  matchMedia("(display-mode: standalone)").matches ||
+  (navigator as { standalone?: boolean }).standalone === true;
+
+/** iPhones and iPads have no offer to install: there it goes by a menu. */
+export const isApple = () =>
+  /iP(hone|ad|od)/.test(navigator.userAgent) ||
+  // An iPad says it is a Mac, but no Mac has touch points.
+  (/Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
+
+/** Asks the service worker to keep what is loaded lazily too: formulas, colours of code, the reader of PDF files. */
+export const keepExtras = () =>
+  navigator.serviceWorker?.controller?.postMessage({ type: "KEEP_EXTRAS" });
+
 /** A page that stays open for days looks for a new version when it is looked at again. */
 const UPDATE_EVERY_MS = 60 * 60 * 1000;
 
