@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::chat::{Message, RenderOptions};
 use crate::error::Error;
-use crate::session;
+use crate::session::{self, Made, Step};
 use crate::tokenizer::{Rewrite, Special, set_platform};
 
 /// An `Error` of JavaScript with our code.
@@ -104,6 +104,15 @@ fn yes() -> bool {
     true
 }
 
+/// What became of one reply in a step.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Stepped {
+    Token(Step),
+    Paused,
+    Failed { code: &'static str, message: String },
+}
+
 /// A loaded model.
 #[wasm_bindgen]
 pub struct Engine(session::Engine);
@@ -151,17 +160,44 @@ impl Engine {
             .map_err(thrown)
     }
 
-    /// One slice of the prompt, of at most `most` tokens; true when all of it is evaluated.
-    pub fn prefill(&mut self, most: usize) -> Result<bool, JsValue> {
-        self.0.prefill(most).map_err(thrown)
+    /// One slice of the prompt of `reply`, of at most `most` tokens; 0 where there is more, 1 when all of it is
+    /// evaluated, 2 where nothing was, as there is no room.
+    pub fn prefill(&mut self, reply: u32, most: usize) -> Result<u32, JsValue> {
+        let prefilled = self.0.prefill(reply, most).map_err(thrown)?;
+        Ok(prefilled as u32)
     }
 
-    /// One token → JSON of `Step`; with `allowed` only one whose bit is set there.
-    pub fn decode(&mut self, allowed: Option<Vec<u32>>) -> Result<String, JsValue> {
-        self.0
-            .decode_within(allowed.as_deref())
-            .map(|s| json(&s))
-            .map_err(thrown)
+    /// One token of each of `replies` → JSON of a list of `Step`, `null` for those paused, or `{ code, message }`.
+    /// `masked`: which of them have a mask in `masks`, where these stand one after the other.
+    pub fn step(
+        &mut self,
+        replies: &[u32],
+        masked: &[u32],
+        masks: &[u32],
+    ) -> Result<String, JsValue> {
+        let mut masks = masks.chunks_exact((masks.len() / masked.len().max(1)).max(1));
+        let wanted: Vec<_> = replies
+            .iter()
+            .map(|id| (*id, masked.contains(id).then(|| masks.next()).flatten()))
+            .collect();
+        let made = self.0.step(&wanted).map_err(thrown)?;
+        let made: Vec<_> = made
+            .into_iter()
+            .map(|made| match made {
+                Made::Token(step) => Stepped::Token(step),
+                Made::Paused => Stepped::Paused,
+                Made::Failed(error) => Stepped::Failed {
+                    code: error.code(),
+                    message: error.to_string(),
+                },
+            })
+            .collect();
+        Ok(json(&made))
+    }
+
+    /// Ends a reply early.
+    pub fn end(&mut self, reply: u32) {
+        self.0.end(reply);
     }
 
     /// The Jinja source of the chat template.

@@ -7,10 +7,11 @@ use crate::session::Pooling;
 
 #[wasm_bindgen]
 impl Engine {
-    /// The embedding of a text. `pooling`: `mean`, `first` or `last`, by default what the file says.
+    /// The embeddings of texts (JSON of `string[]`), one after the other. `pooling`: `mean`, `first` or `last`, by default
+    /// what the file says.
     pub fn embed(
         &mut self,
-        text: &str,
+        texts: &str,
         pooling: Option<String>,
         normalise: bool,
     ) -> Result<Vec<f32>, JsValue> {
@@ -18,7 +19,10 @@ impl Engine {
             Some(name) => Some(parse("pooling", &json(&name))?),
             None => None,
         };
-        self.0.embed(text, pooling, normalise).map_err(thrown)
+        let texts: Vec<String> = parse("texts", texts)?;
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let embeddings = self.0.embed(&texts, pooling, normalise).map_err(thrown)?;
+        Ok(embeddings.concat())
     }
 
     /// The classes of a text, or of two read together → JSON of `Class[]`.

@@ -160,21 +160,26 @@ export class Connection {
       case "failed": {
         this.#pending.delete(message.id);
         const error = SmidgenError.fromWire(message.error);
-        if (message.fatal) this.#fail(pending, error);
+        if (message.fatal) this.#fail(pending, error, message.shared);
         else pending?.reject(error);
       }
     }
   }
 
-  /** `culprit` gets the error itself; with no culprit everyone does. */
-  #fail(culprit: Pending | undefined, error: SmidgenError): void {
+  /** `culprit` gets the error itself, unless it is only a suspect; with no culprit everyone does. */
+  #fail(
+    culprit: Pending | undefined,
+    error: SmidgenError,
+    suspect = false,
+  ): void {
     if (!this.#open) return;
     this.#open = false;
     this.#port.close();
     this.onClose();
     const others = [...this.#pending.values()];
     this.#pending.clear();
-    culprit?.reject(error);
+    if (culprit && suspect) others.push(culprit);
+    else culprit?.reject(error);
     for (const pending of others) {
       pending.reject(
         culprit

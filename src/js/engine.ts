@@ -6,6 +6,7 @@ import { createEmbeddings, type EmbeddingsApi } from "./openai-embeddings.ts";
 import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
 import { createCompletions } from "./openai-completions.ts";
 import { createChatCompletions } from "./openai.ts";
+import { memory, type Resident } from "./memory-budget.ts";
 import type {
   ChatCompletions,
   Completions,
@@ -71,16 +72,39 @@ export class Llm {
   readonly #connect: () => Promise<Connection>;
   #connection: Promise<Connection>;
   #unloaded = false;
+  /** Calls under way. */
+  #calls = 0;
+  #usedAt = performance.now();
+  #inMemory = true;
+  readonly #resident: Resident;
 
   /** Not for use outside the package: `Smidgen.load` makes these. */
   constructor(
     connection: Connection,
     connect: () => Promise<Connection>,
     info: ModelInfo,
+    /** Whether its worker may be ended while nobody calls, because it starts again from this device. */
+    mayRest = false,
   ) {
     this.#connection = Promise.resolve(connection);
     this.#connect = connect;
     this.info = info;
+    const inMemory = () => this.#inMemory;
+    const usedAt = () => this.#usedAt;
+    const isIdle = () => mayRest && this.#calls === 0;
+    this.#resident = {
+      get residentBytes() {
+        return inMemory() ? info.plan.totalBytes : 0;
+      },
+      get usedAt() {
+        return usedAt();
+      },
+      get canRest() {
+        return isIdle();
+      },
+      rest: () => this.#rest(),
+    };
+    memory.add(this.#resident);
     const model = {
       id: info.id,
       chatTemplate: info.chatTemplate,
@@ -140,6 +164,9 @@ export class Llm {
   ): AsyncGenerator<GenerateEvent, void, undefined> {
     const calledAt = performance.now();
     let firstTokenAt: number | undefined;
+    /** The number of the last event, and how many have been told. */
+    let made = -1;
+    let told = 0;
     const inbox: GenerateEvent[] = [];
     let wake = () => {};
     let ended = false;
@@ -153,6 +180,11 @@ export class Llm {
     this.#call("generate", complete(request), {
       signal: controller.signal,
       onEvent: (event) => {
+        // Where another call has broken the worker, the next one makes the same reply again, with the same seed and so
+        // in the same words.
+        if (event.type === "begun") made = -1;
+        if (++made < told) return;
+        told = made + 1;
         if (event.type === "token") firstTokenAt ??= performance.now();
         inbox.push(event);
         wake();
@@ -282,6 +314,7 @@ export class Llm {
   async unload(): Promise<void> {
     if (this.#unloaded) return;
     this.#unloaded = true;
+    memory.remove(this.#resident);
     const connection = await this.#connection.catch(() => undefined);
     connection?.close(unloaded());
   }
@@ -292,15 +325,32 @@ export class Llm {
     input: Calls[N]["in"],
     options: CallOptions<N> = {},
   ): Promise<Calls[N]["out"]> {
-    for (;;) {
-      const connection = await this.#alive();
-      if (options.signal?.aborted) throw aborted(name);
-      try {
-        return await connection.call(name, input, options);
-      } catch (error) {
-        if ((error as SmidgenError).code !== WORKER_REPLACED) throw error;
+    this.#calls++;
+    this.#usedAt = performance.now();
+    try {
+      for (;;) {
+        const connection = await this.#alive();
+        if (options.signal?.aborted) throw aborted(name);
+        try {
+          return await connection.call(name, input, options);
+        } catch (error) {
+          if ((error as SmidgenError).code !== WORKER_REPLACED) throw error;
+          // Where it is this one that breaks workers, it is found out.
+          if (name === "generate") input = { ...input, alone: true };
+        }
       }
+    } finally {
+      this.#calls--;
+      // Nobody else could rest, perhaps, while this was busy.
+      void memory.keep();
     }
+  }
+
+  /** Ends the worker; the next call starts another. */
+  async #rest(): Promise<void> {
+    this.#inMemory = false;
+    const connection = await this.#connection.catch(() => undefined);
+    connection?.close(new SmidgenError(WORKER_REPLACED, "the model rests"));
   }
 
   async #alive(): Promise<Connection> {
@@ -319,6 +369,8 @@ export class Llm {
 
   async #replace(): Promise<Connection> {
     const connection = await this.#connect();
+    this.#inMemory = true;
+    void memory.keep(this.#resident);
     if (this.#unloaded) connection.close(unloaded());
     return connection;
   }
@@ -367,7 +419,7 @@ export async function load(
   });
   const { info, id, storage, fromCache, cached } = result;
   const again = async () => (await connect(request, {})).connection;
-  return new Llm(connection, again, {
+  const loaded: ModelInfo = {
     ...info,
     id,
     storage,
@@ -375,11 +427,15 @@ export async function load(
     cached,
     loadMs: performance.now() - startedAt,
     warnings,
-  });
+  };
+  // Other tabs may be using it, or nothing but the network has it.
+  const mayRest =
+    connect === connectAlone && (cached || request.source.kind === "blob");
+  return new Llm(connection, again, loaded, mayRest);
 }
 
 function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
-  const { threads = 1, contextLength } = options;
+  const { threads = 1 } = options;
   if (
     threads !== "auto" &&
     !(Number.isInteger(threads) && threads >= 1 && threads <= 16)
@@ -389,19 +445,11 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
       `threads is ${String(threads)}, expected a whole number from 1 to 16 or "auto"`,
     );
   }
-  if (
-    contextLength !== undefined &&
-    !(Number.isInteger(contextLength) && contextLength >= 1)
-  ) {
-    throw new SmidgenError(
-      "bad_argument",
-      `contextLength is ${String(contextLength)}, expected a whole number of tokens, 1 or more`,
-    );
-  }
+  const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
   const base = options.wasmBase;
   return {
     source: toWireSource(source),
-    ...(contextLength === undefined ? {} : { contextLength }),
+    ...lengths,
     threads,
     flavour: options.flavour ?? "auto",
     storage: options.storage ?? "auto",
@@ -416,6 +464,26 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
           ),
         }),
   };
+}
+
+/** Those of the named options that are given. */
+function tokenCounts<K extends "contextLength" | "cacheLength">(
+  options: LoadOptions,
+  names: K[],
+): Partial<Record<K, number>> {
+  const counts: Partial<Record<K, number>> = {};
+  for (const name of names) {
+    const count = options[name];
+    if (count === undefined) continue;
+    if (!(Number.isInteger(count) && count >= 1)) {
+      throw new SmidgenError(
+        "bad_argument",
+        `${name} is ${String(count)}, expected a whole number of tokens, 1 or more`,
+      );
+    }
+    counts[name] = count;
+  }
+  return counts;
 }
 
 export function toWireSource(source: ModelSource): WireSource {
@@ -457,8 +525,8 @@ export function toWireSource(source: ModelSource): WireSource {
 }
 
 /** Relative addresses are the page's, also where the package itself runs in a worker. */
-function pageAddress(): string {
-  return globalThis.document?.baseURI ?? globalThis.location.href;
+function pageAddress(): string | undefined {
+  return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
 
 function absolute(address: string | URL): string {

@@ -1,17 +1,39 @@
-// SHA-256 in hexadecimal: of one buffer through the browser where it may, of a stream through a library.
+// SHA-256 in hexadecimal: of one buffer, at once or in leaves, through the browser where it may, of a stream through a library.
 
 import { sha256 } from "@noble/hashes/sha2.js";
 
-/** Of one buffer. Pages without TLS have no `crypto.subtle`. */
+const HASH_BYTES = 32;
+
+/** Of one buffer. */
 export async function sha256Of(
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<string> {
+  return hex(await digest(bytes));
+}
+
+/** Of the SHA-256s of its leaves, one behind the other: of `leafBytes` each, the last one shorter. */
+export async function leavesSha256Of(
+  bytes: Uint8Array<ArrayBuffer>,
+  leafBytes: number,
+): Promise<string> {
+  const leaves: Promise<Uint8Array<ArrayBuffer>>[] = [];
+  for (let at = 0; at < bytes.length; at += leafBytes) {
+    leaves.push(digest(bytes.subarray(at, at + leafBytes)));
+  }
+  const hashes = await Promise.all(leaves);
+  const list = new Uint8Array(hashes.length * HASH_BYTES);
+  hashes.forEach((hash, index) => list.set(hash, index * HASH_BYTES));
+  return sha256Of(list);
+}
+
+/** Pages without TLS have no `crypto.subtle`. */
+async function digest(
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
   const subtle = globalThis.crypto?.subtle;
-  return hex(
-    subtle
-      ? new Uint8Array(await subtle.digest("SHA-256", bytes))
-      : sha256(bytes),
-  );
+  return subtle
+    ? new Uint8Array(await subtle.digest("SHA-256", bytes))
+    : (sha256(bytes) as Uint8Array<ArrayBuffer>);
 }
 
 /** Of bytes that come one after the other, which the browser cannot hash. */

@@ -29,6 +29,7 @@ import type {
   Completions,
   RequestOptions,
 } from "./openai-types.ts";
+import { together } from "./together.ts";
 import type { GenerateRequest, Logprob } from "./types.ts";
 
 /** OpenAI's own bound. */
@@ -141,40 +142,41 @@ async function* toChunks(
   };
   const tail = includeUsage ? { usage: null } : {};
   const usage = new Usage();
-  let index = 0;
-  for (const request of requests) {
-    for (let again = 0; again < n; again++, index++) {
-      let offset = 0;
-      const chunk = (
-        text: string,
-        finish_reason: "stop" | "length" | null,
-        logprobs?: Logprob[],
-      ): Completion => {
-        const told = logprobs ? toLogprobs(logprobs, offset) : null;
-        offset += text.length;
-        return {
-          ...head,
-          choices: [{ index, text, finish_reason, logprobs: told }],
-          ...tail,
-        };
+  async function* choice(
+    index: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Completion, void, undefined> {
+    const request = requests[Math.floor(index / n)]!;
+    const again = index % n;
+    let offset = 0;
+    const chunk = (
+      text: string,
+      finish_reason: "stop" | "length" | null,
+      logprobs?: Logprob[],
+    ): Completion => {
+      const told = logprobs ? toLogprobs(logprobs, offset) : null;
+      offset += text.length;
+      return {
+        ...head,
+        choices: [{ index, text, finish_reason, logprobs: told }],
+        ...tail,
       };
-      if (echo && request.prompt !== undefined)
-        yield chunk(request.prompt, null);
-      let ended = false;
-      for await (const event of model.generate(nth(request, again), {
-        signal,
-      })) {
-        if (event.type === "token" && (event.text || event.logprobs)) {
-          yield chunk(event.text, null, event.logprobs);
-        } else if (event.type === "done") {
-          ended = true;
-          usage.add(event, again > 0);
-          yield chunk("", event.finish);
-        }
+    };
+    if (echo && request.prompt !== undefined) yield chunk(request.prompt, null);
+    let ended = false;
+    const events = model.generate(nth(request, again), { signal });
+    for await (const event of events) {
+      if (event.type === "token" && (event.text || event.logprobs)) {
+        yield chunk(event.text, null, event.logprobs);
+      } else if (event.type === "done") {
+        ended = true;
+        usage.add(event, again > 0);
+        yield chunk("", event.finish);
       }
-      if (!ended) throw endedEarly();
     }
+    if (!ended) throw endedEarly();
   }
+  yield* together(requests.length * n, signal, choice);
   if (includeUsage || !stream) {
     yield { ...head, choices: [], usage: usage.total };
   }

@@ -22,6 +22,7 @@ import {
 import {
   callRules,
   formatOf,
+  openings,
   withGenericTools,
   type ToolFormat,
 } from "./tool-formats.ts";
@@ -288,14 +289,18 @@ function isJson(
   return grammar.type === "json_object" || grammar.type === "json_schema";
 }
 
-/** The grammar of a reply that has to be a call, or may be one instead of the JSON that was asked for. */
+/**
+ * The grammar of a reply that has to be a call, or may be one instead of the JSON that was asked for; and where it may be
+ * one beside any text, what rules a call once it has begun.
+ */
 export async function toolGrammar(
   { format, allowed, required, parallel }: ToolPlan,
   reply: Grammar | undefined,
   /** The id of a control token with this name. */
   control: (name: string) => Promise<number | undefined>,
-): Promise<Grammar | undefined> {
-  if (!required && !reply) return undefined;
+): Promise<Pick<GenerateRequest, "grammar" | "grammarAfter">> {
+  const free = !required && !reply;
+  if (free && !format.json) return {};
   const spelled = new Map<string, string>();
   for (const marker of [format.open, format.close]) {
     if (marker === undefined) continue;
@@ -308,13 +313,29 @@ export async function toolGrammar(
   const rules = callRules(format, allowed, parallel, (marker) =>
     spelled.get(marker)!,
   );
+  if (free) {
+    const opened = `"\\n"? opened`;
+    return {
+      grammarAfter: {
+        grammar: {
+          type: "lark",
+          source: `start: ${format.open ? opened : "opened"}\n${rules}`,
+        },
+        after: openings(format, allowed),
+        included: format.open === undefined,
+        again: parallel && format.close !== undefined,
+      },
+    };
+  }
   if (required || !reply || !isJson(reply)) {
-    return { type: "lark", source: `start: calls\n${rules}` };
+    return { grammar: { type: "lark", source: `start: calls\n${rules}` } };
   }
   const schema =
     reply.type === "json_schema" ? reply.schema : { type: "object" };
   return {
-    type: "lark",
-    source: `start: reply | calls\nreply: %json ${JSON.stringify(schema)}\n${rules}`,
+    grammar: {
+      type: "lark",
+      source: `start: reply | calls\nreply: %json ${JSON.stringify(schema)}\n${rules}`,
+    },
   };
 }

@@ -27,6 +27,7 @@ import type {
   RequestOptions,
 } from "./openai-types.ts";
 import { ReplyParts, type ReplyPart } from "./reply-parts.ts";
+import { together } from "./together.ts";
 import type {
   GenerateEvent,
   GenerateRequest,
@@ -53,10 +54,10 @@ export function createChatCompletions(model: ChatModel): ChatCompletions {
     const request = parseRequest(params, model.chatTemplate);
     if (request.tools) {
       const { tools, generate } = request;
-      const grammar = await toolGrammar(tools, generate.grammar, (name) =>
+      const grammars = await toolGrammar(tools, generate.grammar, (name) =>
         model.controlToken(name),
       );
-      if (grammar) generate.grammar = grammar;
+      Object.assign(generate, grammars);
     }
     return answer(
       options,
@@ -89,13 +90,16 @@ async function* toChunks(
   const usage = new Usage();
   const fitting: Generate = (request, options) =>
     generateFitting(model.generate, request, options);
-  for (let index = 0; index < n; index++) {
+  const run = dropOldest ? fitting : model.generate;
+  async function* choice(
+    index: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<ChatCompletionChunk, void, undefined> {
     const reply = new Reply(index, tools?.format, {
       constrained: generate.grammar !== undefined,
       logprobs: generate.logprobs !== undefined,
     });
     let ended = false;
-    const run = dropOldest ? fitting : model.generate;
     for await (const event of run(nth(generate, index), { signal })) {
       for (const choice of reply.take(event)) {
         yield { ...head, choices: [choice], ...tail };
@@ -113,6 +117,7 @@ async function* toChunks(
     }
     if (!ended) throw endedEarly();
   }
+  yield* together(n, signal, choice);
   if (includeUsage || !stream) {
     yield { ...head, choices: [], usage: usage.total };
   }

@@ -29,6 +29,7 @@ export type WireSource =
 export interface LoadRequest {
   source: WireSource;
   contextLength?: number;
+  cacheLength?: number;
   threads: number | "auto";
   flavour: Flavour | "auto";
   storage: StorageChoice;
@@ -66,7 +67,12 @@ export interface GenerateResult {
 /** One row per call: what goes in, what events come, what comes out. */
 export interface Calls {
   load: { in: LoadRequest; event: LoadEvent; out: LoadResult };
-  generate: { in: GenerateRequest; event: ReplyEvent; out: GenerateResult };
+  generate: {
+    /** `alone`: beside no other reply. */
+    in: GenerateRequest & { alone?: boolean };
+    event: ReplyEvent;
+    out: GenerateResult;
+  };
   tokenize: {
     in: { text: string; parseSpecial: boolean };
     event: never;
@@ -170,8 +176,17 @@ export type ToWorker =
 export type ToPage =
   | { type: "event"; id: number; event: LoadEvent | ReplyEvent }
   | { type: "done"; id: number; out: Calls[CallName]["out"] }
-  /** `fatal`: the engine is in an unknown state and the worker has to be replaced. */
-  | { type: "failed"; id: number; error: WireError; fatal: boolean };
+  /**
+   * `fatal`: the engine is in an unknown state and the worker has to be replaced. `shared`: this call may not be the one
+   * that broke it.
+   */
+  | {
+      type: "failed";
+      id: number;
+      error: WireError;
+      fatal: boolean;
+      shared?: boolean;
+    };
 
 /** Between the worker and its thread workers. */
 export interface ToThread {

@@ -52,13 +52,13 @@ export async function connectShared(
   const { source, contextLength = 0 } = request;
   const id = source.kind === "url" ? source.url : source.id;
   const name = `smidgen-tabs:${contextLength}:${id}`;
-  for (;;) {
-    watch.signal?.throwIfAborted();
-    const release = await tryLock(name);
-    if (release) return lead(name, request, watch, release);
-    const loaded = await follow(name, watch);
-    if (loaded) return loaded;
-  }
+  watch.signal?.throwIfAborted();
+  const release = await tryLock(name);
+  if (release) return lead(name, request, watch, release);
+  const followed = await follow(name, watch);
+  return typeof followed === "function"
+    ? lead(name, request, watch, followed)
+    : followed;
 }
 
 /** Gives the lock back; undefined where another tab holds it. */
@@ -180,11 +180,14 @@ function serve(
   say({ type: "ready", result });
 }
 
-/** The connection to the leader; undefined where it went before it was ready. */
+/**
+ * The connection to the leader; where it went before it was ready, what gives the lock back, which is this tab's now: if
+ * it were let go, tabs that all try and wait could miss it for ever.
+ */
 async function follow(
   name: string,
   { signal, onEvent }: LoadWatch,
-): Promise<Loaded | undefined> {
+): Promise<Loaded | (() => void)> {
   const tab = `${name}:${Array.from(crypto.getRandomValues(new Uint32Array(3))).join("-")}`;
   const channel = new BroadcastChannel(name);
   const say = (said: Said) => channel.postMessage(said);
@@ -196,9 +199,18 @@ async function follow(
   await hold(tab, ended.signal);
 
   let connection: Connection | undefined;
-  const result = await new Promise<LoadResult | undefined>(
-    (resolve, reject) => {
-      const abort = () => reject(signal?.reason as Error);
+  let waiting = true;
+  let lost = false;
+  const result = await new Promise<LoadResult | (() => void)>(
+    (settle, reject) => {
+      const resolve = (result: LoadResult | (() => void)) => {
+        waiting = false;
+        settle(result);
+      };
+      const abort = () => {
+        waiting = false;
+        reject(signal?.reason as Error);
+      };
       if (signal?.aborted) abort();
       signal?.addEventListener("abort", abort, { once: true });
       channel.onmessage = ({ data }: MessageEvent<Said>) => {
@@ -211,14 +223,17 @@ async function follow(
             onEvent?.({ type: "progress", progress: data.progress });
             break;
           case "failed":
+            waiting = false;
             reject(SmidgenError.fromWire(data.error));
         }
       };
       // Granted when the leader has gone.
       navigator.locks
         .request(name, { signal: ended.signal }, () => {
-          resolve(undefined);
+          if (waiting) return new Promise<void>((release) => resolve(release));
+          lost = true;
           connection?.lose();
+          return undefined;
         })
         .catch(() => {});
       say({ type: "hello", tab });
@@ -227,9 +242,9 @@ async function follow(
     end();
     throw error;
   });
-  if (!result) {
+  if (typeof result === "function") {
     end();
-    return undefined;
+    return result;
   }
 
   const port: Port = {
@@ -242,6 +257,7 @@ async function follow(
     close: end,
   };
   connection = new Connection(port);
+  if (lost) connection.lose();
   return { connection, result };
 }
 

@@ -19,6 +19,8 @@ export interface ToolFormat {
   list: boolean;
   /** Whether the template itself describes tools, calls and results. */
   native: boolean;
+  /** Whether a call that has been opened is always JSON, so that it may be held to its schema. */
+  json: boolean;
 }
 
 export const TOOL_FORMATS: readonly ToolFormat[] = [
@@ -33,6 +35,7 @@ export const TOOL_FORMATS: readonly ToolFormat[] = [
     key: "arguments",
     list: true,
     native: true,
+    json: false,
   },
   {
     // Mistral, up from v3 of its tokenizer.
@@ -42,6 +45,20 @@ export const TOOL_FORMATS: readonly ToolFormat[] = [
     key: "arguments",
     list: true,
     native: true,
+    // Later ones write a name before the arguments.
+    json: false,
+  },
+  {
+    // Qwen 3 Coder: arguments as tags.
+    name: "tags",
+    recognise: (template) =>
+      template.includes("<tool_call>") && template.includes("<function="),
+    open: "<tool_call>",
+    close: "</tool_call>",
+    key: "arguments",
+    list: false,
+    native: true,
+    json: false,
   },
   {
     // Qwen 2.5, Qwen 3, Hermes, SmolLM3 and many that were trained on them.
@@ -52,6 +69,7 @@ export const TOOL_FORMATS: readonly ToolFormat[] = [
     key: "arguments",
     list: false,
     native: true,
+    json: true,
   },
   {
     // Llama 3.1 to 3.3: the reply is the call.
@@ -64,6 +82,7 @@ export const TOOL_FORMATS: readonly ToolFormat[] = [
     key: "parameters",
     list: false,
     native: true,
+    json: true,
   },
   {
     // Templates that describe tools in their own words: JSON or Python as the whole reply.
@@ -72,6 +91,7 @@ export const TOOL_FORMATS: readonly ToolFormat[] = [
     key: "arguments",
     list: false,
     native: true,
+    json: true,
   },
   {
     // Templates that know no tools: they are told of them in a system message.
@@ -82,6 +102,7 @@ export const TOOL_FORMATS: readonly ToolFormat[] = [
     key: "arguments",
     list: false,
     native: false,
+    json: true,
   },
 ];
 
@@ -161,13 +182,19 @@ export function callRules(
 ): string {
   const open = format.open ? `${spelled(format.open)} "\\n"? ` : "";
   const close = format.close ? ` "\\n"? ${spelled(format.close)}` : "";
-  const one = format.list
-    ? `${open}"[" call${parallel ? ' (", " call){0,7}' : ""} "]"${close}`
-    : `${open}call${close}`;
+  const list = parallel ? '"[" call (", " call){0,7} "]"' : '"[" call "]"';
   const repeats = parallel && !format.list && format.open;
   return [
     `calls: ${repeats ? `wrapped ("\\n" wrapped){0,7}` : "wrapped"}`,
-    `wrapped: ${one}`,
+    `wrapped: ${open}opened`,
+    `opened: ${format.list ? list : "call"}${close}`,
     `call: %json ${JSON.stringify(callSchema(format, tools))}`,
   ].join("\n");
+}
+
+/** What stands in a reply once a call has begun for certain. */
+export function openings({ open }: ToolFormat, tools: Tool[]): string[] {
+  if (open !== undefined) return [open];
+  const names = tools.map((tool) => JSON.stringify(tool.function.name));
+  return names.flatMap((name) => [`{"name": ${name}`, `{"name":${name}`]);
 }

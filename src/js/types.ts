@@ -37,8 +37,13 @@ export interface LoadOptions {
   signal?: AbortSignal;
   onProgress?: (progress: LoadProgress) => void;
   onWarning?: (warning: Warning) => void;
-  /** Tokens the KV cache holds. Default: chosen by the engine, at most the model's own maximum. */
+  /** Tokens that a conversation may have. Default: chosen by the engine, at most the model's own maximum. */
   contextLength?: number;
+  /**
+   * Tokens that the KV cache holds of all conversations together; what they have in common counts once. More keeps more
+   * of them from being evaluated again. Default and minimum: `contextLength`.
+   */
+  cacheLength?: number;
   /** Threads in all. `"auto"` takes what the device has, up to 8. Default 1. */
   threads?: number | "auto";
   /** Default `"auto"`: the fastest flavour that this browser validates. */
@@ -63,6 +68,8 @@ export interface MemoryPlan {
   scratchBytes: number;
   totalBytes: number;
   contextLength: number;
+  /** Tokens that the KV cache holds of all conversations. */
+  cacheLength: number;
   fileBytes: number;
 }
 
@@ -76,6 +83,8 @@ export interface EngineInfo {
   maxContextLength: number;
   vocabSize: number;
   layers: number;
+  /** Replies that are made at once at most. */
+  batch: number;
   flavour: string;
   threads: number;
   plan: MemoryPlan;
@@ -217,6 +226,16 @@ export type Grammar =
   | { type: "gbnf"; source: string }
   | { type: "choice"; choices: string[] };
 
+/** A grammar that begins to rule once the reply has written one of `after`, and is not asked for before. */
+export interface GrammarAfter {
+  grammar: Grammar;
+  after: string[];
+  /** The opening is part of what the grammar rules, and only one where the reply begins. Default false. */
+  included?: boolean;
+  /** After what the grammar rules the reply is free again, until the next opening. Default false. */
+  again?: boolean;
+}
+
 export interface SamplingOptions {
   maxTokens?: number;
   /** Default: drawn anew for every call. */
@@ -233,6 +252,8 @@ export interface SamplingOptions {
   /** Tell each token's log-probability, and those of so many of the most probable ones. */
   logprobs?: number;
   grammar?: Grammar;
+  /** Only where there is no `grammar`. */
+  grammarAfter?: GrammarAfter;
   ignoreEos?: boolean;
   stop?: string[];
 }

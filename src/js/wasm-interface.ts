@@ -27,12 +27,15 @@ export interface Engine {
   detokenize(ids: Uint32Array): string;
   applyTemplate(request: string): string;
   begin(request: string): string;
-  prefill(most: number): boolean;
-  decode(allowed?: Uint32Array): string;
+  /** 0: there is more; 1: done; 2: no room. */
+  prefill(reply: number, most: number): number;
+  /** `masks`: one after the other, of the replies that `masked` names. */
+  step(replies: Uint32Array, masked: Uint32Array, masks: Uint32Array): string;
+  end(reply: number): void;
   template(): string;
   vocabulary(): Uint8Array;
   embed(
-    text: string,
+    texts: string,
     pooling: string | undefined,
     normalise: boolean,
   ): Float32Array<ArrayBuffer>;
@@ -47,6 +50,7 @@ export interface Engine {
 }
 
 export interface Begun {
+  reply: number;
   promptTokens: number;
   cachedTokens: number;
   tail: string;
@@ -58,6 +62,12 @@ export interface Step {
   control?: string;
   logprobs?: Logprob[];
   finish?: "stop" | "length";
+}
+
+/** Why a reply ended in the middle. */
+export interface Refusal {
+  code: string;
+  message: string;
 }
 
 /** The module of grammars. */
@@ -72,6 +82,7 @@ export interface Vocabulary {
 }
 
 export interface Constraint {
+  /** A bit for each token that may come next. */
   mask(): Uint32Array;
   /** True when only a stop token may follow. */
   accept(id: number): boolean;

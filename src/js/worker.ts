@@ -4,7 +4,7 @@ import { sizeOf } from "./download-request.ts";
 import { isAbort, SmidgenError, toWire } from "./errors.ts";
 import { Grammars } from "./grammar.ts";
 import { start, type Started } from "./instantiate.ts";
-import { JobQueue } from "./job-queue.ts";
+import { JobQueue, type Manner } from "./job-queue.ts";
 import { loadModel } from "./load-model.ts";
 import type {
   CallName,
@@ -16,6 +16,8 @@ import type {
   ToWorker,
   WireSource,
 } from "./protocol.ts";
+import { AfterOpening, wholeReply } from "./reply-constraint.ts";
+import { ReplyBatch, SharedTrap } from "./reply-batch.ts";
 import {
   deleteSession,
   keepSession,
@@ -27,16 +29,16 @@ import { openThread } from "./storage/remote.ts";
 import { estimate, listModels } from "./storage/room.ts";
 import { exportModel, importModel } from "./storage/transfer.ts";
 import type { StorageBackEnd } from "./storage/types.ts";
-import { DECODE, PREFILL, ThreadCount, TRIAL_TOKENS } from "./thread-count.ts";
 import { turn } from "./turn.ts";
 import type {
+  Embeddings,
   EngineInfo,
   FilledToken,
-  GenerateRequest,
+  Grammar,
   StorageChoice,
   TextClass,
 } from "./types.ts";
-import type { Begun, Engine, Step } from "./wasm-interface.ts";
+import type { Engine } from "./wasm-interface.ts";
 
 const scope = globalThis as unknown as {
   onmessage: ((message: MessageEvent<ToWorker>) => void) | null;
@@ -55,21 +57,15 @@ type Work = {
   ) => Promise<Calls[N]["out"]> | Calls[N]["out"];
 };
 
-/** Tokens of a prompt that the engine evaluates at once. */
-const SLICE = 64;
+/** Texts whose embeddings are computed between two looks at the inbox. */
+const TEXTS_AT_ONCE = 16;
 
 let engine: Engine | undefined;
 let grammars: Grammars | undefined;
 let modelId = "";
-/** How many threads work on prompts and on replies. */
-let counts = threadCounts(1);
-
-function threadCounts(all: number) {
-  return {
-    prefill: new ThreadCount(all, PREFILL),
-    decode: new ThreadCount(all, DECODE),
-  };
-}
+/** The replies under way. */
+let batch: ReplyBatch | undefined;
+const queue = new JobQueue();
 
 const work: Work = {
   load,
@@ -83,13 +79,18 @@ const work: Work = {
     return null;
   },
   embed: async ({ texts, pooling, normalise }, { signal }) => {
-    const embeddings = [];
+    const embeddings: Embeddings["embeddings"] = [];
     let tokens = 0;
-    for (const text of texts) {
+    for (let at = 0; at < texts.length; at += TEXTS_AT_ONCE) {
       await turn();
       signal.throwIfAborted();
-      embeddings.push(loaded().embed(text, pooling, normalise));
-      tokens += loaded().tokenize(text, false).length;
+      const some = texts.slice(at, at + TEXTS_AT_ONCE);
+      const all = loaded().embed(JSON.stringify(some), pooling, normalise);
+      const dim = all.length / some.length;
+      for (const [i, text] of some.entries()) {
+        embeddings.push(all.slice(i * dim, (i + 1) * dim));
+        tokens += loaded().tokenize(text, false).length;
+      }
     }
     return { embeddings, tokens };
   },
@@ -177,10 +178,8 @@ async function load(
   // Its failure is met where its loader is asked for.
   starting.catch(() => {});
   const storage = await storageFor(request.cache, request.storage, warn);
-  const { contextLength } = request;
-  const options = JSON.stringify(
-    contextLength === undefined ? {} : { contextLength },
-  );
+  const { contextLength, cacheLength } = request;
+  const options = JSON.stringify({ contextLength, cacheLength });
   const loading = loadModel({
     source: request.source,
     storage,
@@ -223,90 +222,41 @@ async function storageFor(
 }
 
 function settle(engine: Engine, { threads, flavour }: Started): EngineInfo {
-  counts = threadCounts(threads);
-  return { ...(JSON.parse(engine.info()) as EngineInfo), flavour, threads };
+  batch = new ReplyBatch(engine, threads);
+  const info = JSON.parse(engine.info()) as EngineInfo;
+  queue.most = info.batch;
+  return { ...info, flavour, threads };
 }
 
 async function generate(
-  { grammar, logitBias, ...rest }: GenerateRequest,
+  {
+    grammar,
+    grammarAfter,
+    logitBias,
+    alone: _,
+    ...rest
+  }: Calls["generate"]["in"],
   { signal, event }: Context<"generate">,
 ): Promise<GenerateResult> {
-  const engine = loaded();
   const request = {
     ...rest,
     ...(logitBias ? { logitBias: biases(logitBias) } : {}),
   };
-  const beganAt = performance.now();
-  const constraint = grammar && (await grammars?.constrain(grammar, signal));
-  try {
-    const begun = JSON.parse(engine.begin(JSON.stringify(request))) as Begun;
-    event({ type: "begun", ...begun });
-    const { promptTokens, cachedTokens } = begun;
-    // An abort is seen between slices and between tokens.
-    for (let left = promptTokens - cachedTokens, done = false; !done;) {
-      await turn();
-      signal.throwIfAborted();
-      const slice = counts.prefill.trying ? TRIAL_TOKENS : SLICE;
-      // An engine that stops before a prompt's last token is asked once more than counted.
-      const tokens = Math.max(1, Math.min(left, slice));
-      done = prefill(engine, tokens);
-      left -= tokens;
-    }
-    counts.decode.suggest(counts.prefill.using);
-    const prefilledAt = performance.now();
-    for (let decodeTokens = 1; ; decodeTokens++) {
-      await turn();
-      signal.throwIfAborted();
-      const allowed = constraint?.mask();
-      const { finish, ...token } =
-        decodeTokens === 1 ? sample(engine, allowed) : decode(engine, allowed);
-      event({ type: "token", ...token });
-      if (finish !== undefined) {
-        return {
-          finish,
-          promptTokens,
-          cachedTokens,
-          prefillMs: prefilledAt - beganAt,
-          decodeMs: performance.now() - prefilledAt,
-          decodeTokens,
-        };
-      }
-      constraint?.accept(token.id);
-    }
-  } finally {
-    constraint?.free();
-  }
+  const engine = loaded();
+  const constrain = (grammar: Grammar) => grammars!.constrain(grammar, signal);
+  const constraint = grammar
+    ? wholeReply(await constrain(grammar))
+    : grammarAfter &&
+      new AfterOpening(grammarAfter, () => constrain(grammarAfter.grammar), {
+        tokenize: (text) => engine.tokenize(text, false),
+        detokenize: (id) => engine.detokenize(Uint32Array.of(id)),
+      });
+  return batch!.reply(JSON.stringify(request), constraint, { signal, event });
 }
 
 /** As the engine takes them. */
 function biases(given: Record<number, number>): [number, number][] {
   return Object.entries(given).map(([id, bias]) => [Number(id), bias]);
-}
-
-/** Evaluates the next `tokens` of a prompt; whether that was all. */
-function prefill(engine: Engine, tokens: number): boolean {
-  const count = counts.prefill;
-  engine.setThreads(count.next);
-  const beganAt = performance.now();
-  const done = engine.prefill(tokens);
-  // The rest of a prompt, which may be a token or two, says nothing of how long a slice takes.
-  if (tokens >= TRIAL_TOKENS) {
-    count.took((performance.now() - beganAt) / tokens);
-  }
-  return done;
-}
-
-/** The first token of a reply: its logits are there already. */
-function sample(engine: Engine, allowed?: Uint32Array): Step {
-  return JSON.parse(engine.decode(allowed)) as Step;
-}
-
-function decode(engine: Engine, allowed?: Uint32Array): Step {
-  engine.setThreads(counts.decode.next);
-  const beganAt = performance.now();
-  const step = sample(engine, allowed);
-  counts.decode.took(performance.now() - beganAt);
-  return step;
 }
 
 /** What a panic printed, for the report of the trap that follows it. */
@@ -342,10 +292,23 @@ function fail(id: number, name: CallName, error: unknown): void {
       ...(error instanceof Error ? { stack: error.stack } : {}),
     };
   }
-  scope.postMessage({ type: "failed", id, error: wire, fatal });
+  const shared = error instanceof SharedTrap;
+  scope.postMessage({ type: "failed", id, error: wire, fatal, shared });
 }
 
-const queue = new JobQueue();
+type Call = Extract<ToWorker, { type: "call" }>;
+
+/** Replies are made beside each other; these calls read what never changes. */
+const ASIDE: ReadonlySet<CallName> = new Set([
+  "tokenize",
+  "detokenize",
+  "applyTemplate",
+]);
+
+function mannerOf({ name, in: input }: Call): Manner {
+  if (name === "generate") return input.alone ? "alone" : "beside";
+  return ASIDE.has(name) ? "aside" : "alone";
+}
 
 scope.onmessage = ({ data: message }) => {
   if (message.type === "cancel") {
@@ -369,5 +332,6 @@ scope.onmessage = ({ data: message }) => {
       fail(id, name, error);
     }
   };
-  queue.add(id, run, (reason) => fail(id, name, reason));
+  const refuse = (reason: Error) => fail(id, name, reason);
+  queue.add({ id, manner: mannerOf(message), run, refuse });
 };

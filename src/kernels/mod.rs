@@ -7,6 +7,7 @@ pub mod activations;
 pub mod attention;
 pub mod packed;
 pub mod pool;
+pub mod recurrence;
 pub mod scalar;
 pub mod vector;
 

@@ -11,6 +11,15 @@ pub fn sum_of_squares(isa: Isa, x: &[f32]) -> f32 {
     }
 }
 
+/// Σ x.
+pub fn sum(isa: Isa, x: &[f32]) -> f32 {
+    match isa {
+        Isa::Scalar => x.iter().map(|v| f64::from(*v)).sum::<f64>() as f32,
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::sum(x),
+    }
+}
+
 /// out = x · scale · weight.
 pub fn scale_by(isa: Isa, x: &[f32], scale: f32, weight: &[f32], out: &mut [f32]) {
     let _ = isa; // the compiler's own vectors are as good
@@ -24,6 +33,41 @@ pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
     let _ = isa;
     for (x, y) in x.iter_mut().zip(y) {
         *x += y;
+    }
+}
+
+/// x = x · factor.
+pub fn scale(x: &mut [f32], factor: f32) {
+    if factor != 1.0 {
+        x.iter_mut().for_each(|x| *x *= factor);
+    }
+}
+
+/// sum += share · x.
+pub fn add_scaled(isa: Isa, sum: &mut [f32], share: f32, x: &[f32]) {
+    match isa {
+        Isa::Scalar => {
+            for (sum, x) in sum.iter_mut().zip(x) {
+                *sum += share * x;
+            }
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        Isa::Simd128 => {
+            super::simd128::vector::add_scaled::<super::simd128::Plain>(sum, share, x);
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+        Isa::Relaxed => {
+            super::simd128::vector::add_scaled::<super::relaxed::Relaxed>(sum, share, x);
+        }
+    }
+}
+
+/// x = 1 / (1 + e⁻ˣ).
+pub fn sigmoid(isa: Isa, x: &mut [f32]) {
+    match isa {
+        Isa::Scalar => x.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::sigmoids(x),
     }
 }
 

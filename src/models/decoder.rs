@@ -8,7 +8,9 @@ use crate::format::Metadata;
 use crate::ops::activation::Activation;
 use crate::ops::attention::{MAX_HEAD_DIM, Shape};
 use crate::ops::rope::{Pairing, Rope, Scaling};
-use crate::transformer::{Attention, Block, Config, FeedForward, Mixer, Norm, Part, Reader};
+use crate::transformer::{
+    Attention, Block, Config, FeedForward, Mixer, Multipliers, Norm, Part, Reader,
+};
 
 /// More experts than all layers of any model have.
 const MAX_EXPERTS: usize = 1 << 15;
@@ -59,6 +61,7 @@ pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> 
         norm_eps,
         embedding_scale: keys.number("embedding_scale")?.unwrap_or(1.0),
         residual_scale: keys.number("residual_scale")?.unwrap_or(1.0),
+        multipliers: Multipliers::NONE,
         logit_scale: 1.0,
         logit_soft_cap: 0.0,
         ropes: vec![rope(keys, shape.head_dim, pairing)?],

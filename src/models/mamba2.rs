@@ -6,7 +6,9 @@ use super::keys::Keys;
 use super::tensors::Tensors;
 use crate::error::Result;
 use crate::ops::scan::Scan;
-use crate::transformer::{Block, Config, FeedForward, Mixer, Norm, Part, Reader, StateSpace};
+use crate::transformer::{
+    Block, Config, FeedForward, Mixer, Multipliers, Norm, Part, Reader, StateSpace,
+};
 
 const NAME: &str = "mamba2";
 
@@ -35,6 +37,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             norm_eps: meta.require_f32(&keys.key("attention.layer_norm_rms_epsilon"))?,
             embedding_scale: 1.0,
             residual_scale: 1.0,
+            multipliers: Multipliers::NONE,
             logit_scale: 1.0,
             logit_soft_cap: 0.0,
             ropes: Vec::new(),
@@ -105,10 +108,7 @@ pub(super) fn state_space(keys: Keys<'_>) -> Result<StateSpace> {
 /// The tensors of every block that has one.
 pub(super) fn state_space_tensors(t: &mut Tensors<'_>) {
     let dim = t.config.dim;
-    let space = |b: &Block| match b.mixer {
-        Mixer::StateSpace(s) => Some(s),
-        _ => None,
-    };
+    let space = |b: &Block| b.space().copied();
     let heads = |b: &Block| space(b).map(|s| s.scan.n_heads);
     t.matrices(Part::MixerInput, "ssm_in.weight", |b| {
         space(b).map(|s| (s.width(), dim))

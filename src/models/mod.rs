@@ -3,6 +3,7 @@
 
 mod bert;
 mod decoder;
+mod falcon_h1;
 mod gemma2;
 mod gemma3;
 mod granite;
@@ -21,6 +22,7 @@ mod phi3;
 mod qwen2;
 mod qwen3;
 mod qwen3moe;
+mod rwkv7;
 mod smollm3;
 mod tensors;
 
@@ -56,6 +58,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     lfm2::ARCHITECTURE,
     mamba2::ARCHITECTURE,
     granitehybrid::ARCHITECTURE,
+    rwkv7::ARCHITECTURE,
+    falcon_h1::ARCHITECTURE,
     bert::ARCHITECTURE,
     modern_bert::ARCHITECTURE,
     nomic_bert::ARCHITECTURE,

@@ -13,8 +13,12 @@ pub enum Activation {
     GeluTanh,
     /// max(x, 0).
     Relu,
+    /// max(x, 0)².
+    SquaredRelu,
     /// tanh(x).
     Tanh,
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid,
 }
 
 impl Activation {
@@ -25,6 +29,8 @@ impl Activation {
             Activation::Gelu => vector::gelu(isa, x),
             Activation::GeluTanh => vector::gelu_tanh(isa, x),
             Activation::Tanh => x.iter_mut().for_each(|x| *x = x.tanh()),
+            Activation::Sigmoid => vector::sigmoid(isa, x),
+            Activation::SquaredRelu => x.iter_mut().for_each(|x| *x = x.max(0.0) * x.max(0.0)),
             Activation::Relu => x.iter_mut().for_each(|x| *x = x.max(0.0)),
         }
     }

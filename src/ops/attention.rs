@@ -40,12 +40,14 @@ impl Shape {
 /// One layer's keys and values, see `kernels::attention` for their order.
 #[derive(Clone, Copy)]
 pub struct KeyValues<'a> {
-    /// [n_kv_heads, capacity/8, head_dim, 8].
+    /// [blocks there are, n_kv_heads, CHUNK/8, head_dim, 8].
     pub keys: &'a [u16],
-    /// [n_kv_heads, capacity, head_dim].
+    /// [blocks there are, n_kv_heads, CHUNK, head_dim].
     pub values: &'a [u16],
-    /// Positions there is room for, a multiple of [`CHUNK`].
-    pub capacity: usize,
+    /// Which of these blocks holds the first [`CHUNK`] positions, which the next, and so on.
+    pub blocks: &'a [u32],
+    /// Positions before this one belong to another text.
+    pub from: usize,
 }
 
 /// Results of single chunks, for when a token's positions are spread over threads.
@@ -94,7 +96,6 @@ pub fn attention(
         isa,
         shape,
         cache,
-        heads,
         len: first + tokens,
     };
     let chunks = task.chunks(first).len();
@@ -148,38 +149,50 @@ pub fn attention(
         }
         return;
     }
-    let whole = |i: usize| {
+    let one = |i: usize| {
         let (t, part) = (i / tasks, i % tasks);
         let at = t * width + part * heads * hd;
         // SAFETY: each (token, part) writes its own stretch.
         let out = unsafe { out.part(at, heads * hd) };
-        out.fill(0.0);
         let mut sum = [0.0f32; MAX_GROUP * MAX_HEAD_DIM];
-        let mut state = Softmax::EMPTY;
-        for chunk in task.chunks(first + t) {
-            let next = task.one(
-                &q[at..at + heads * hd],
-                part / parts,
-                first + t,
-                chunk,
-                &mut sum[..heads * hd],
-            );
-            merge(&mut state, out, &next, &sum[..heads * hd], hd);
+        let q = &q[at..at + heads * hd];
+        task.all(q, part / parts, first + t, &mut sum[..heads * hd], out);
+    };
+    // Tokens that see the same positions are taken together, as the heads of a group are.
+    let alike = shape.window.is_none() && shape.ahead == usize::MAX;
+    let together = (MAX_GROUP / heads).min(TOGETHER / (heads * hd));
+    let several = |i: usize| {
+        let (t, part) = (i / tasks * together, i % tasks);
+        let n = together.min(tokens - t);
+        let rows = (t..t + n).map(|t| t * width + part * heads * hd);
+        let size = n * heads * hd;
+        let [mut queries, mut total, mut sum] = [[0.0f32; TOGETHER]; 3];
+        for (to, at) in queries.chunks_exact_mut(heads * hd).zip(rows.clone()) {
+            to.copy_from_slice(&q[at..at + heads * hd]);
         }
-        divide(&state, out, hd);
+        let (sum, total) = (&mut sum[..size], &mut total[..size]);
+        task.all(&queries[..size], part / parts, first + t, sum, total);
+        for (from, at) in total.chunks_exact(heads * hd).zip(rows) {
+            // SAFETY: each (token, part) writes its own stretch.
+            unsafe { out.part(at, heads * hd) }.copy_from_slice(from);
+        }
     };
     if tokens == 1 {
-        (0..tasks).for_each(whole);
+        (0..tasks).for_each(one);
+    } else if alike && together > 1 {
+        pool.run(tokens.div_ceil(together) * tasks, &several);
     } else {
-        pool.run(tokens * tasks, &whole);
+        pool.run(tokens * tasks, &one);
     }
 }
+
+/// Values of all queries that are taken together.
+const TOGETHER: usize = 512;
 
 struct Task<'a> {
     isa: Isa,
     shape: &'a Shape,
     cache: KeyValues<'a>,
-    heads: usize,
     /// Positions in the cache.
     len: usize,
 }
@@ -190,6 +203,7 @@ impl Task<'_> {
         self.shape
             .window
             .map_or(0, |w| (position + 1).saturating_sub(w))
+            .max(self.cache.from)
     }
 
     /// Past the last one.
@@ -203,6 +217,18 @@ impl Task<'_> {
         self.begin(position) / CHUNK..self.end(position).div_ceil(CHUNK)
     }
 
+    /// All that `position` sees, for the query heads `q` of KV head `head` → `out`; `sum` is as long and for use meanwhile.
+    fn all(&self, q: &[f32], head: usize, position: usize, sum: &mut [f32], out: &mut [f32]) {
+        let hd = self.shape.head_dim;
+        out.fill(0.0);
+        let mut state = Softmax::EMPTY;
+        for chunk in self.chunks(position) {
+            let next = self.one(q, head, position, chunk, sum);
+            merge(&mut state, out, &next, sum, hd);
+        }
+        divide(&state, out, hd);
+    }
+
     /// Chunk `chunk` of the query heads `q` of KV head `head` at `position`.
     fn one(
         &self,
@@ -213,14 +239,14 @@ impl Task<'_> {
         sum: &mut [f32],
     ) -> Softmax {
         let (hd, from) = (self.shape.head_dim, chunk * CHUNK);
-        let at = (head * self.cache.capacity + from) * hd;
+        let block = self.cache.blocks[chunk] as usize;
+        let at = (block * self.shape.n_kv_heads + head) * CHUNK * hd;
         let part = Chunk {
             keys: &self.cache.keys[at..at + CHUNK * hd],
             values: &self.cache.values[at..at + CHUNK * hd],
             begin: self.begin(position).saturating_sub(from),
             end: CHUNK.min(self.end(position) - from),
         };
-        debug_assert_eq!(q.len(), self.heads * hd);
         attend(self.isa, q, hd, &part, self.shape.soft_cap, sum)
     }
 }

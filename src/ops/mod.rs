@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod blend;
 pub mod convolution;
 pub mod norm;
 pub mod rope;

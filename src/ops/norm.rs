@@ -26,7 +26,7 @@ pub fn rms_norm_in_place(isa: Isa, x: &mut [f32], weight: &[f32], eps: f32) {
 pub fn layer_norm_in_place(isa: Isa, x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32) {
     let dim = weight.len();
     for x in x.chunks_exact_mut(dim) {
-        let mean = x.iter().sum::<f32>() / dim as f32;
+        let mean = vector::sum(isa, x) / dim as f32;
         x.iter_mut().for_each(|x| *x -= mean);
         let scale = 1.0 / (vector::sum_of_squares(isa, x) / dim as f32 + eps).sqrt();
         for (x, w) in x.iter_mut().zip(weight) {

@@ -132,12 +132,13 @@ impl Rotation {
         4 * dims as u64 * (tokens as u64 + 1)
     }
 
-    /// Computes the angles of positions `first..first + tokens`.
-    pub fn set(&mut self, first: usize, tokens: usize) {
+    /// Computes the angles of positions `first..first + tokens`, which are those of the slice from `token` on.
+    pub fn set(&mut self, token: usize, first: usize, tokens: usize) {
         let pairs = self.frequencies.len();
         for (t, turns) in self
             .turns
             .chunks_exact_mut(2 * pairs.max(1))
+            .skip(token)
             .take(tokens)
             .enumerate()
         {

@@ -1,7 +1,13 @@
-//! Selective state space (Dao and Gu 2024, "Transformers are SSMs"): every head's state decays and takes in an outer
-//! product at each position.
+//! Recurrences whose heads keep a matrix as their state: selective state spaces (Dao and Gu 2024, "Transformers are
+//! SSMs") and the generalised delta rule (Peng et al. 2025, "RWKV-7"). Heads are independent of each other: threads take
+//! them, each through all positions of a slice.
+#![allow(unsafe_code)]
 
-/// Shapes of one scan.
+use crate::kernels::Isa;
+use crate::kernels::pool::{Pool, Rows};
+use crate::kernels::recurrence::{Decaying, Replacing, replace, scan};
+
+/// Shapes of one selective state space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scan {
     /// Heads, each with a decay of its own.
@@ -14,65 +20,96 @@ pub struct Scan {
     pub state_dim: usize,
 }
 
-/// What a token brings: all heads' values, and keys and queries of all groups, each [groups, state_dim].
-#[derive(Clone, Copy)]
-pub struct Token<'a> {
-    /// [n_heads, head_dim].
-    pub values: &'a [f32],
-    /// What is written where.
-    pub keys: &'a [f32],
-    /// What is read.
-    pub queries: &'a [f32],
-    /// [n_heads]: step sizes, over 0.
-    pub steps: &'a [f32],
-}
-
 impl Scan {
-    /// Takes one token into `state` [n_heads, head_dim, state_dim] and reads → `out` [n_heads, head_dim]:
-    /// state = exp(step · rate) · state + step · value ⊗ key; out = state · query + skip · value.
-    /// `rates` (below 0) and `skips` [n_heads].
-    pub fn step(
+    /// Takes every token of `wide` [tokens, width] into `state` [n_heads, head_dim, state_dim] and reads → `out`
+    /// [tokens, n_heads, head_dim]: state = exp(step · rate) · state + step · value ⊗ key; out = state · query + skip ·
+    /// value. From `first` on, a token has its values [n_heads, head_dim], keys and queries [n_groups, state_dim], and
+    /// steps [n_heads], over 0. `rates` (below 0) and `skips` [n_heads].
+    #[allow(clippy::too_many_arguments)]
+    pub fn run(
         &self,
-        token: Token<'_>,
+        isa: Isa,
+        pool: &Pool,
+        (wide, width, first): (&[f32], usize, usize),
         rates: &[f32],
         skips: &[f32],
         state: &mut [f32],
         out: &mut [f32],
     ) {
         let (p, n) = (self.head_dim, self.state_dim);
+        let inner = self.n_heads * p;
+        let keys = first + inner;
+        let queries = keys + self.n_groups * n;
+        let steps = queries + self.n_groups * n;
         let heads_a_group = self.n_heads / self.n_groups;
-        for h in 0..self.n_heads {
+        let (states, out) = (Rows::new(state), Rows::new(out));
+        pool.run(self.n_heads, &|h| {
             let group = h / heads_a_group * n;
-            let (key, query) = (
-                &token.keys[group..group + n],
-                &token.queries[group..group + n],
-            );
-            let step = token.steps[h];
-            let decay = (step * rates[h]).exp();
-            let rows = state[h * p * n..(h + 1) * p * n].chunks_exact_mut(n);
-            let values = &token.values[h * p..(h + 1) * p];
-            for ((state, value), out) in rows.zip(values).zip(&mut out[h * p..(h + 1) * p]) {
-                let taken = step * value;
-                // Four sums, so that lanes need not wait for each other.
-                let mut sums = [0.0f32; 4];
-                let mut four = state.chunks_exact_mut(4);
-                let (mut keys, mut queries) = (key.chunks_exact(4), query.chunks_exact(4));
-                for ((s, k), q) in (&mut four).zip(&mut keys).zip(&mut queries) {
-                    for i in 0..4 {
-                        s[i] = s[i] * decay + taken * k[i];
-                        sums[i] += s[i] * q[i];
-                    }
-                }
-                let mut sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-                let rest = four.into_remainder().iter_mut();
-                for ((s, k), q) in rest.zip(keys.remainder()).zip(queries.remainder()) {
-                    *s = *s * decay + taken * k;
-                    sum += *s * q;
-                }
-                *out = sum + skips[h] * value;
+            // SAFETY: every head has a stretch of its own, in the state and in each token's output.
+            let state = unsafe { states.part(h * p * n, p * n) };
+            for (t, token) in wide.chunks_exact(width).enumerate() {
+                let step = token[steps + h];
+                let head = Decaying {
+                    values: &token[first + h * p..][..p],
+                    key: &token[keys + group..][..n],
+                    query: &token[queries + group..][..n],
+                    decay: (step * rates[h]).exp(),
+                    step,
+                    skip: skips[h],
+                };
+                // SAFETY: as above.
+                scan(isa, &head, state, unsafe { out.part(t * inner + h * p, p) });
             }
-        }
+        });
     }
+}
+
+/// What a slice of tokens brings to a generalised delta rule, each [tokens, heads, head_dim].
+#[derive(Clone, Copy)]
+pub struct Replaced<'a> {
+    /// What is written.
+    pub values: &'a [f32],
+    /// What is left of the state, 0 to 1.
+    pub decays: &'a [f32],
+    /// What is read of the state before…
+    pub removed: &'a [f32],
+    /// …and where that is written back to.
+    pub replaced: &'a [f32],
+    /// Where values are written.
+    pub keys: &'a [f32],
+    /// What is read.
+    pub queries: &'a [f32],
+}
+
+/// Takes every token into `state` [heads, head_dim, head_dim] and reads → `out` [tokens, heads, head_dim].
+pub fn delta_rule(
+    isa: Isa,
+    pool: &Pool,
+    (heads, head_dim): (usize, usize),
+    x: &Replaced<'_>,
+    state: &mut [f32],
+    out: &mut [f32],
+) {
+    let (width, size) = (heads * head_dim, head_dim * head_dim);
+    let tokens = out.len() / width;
+    let (states, out) = (Rows::new(state), Rows::new(out));
+    pool.run(heads, &|h| {
+        // SAFETY: every head has a stretch of its own, in the state and in each token's output.
+        let state = unsafe { states.part(h * size, size) };
+        for at in (0..tokens).map(|t| t * width + h * head_dim) {
+            let own = at..at + head_dim;
+            let head = Replacing {
+                values: &x.values[own.clone()],
+                decays: &x.decays[own.clone()],
+                removed: &x.removed[own.clone()],
+                replaced: &x.replaced[own.clone()],
+                key: &x.keys[own.clone()],
+                query: &x.queries[own],
+            };
+            // SAFETY: as above.
+            replace(isa, &head, state, unsafe { out.part(at, head_dim) });
+        }
+    });
 }
 
 /// ln(1 + eˣ).

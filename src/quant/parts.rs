@@ -46,10 +46,24 @@ pub struct Integers {
     pub split: fn(block: &[u8], parts: &mut Parts),
 }
 
-/// `qs` (n) → the codes of 2 n values: byte j holds values j (low) and j + n (high).
+/// The low four bits of eight bytes.
+pub(super) const NIBBLES: u64 = 0x0f0f_0f0f_0f0f_0f0f;
+
+/// Eight bytes as one word, to be worked on at once.
+#[inline(always)]
+pub(super) fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+/// `qs` (a multiple of 8) → the codes of 2 n values: byte j holds values j (low) and j + n (high).
 pub(super) fn nibbles(qs: &[u8], codes: &mut [u8]) {
     let (low, high) = codes.split_at_mut(qs.len());
-    for ((q, low), high) in qs.iter().zip(low).zip(high) {
-        (*low, *high) = (q & 15, q >> 4);
+    let words = low.chunks_exact_mut(8).zip(high.chunks_exact_mut(8));
+    for (q, (low, high)) in qs.chunks_exact(8).zip(words) {
+        let q = word(q);
+        low.copy_from_slice(&(q & NIBBLES).to_le_bytes());
+        high.copy_from_slice(&(q >> 4 & NIBBLES).to_le_bytes());
     }
 }

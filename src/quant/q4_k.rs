@@ -4,7 +4,7 @@
 //! bytes) holds values 64 c + l (low) and 64 c + 32 + l (high).
 
 use super::search::Affine;
-use super::{BlockFormat, Codes, Integers, Parts, Quantise, scale_min};
+use super::{BlockFormat, Codes, Integers, Parts, Quantise, parts, scale_min};
 
 /// The format's marker.
 pub struct Q4K;
@@ -26,8 +26,9 @@ impl BlockFormat for Q4K {
 
 fn split(block: &[u8], parts: &mut Parts) {
     scale_min::split(block, parts);
-    for (i, code) in parts.codes.iter_mut().enumerate() {
-        *code = quant(block, i);
+    let codes = parts.codes.chunks_exact_mut(64);
+    for (qs, codes) in block[16..].chunks_exact(32).zip(codes) {
+        parts::nibbles(qs, codes);
     }
 }
 

@@ -28,7 +28,7 @@ impl BlockFormat for Q5_0 {
 
 fn split(block: &[u8], parts: &mut Parts) {
     parts.d[0] = read_u16(block, 0);
-    fifth_bits::read(&block[2..], |j, q| parts.codes[j] = q);
+    fifth_bits::split(&block[2..], &mut parts.codes[..32]);
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {

@@ -28,7 +28,7 @@ impl BlockFormat for Q5_1 {
 
 fn split(block: &[u8], parts: &mut Parts) {
     (parts.d[0], parts.m) = (read_u16(block, 0), read_u16(block, 2));
-    fifth_bits::read(&block[4..], |j, q| parts.codes[j] = q);
+    fifth_bits::split(&block[4..], &mut parts.codes[..32]);
 }
 
 fn quantise(x: &[f32], block: &mut [u8]) {

@@ -6,7 +6,7 @@
 
 use super::search::{ZERO_GROUP, nearest, symmetric, symmetric_weighted};
 use super::{
-    BlockFormat, Codes, Integers, Parts, Quantise, read_f16, read_u16, signed_max, two_bits,
+    BlockFormat, Codes, Integers, Parts, Quantise, parts, read_f16, read_u16, signed_max, two_bits,
     write_f16,
 };
 
@@ -35,7 +35,23 @@ impl BlockFormat for Q6K {
 fn split(block: &[u8], parts: &mut Parts) {
     parts.d[0] = read_u16(block, 208);
     parts.scales.copy_from_slice(&block[192..208]);
-    quants(block, |i, q| parts.codes[i] = q);
+    let halves = block[..128].chunks_exact(64);
+    let halves = halves.zip(block[128..192].chunks_exact(32));
+    for (codes, (low, high)) in parts.codes.chunks_exact_mut(128).zip(halves) {
+        // Eight values of each quarter at once.
+        for at in (0..32).step_by(8) {
+            let (a, b) = (
+                parts::word(&low[at..at + 8]),
+                parts::word(&low[at + 32..at + 40]),
+            );
+            let high = parts::word(&high[at..at + 8]);
+            for (i, low) in [a, b, a >> 4, b >> 4].into_iter().enumerate() {
+                let upper = (high >> (2 * i) & 0x0303_0303_0303_0303) << 4;
+                let code = low & parts::NIBBLES | upper;
+                codes[32 * i + at..][..8].copy_from_slice(&code.to_le_bytes());
+            }
+        }
+    }
 }
 
 /// Calls `value(i, q)` for each of the 256 quants of `block`.

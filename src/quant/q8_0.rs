@@ -1,6 +1,6 @@
 //! q8_0: 32 values, f16 scale `d`, signed 8-bit `qs`; value = d · q.
 
-use super::{BlockFormat, Codes, Integers, Parts, read_f16, read_u16, write_f16};
+use super::{BlockFormat, Codes, Integers, Parts, parts, read_f16, read_u16, write_f16};
 
 /// The format's marker.
 pub struct Q8_0;
@@ -25,8 +25,10 @@ impl BlockFormat for Q8_0 {
 
 fn split(block: &[u8], parts: &mut Parts) {
     parts.d[0] = read_u16(block, 0);
-    for (code, q) in parts.codes.iter_mut().zip(&block[2..]) {
-        *code = q.wrapping_add(128);
+    let codes = parts.codes.chunks_exact_mut(8);
+    for (code, q) in codes.zip(block[2..].chunks_exact(8)) {
+        // To add 128 to a byte is to flip its highest bit.
+        code.copy_from_slice(&(parts::word(q) ^ 0x8080_8080_8080_8080).to_le_bytes());
     }
 }
 

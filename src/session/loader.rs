@@ -18,8 +18,10 @@ use crate::transformer::Model;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LoadOptions {
-    /// Positions the KV cache is to hold.
+    /// Positions that a conversation may have.
     pub context_length: Option<usize>,
+    /// Positions that the KV cache holds of all conversations together; as many as one may have, unless this is more.
+    pub cache_length: Option<usize>,
     /// Bytes that the plan may reach; by default what the address space holds.
     pub memory_limit: Option<u64>,
     /// Use the reference kernels.
@@ -41,8 +43,10 @@ pub struct MemoryPlan {
     pub scratch_bytes: usize,
     /// All of it.
     pub total_bytes: usize,
-    /// Positions the KV cache holds.
+    /// Positions that a conversation may have.
     pub context_length: usize,
+    /// Positions that the KV cache holds of all of them.
+    pub cache_length: usize,
     /// Bytes of the files with weights seen so far.
     pub file_bytes: u64,
 }
@@ -268,7 +272,7 @@ impl Loader {
             .to_owned();
         let format = opened.builder.main_format().map_or("none", |f| f.name());
         let parameters = opened.builder.parameters();
-        let weights = opened.builder.finish(opened.config.n_weights());
+        let weights = opened.builder.finish(&opened.config);
         let isa = if self.options.reference {
             Isa::Scalar
         } else {

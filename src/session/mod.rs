@@ -2,10 +2,12 @@
 //!
 //! Nothing here knows time or JavaScript. Requests and answers are plain structs; `bindings` turns them into JSON.
 
+mod conversation;
 mod engine;
 pub mod fidelity;
 mod loader;
 mod read;
+mod reply;
 mod request;
 mod shard;
 mod source;
@@ -15,4 +17,4 @@ pub use crate::transformer::Pooling;
 pub use engine::{Engine, POOL};
 pub use loader::{LoadOptions, Loader, MemoryPlan};
 pub use read::{Class, Filled};
-pub use request::{Begun, Finish, Info, Logprob, Request, Step};
+pub use request::{Begun, Finish, Info, Logprob, Made, Prefilled, Request, Step};

@@ -13,6 +13,10 @@ use crate::transformer::{Pooled, Pooling};
 /// Pieces that stand for a masked token, one for each way of writing control tokens.
 const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
+/// Tokens of several texts that are read together: more would not be faster, and between two passes a page can say
+/// that it wants no more.
+const TOGETHER: usize = 512;
+
 /// A class and how likely it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Class {
@@ -34,23 +38,49 @@ pub struct Filled {
 }
 
 impl Engine {
-    /// The embedding of `text`, of length 1 if `normalise`; `pooling` is the file's unless it is given. What is over
-    /// the context is left out.
+    /// The embedding of each of `texts`, of length 1 if `normalise`; `pooling` is the file's unless it is given. What is
+    /// over the context is left out.
     pub fn embed(
         &mut self,
-        text: &str,
+        texts: &[&str],
         pooling: Option<Pooling>,
         normalise: bool,
-    ) -> Result<Vec<f32>> {
-        let (ids, _) = self.framed(text, None)?;
+    ) -> Result<Vec<Vec<f32>>> {
         let pooling = pooling.unwrap_or(self.model.config.reader.pooling);
-        let mut embedding = self.read(&ids, usize::MAX, pooling)?;
-        if normalise {
-            let length = embedding.iter().map(|x| x * x).sum::<f32>().sqrt();
-            let scale = 1.0 / length.max(f32::MIN_POSITIVE);
-            embedding.iter_mut().for_each(|x| *x *= scale);
+        let framed = texts.iter().map(|text| Ok(self.framed(text, None)?.0));
+        let framed: Vec<Vec<u32>> = framed.collect::<Result<_>>()?;
+        let mut embeddings = Vec::with_capacity(texts.len());
+        let mut rest = &framed[..];
+        while !rest.is_empty() {
+            let (together, behind) = rest.split_at(self.together(rest));
+            match together {
+                [one] => embeddings.push(self.read(one, usize::MAX, pooling)?),
+                several => self.read_together(several, pooling, &mut embeddings)?,
+            }
+            rest = behind;
         }
-        Ok(embedding)
+        if normalise {
+            for embedding in &mut embeddings {
+                let length = embedding.iter().map(|x| x * x).sum::<f32>().sqrt();
+                let scale = 1.0 / length.max(f32::MIN_POSITIVE);
+                embedding.iter_mut().for_each(|x| *x *= scale);
+            }
+        }
+        Ok(embeddings)
+    }
+
+    /// How many of `texts`, at least one, are read in one forward pass.
+    fn together(&self, texts: &[Vec<u32>]) -> usize {
+        if self.model.config.is_causal() {
+            return 1;
+        }
+        let most = TOGETHER.min(self.scratch.slice());
+        let mut tokens = 0;
+        let fits = |ids: &&Vec<u32>| {
+            tokens += ids.len();
+            tokens <= most && !ids.is_empty()
+        };
+        texts.iter().take_while(fits).count().max(1)
     }
 
     /// The classes of `text`, or of two texts read together, in the order of the file.
@@ -209,25 +239,52 @@ impl Engine {
         Err(Error::ContextFull { prompt: n, context })
     }
 
-    /// Evaluates `ids` from an empty cache and pools what comes out. From `second` on they are another text.
+    /// Evaluates `ids` by themselves and pools what comes out. From `second` on they are another text.
     pub fn read(&mut self, ids: &[u32], second: usize, pooling: Pooling) -> Result<Vec<f32>> {
         self.check_ids(ids)?;
         self.check_length(ids.len())?;
-        self.reset();
+        let mut conversation = self.roomy(ids)?;
         self.scratch.set_second(second);
         let mut pooled = Pooled::new(pooling, self.model.config.dim);
         for slice in ids.chunks(self.scratch.slice()) {
-            self.model
-                .forward(&POOL, &mut self.cache, &mut self.scratch, slice);
-            self.model.pool(&mut self.scratch, &mut pooled);
+            self.forward(&mut conversation.sequence, slice);
+            let rows = 0..slice.len();
+            self.model.pool(&mut self.scratch, rows, &mut pooled);
         }
         self.scratch.set_second(usize::MAX);
-        if self.model.config.is_causal() {
-            self.held.extend_from_slice(ids);
-        } else {
-            self.cache.truncate(0);
-        }
+        // Nobody goes on with a text that was read.
+        conversation.ids.clear();
+        self.keep(conversation);
         Ok(pooled.finish())
+    }
+
+    /// Evaluates `texts`, which fit into one slice, side by side; what each is pooled to goes to `out`.
+    fn read_together(
+        &mut self,
+        texts: &[Vec<u32>],
+        pooling: Pooling,
+        out: &mut Vec<Vec<f32>>,
+    ) -> Result<()> {
+        let ids = texts.concat();
+        self.check_ids(&ids)?;
+        let ends = texts.iter().scan(0, |end, ids| {
+            *end += ids.len();
+            Some(*end)
+        });
+        let ends: Vec<usize> = ends.collect();
+        let mut conversation = self.roomy(&ids)?;
+        self.forward_texts(&mut conversation.sequence, &ids, &ends);
+        conversation.ids.clear();
+        self.keep(conversation);
+        let mut end = 0;
+        for text in texts {
+            let mut pooled = Pooled::new(pooling, self.model.config.dim);
+            let rows = end..end + text.len();
+            end = rows.end;
+            self.model.pool(&mut self.scratch, rows, &mut pooled);
+            out.push(pooled.finish());
+        }
+        Ok(())
     }
 }
 

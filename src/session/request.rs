@@ -112,6 +112,8 @@ impl Request {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Begun {
+    /// Names the reply as long as it is under way.
+    pub reply: u32,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Of these, already in the KV cache.
@@ -159,6 +161,28 @@ pub struct Step {
     pub finish: Option<Finish>,
 }
 
+/// What became of one reply in a step.
+#[derive(Debug)]
+pub enum Made {
+    /// Its next token.
+    Token(Step),
+    /// Nothing: an older reply needed its memory. What it evaluated has to be evaluated again, by prefilling it.
+    Paused,
+    /// Nothing, and it is over.
+    Failed(Error),
+}
+
+/// How far a prompt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefilled {
+    /// There is more to evaluate.
+    More,
+    /// All of it is evaluated: the reply's next token is to be made before anything else is computed.
+    Done,
+    /// Nothing was evaluated: there is room again once another reply has ended.
+    Full,
+}
+
 /// What a loaded model is.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -179,6 +203,8 @@ pub struct Info {
     pub vocab_size: usize,
     /// Blocks.
     pub layers: usize,
+    /// Replies that can be under way at once.
+    pub batch: usize,
     /// The instruction set of this build.
     pub flavour: String,
     /// Threads in use.

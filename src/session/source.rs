@@ -359,7 +359,10 @@ fn unplanned(config: &Config, options: &LoadOptions) -> Result<MemoryPlan> {
         Some(n) => n,
         None => DEFAULT_CONTEXT.min(config.max_seq_len),
     };
-    let cache = Cache::bytes(config, context_length);
+    // Past this bound the sizes below overflow, and no memory is as large.
+    let cache_length = options.cache_length.unwrap_or(0).min(1 << 28);
+    let cache_length = cache_length.max(context_length);
+    let cache = Cache::bytes(config, context_length, cache_length);
     let scratch = Scratch::bytes(config, context_length);
     let (needed, available) = (cache.saturating_add(scratch), available(options));
     if needed > available {
@@ -371,6 +374,7 @@ fn unplanned(config: &Config, options: &LoadOptions) -> Result<MemoryPlan> {
         scratch_bytes: scratch as usize,
         total_bytes: 0,
         context_length,
+        cache_length,
         file_bytes: 0,
     })
 }

@@ -447,6 +447,14 @@ impl Tokenizer {
         self.vocabulary.kind(id) == Some(Kind::Control)
     }
 
+    /// The bytes of a token, a control token's name.
+    pub fn spelled(&self, id: u32) -> Vec<u8> {
+        match self.is_control(id) {
+            true => self.piece(id).unwrap_or_default().into(),
+            false => self.bytes(id),
+        }
+    }
+
     /// The control tokens, ascending.
     pub fn control_tokens(&self) -> impl Iterator<Item = u32> {
         self.vocabulary.of_kind(Kind::Control)

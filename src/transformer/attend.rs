@@ -1,8 +1,11 @@
 //! The mixer that is softmax attention.
 
+use core::ops::Range;
+
 use super::importance::Input;
-use super::{Attention, BlockWeights, Cache, Model, Part, Scratch};
+use super::{Attention, BlockWeights, Cache, Model, Part, Scratch, Span};
 use crate::kernels::pool::Pool;
+use crate::kernels::vector;
 use crate::ops::attention::attention;
 use crate::ops::norm::rms_norm_in_place;
 
@@ -13,8 +16,8 @@ impl Model {
         pool: &Pool,
         cache: &mut Cache,
         s: &mut Scratch,
-        layer: usize,
-        a: &Attention,
+        spans: &[Span<'_>],
+        (layer, a): (usize, &Attention),
         w: &BlockWeights,
     ) {
         let (n, dim) = (s.tokens, self.config.dim);
@@ -48,19 +51,35 @@ impl Model {
             s.rotations[rope].apply(k, kv_heads, hd);
         }
         q.iter_mut().for_each(|q| *q *= a.scale);
-        cache.store(layer, k, v, kv_heads, hd);
-        let mixed = &mut s.mixed[..n * heads * hd];
         let partials = s.partials.as_mut().expect("there is an attention");
-        attention(
-            self.isa,
-            pool,
-            &a.shape,
-            q,
-            cache.layer(layer),
-            cache.len(),
-            partials,
-            mixed,
-        );
+        let mut token = 0;
+        for span in spans {
+            let sequence = &*span.sequence;
+            let range = |rows: Range<usize>, width: usize| {
+                (token + rows.start) * width..(token + rows.end) * width
+            };
+            let stored = range(0..span.tokens.len(), kv_heads * hd);
+            cache.store(sequence, layer, &k[stored.clone()], &v[stored], kv_heads);
+            for (i, rows) in span.texts().enumerate() {
+                let mut held = cache.layer(sequence, layer);
+                if i > 0 {
+                    held.from = rows.start;
+                }
+                let first = sequence.len() + rows.start;
+                let taken = range(rows, heads * hd);
+                attention(
+                    self.isa,
+                    pool,
+                    &a.shape,
+                    &q[taken.clone()],
+                    held,
+                    first,
+                    partials,
+                    &mut s.mixed[taken],
+                );
+            }
+            token += span.tokens.len();
+        }
         s.observe(Input::MixerOutput(shared), n, heads * hd);
         self.multiply(
             pool,
@@ -70,5 +89,6 @@ impl Model {
             [&mut s.h[..n * dim]],
         );
         self.add_bias(&mut s.h[..n * dim], w.vector(Part::AttentionOutputBias));
+        vector::scale(&mut s.h[..n * dim], self.config.multipliers.attention);
     }
 }

@@ -23,32 +23,34 @@ impl Config {
                     what: format!("block {number} has {product} {what}, at most {most} are read"),
                 })
             };
-            match &block.mixer {
-                Mixer::Attention(a) => {
-                    let s = &a.shape;
-                    within("values of queries", &[s.n_heads, s.head_dim], MAX_WIDTH)?;
-                    within("values of keys", &[s.n_kv_heads, s.head_dim], MAX_WIDTH)?;
-                }
-                Mixer::ShortConvolution { kernel } => {
-                    within("values of state", &[*kernel, self.dim], MAX_TOGETHER)?;
-                }
-                Mixer::StateSpace(s) => {
-                    let scan = &s.scan;
-                    let inner = [scan.n_heads, scan.head_dim];
-                    within("values of heads", &inner, MAX_WIDTH)?;
-                    within(
-                        "values of groups",
-                        &[scan.n_groups, scan.state_dim],
-                        MAX_WIDTH,
-                    )?;
-                    within(
-                        "values of state",
-                        &[inner[0], inner[1], scan.state_dim],
-                        MAX_TOGETHER,
-                    )?;
-                    // Channels are below four widths, each bounded above.
-                    within("positions convolved", &[s.kernel], 1 << 5)?;
-                }
+            if let Some(a) = block.attention() {
+                let s = &a.shape;
+                within("values of queries", &[s.n_heads, s.head_dim], MAX_WIDTH)?;
+                within("values of keys", &[s.n_kv_heads, s.head_dim], MAX_WIDTH)?;
+            }
+            if let Mixer::ShortConvolution { kernel } = &block.mixer {
+                within("values of state", &[*kernel, self.dim], MAX_TOGETHER)?;
+            }
+            if let Mixer::DeltaRule(rule) = &block.mixer {
+                let shape = [rule.n_heads, rule.head_dim, rule.head_dim];
+                within("values of state", &shape, MAX_TOGETHER)?;
+            }
+            if let Some(s) = block.space() {
+                let scan = &s.scan;
+                let inner = [scan.n_heads, scan.head_dim];
+                within("values of heads", &inner, MAX_WIDTH)?;
+                within(
+                    "values of groups",
+                    &[scan.n_groups, scan.state_dim],
+                    MAX_WIDTH,
+                )?;
+                within(
+                    "values of state",
+                    &[inner[0], inner[1], scan.state_dim],
+                    MAX_TOGETHER,
+                )?;
+                // Channels are below four widths, each bounded above.
+                within("positions convolved", &[s.kernel], 1 << 5)?;
             }
             if let FeedForward::Experts {
                 n_experts,

@@ -8,6 +8,9 @@ use crate::ops::attention::Shape;
 use crate::ops::rope::Rope;
 use crate::ops::scan::Scan;
 
+/// Sequences of one slice: as many logits are held, and the products' loops take four inputs at a time.
+const BATCH: usize = 8;
+
 /// A model's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -25,6 +28,8 @@ pub struct Config {
     pub embedding_scale: f32,
     /// What a block's outputs are multiplied by before they are added.
     pub residual_scale: f32,
+    /// What is multiplied inside of blocks.
+    pub multipliers: Multipliers,
     /// What logits are multiplied by.
     pub logit_scale: f32,
     /// Logits are bounded by this, if it is over 0.
@@ -35,6 +40,32 @@ pub struct Config {
     pub blocks: Vec<Block>,
     /// What a model that reads texts makes of them.
     pub reader: Reader,
+}
+
+/// Factors of what matrices come to, where files do not have them in their weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Multipliers {
+    /// Of attention's output.
+    pub attention: f32,
+    /// Of a state space's output.
+    pub space: f32,
+    /// Of what it gets: gates, values, keys, queries, steps.
+    pub wide: [f32; 5],
+    /// Of gates.
+    pub gate: f32,
+    /// Of a feed-forward's output.
+    pub down: f32,
+}
+
+impl Multipliers {
+    /// All are 1.
+    pub const NONE: Multipliers = Multipliers {
+        attention: 1.0,
+        space: 1.0,
+        wide: [1.0; 5],
+        gate: 1.0,
+        down: 1.0,
+    };
 }
 
 /// What is made of a text that has been read, beyond representations of its tokens. All of it has its defaults in models
@@ -108,6 +139,21 @@ pub enum Mixer {
     },
     /// Selective state space.
     StateSpace(StateSpace),
+    /// Both over the same input, added up.
+    Both(Attention, StateSpace),
+    /// Generalised delta rule over inputs blended with those before. Its feed-forward reads such a blend too.
+    DeltaRule(DeltaRule),
+}
+
+/// Generalised delta rule: every head's state, a matrix, decays by columns, and some of it is replaced.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeltaRule {
+    /// Heads; together they are as wide as a representation.
+    pub n_heads: usize,
+    /// Rows and columns of a head's state.
+    pub head_dim: usize,
+    /// Ranks of the products that decays, rates, shares of the first layer's values, and gates come from.
+    pub ranks: [usize; 4],
 }
 
 /// Selective state space: a short convolution, a scan, a gate.
@@ -197,8 +243,25 @@ impl Block {
     /// Its attention, if it has one.
     pub fn attention(&self) -> Option<&Attention> {
         match &self.mixer {
-            Mixer::Attention(a) => Some(a),
+            Mixer::Attention(a) | Mixer::Both(a, _) => Some(a),
             _ => None,
+        }
+    }
+
+    /// Its state space, if it has one.
+    pub fn space(&self) -> Option<&StateSpace> {
+        match &self.mixer {
+            Mixer::StateSpace(s) | Mixer::Both(_, s) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// Positions that its convolution sees, if it has one.
+    pub fn kernel(&self) -> Option<usize> {
+        match &self.mixer {
+            Mixer::Attention(_) | Mixer::DeltaRule(_) => None,
+            Mixer::ShortConvolution { kernel } => Some(*kernel),
+            Mixer::StateSpace(s) | Mixer::Both(_, s) => Some(s.kernel),
         }
     }
 
@@ -207,7 +270,10 @@ impl Block {
         match &self.mixer {
             Mixer::Attention(_) => 0,
             Mixer::ShortConvolution { kernel } => (kernel - 1) * dim,
-            Mixer::StateSpace(s) => (s.kernel - 1) * s.channels() + s.inner() * s.scan.state_dim,
+            Mixer::DeltaRule(rule) => 2 * dim + rule.n_heads * rule.head_dim * rule.head_dim,
+            Mixer::StateSpace(s) | Mixer::Both(_, s) => {
+                (s.kernel - 1) * s.channels() + s.inner() * s.scan.state_dim
+            }
         }
     }
 }
@@ -221,6 +287,16 @@ impl Config {
     /// Whether tokens see only those before them, so that the model can go on with a text.
     pub fn is_causal(&self) -> bool {
         self.attentions().all(|a| a.shape.ahead == 0)
+    }
+
+    /// Sequences that one slice may go on with; states are computed for one at a time.
+    pub fn batch(&self) -> usize {
+        let has_states = self.blocks.iter().any(|b| b.state_len(self.dim) > 0);
+        if has_states || !self.is_causal() {
+            1
+        } else {
+            BATCH
+        }
     }
 
     /// Blocks with weights of their own.
@@ -264,8 +340,9 @@ impl Config {
     pub fn mixed_width(&self) -> usize {
         let widths = self.blocks.iter().map(|b| match &b.mixer {
             Mixer::Attention(a) => a.shape.n_heads * a.shape.head_dim,
-            Mixer::ShortConvolution { .. } => self.dim,
+            Mixer::ShortConvolution { .. } | Mixer::DeltaRule(_) => self.dim,
             Mixer::StateSpace(s) => s.inner(),
+            Mixer::Both(a, s) => s.inner().max(a.shape.n_heads * a.shape.head_dim),
         });
         widths.max().unwrap_or(0)
     }
@@ -275,14 +352,32 @@ impl Config {
         let widths = self.blocks.iter().map(|b| match &b.mixer {
             Mixer::Attention(_) => 0,
             Mixer::ShortConvolution { .. } => 3 * self.dim,
-            Mixer::StateSpace(s) => s.width(),
+            Mixer::DeltaRule(rule) => rule.width(),
+            Mixer::StateSpace(s) | Mixer::Both(_, s) => s.width(),
         });
         widths.max().unwrap_or(0)
     }
 
+    /// What is kept of a token beside its representation: a mixer's output while another computes, or the first layer's
+    /// values.
+    pub fn side_width(&self) -> usize {
+        let keeps = |b: &Block| matches!(b.mixer, Mixer::Both(..) | Mixer::DeltaRule(_));
+        if self.blocks.iter().any(keeps) {
+            self.dim
+        } else {
+            0
+        }
+    }
+
     /// The widest input of any matrix.
     pub fn max_width(&self) -> usize {
-        self.dim.max(self.mixed_width()).max(self.hidden_dim())
+        let ranks = self.blocks.iter().map(|b| match &b.mixer {
+            Mixer::DeltaRule(rule) => rule.ranks.into_iter().max().unwrap_or(0),
+            _ => 0,
+        });
+        let rank = ranks.max().unwrap_or(0);
+        let width = self.dim.max(self.mixed_width()).max(self.hidden_dim());
+        width.max(rank)
     }
 
     /// Most experts of a block, and most that compute a token.

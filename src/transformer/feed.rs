@@ -3,6 +3,7 @@
 use super::importance::Input;
 use super::{BlockWeights, Model, Part, Scratch};
 use crate::kernels::pool::Pool;
+use crate::kernels::vector;
 use crate::ops::activation::Activation;
 use crate::ops::route::choose;
 
@@ -31,6 +32,7 @@ impl Model {
                 [self.packed(w, Part::Gate), up],
                 [&mut *gate, &mut *out],
             );
+            vector::scale(gate, self.config.multipliers.gate);
             activation.gate(self.isa, gate, out);
         } else {
             self.multiply(pool, &mut s.activations, x, [up], [&mut *gate]);
@@ -46,6 +48,7 @@ impl Model {
             [&mut s.h[..n * dim]],
         );
         self.add_bias(&mut s.h[..n * dim], w.vector(Part::DownBias));
+        vector::scale(&mut s.h[..n * dim], self.config.multipliers.down);
     }
 
     /// h → h: every token through its `n_used` likeliest experts. An expert is computed once a slice, for all tokens
@@ -113,9 +116,7 @@ impl Model {
             );
             for ((t, share), out) in r.tokens[..m].iter().zip(out.chunks_exact(dim)) {
                 let sum = &mut sum[*t as usize * dim..][..dim];
-                for (sum, out) in sum.iter_mut().zip(out) {
-                    *sum += share * out;
-                }
+                vector::add_scaled(self.isa, sum, *share, out);
             }
         }
         s.h[..n * dim].copy_from_slice(sum);

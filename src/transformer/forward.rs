@@ -3,13 +3,38 @@
 use core::ops::Range;
 
 use super::importance::Input;
-use super::{BlockWeights, Cache, Config, FeedForward, Mixer, Norm, Part, Scratch, Weights};
+use super::{
+    BlockWeights, Cache, Config, FeedForward, Mixer, Norm, Part, Scratch, Sequence, Weights,
+};
 use crate::kernels::pool::Pool;
 use crate::kernels::{Activations, Isa, Packed, Product, matmul, vector};
+use crate::ops::blend::blend_in_place;
 use crate::ops::norm::{layer_norm_in_place, rms_norm, rms_norm_in_place};
 
 /// Tokens that one call of [`Model::forward`] takes at most, where tokens see only those before them.
 pub const SLICE: usize = 64;
+
+/// The next tokens of one sequence. Several make a slice together.
+pub struct Span<'a> {
+    /// What stands before them, with room for them ([`Cache::reserve`]).
+    pub sequence: &'a mut Sequence,
+    /// At least one.
+    pub tokens: &'a [u32],
+    /// Where each of several texts among them ends that see nothing of each other; empty where they are one. Several
+    /// begin an empty sequence, and nothing follows them there.
+    pub ends: &'a [usize],
+}
+
+impl Span<'_> {
+    /// The tokens of each text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = Range<usize>> {
+        let text = |i: usize| {
+            let start = if i == 0 { 0 } else { self.ends[i - 1] };
+            start..self.ends.get(i).copied().unwrap_or(self.tokens.len())
+        };
+        (0..self.ends.len().max(1)).map(text)
+    }
+}
 
 /// A model ready to run.
 pub struct Model {
@@ -77,30 +102,58 @@ impl Model {
         }
     }
 
-    /// Evaluates `tokens` (at most [`Scratch::slice`]) at the positions after those in `cache`. Allocates nothing.
-    pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, tokens: &[u32]) {
-        let n = tokens.len();
-        assert!((1..=s.slice).contains(&n) && cache.len() + n <= cache.context());
-        s.tokens = n;
-        self.embed(s, cache.len(), tokens);
-        for rotation in &mut s.rotations {
-            rotation.set(cache.len(), n);
+    /// Evaluates the tokens of all `spans` (at most [`Scratch::slice`]; of a model with states there is one span).
+    /// Allocates nothing.
+    pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, spans: &mut [Span<'_>]) {
+        s.tokens = 0;
+        for span in &*spans {
+            let (first, n) = (span.sequence.len(), span.tokens.len());
+            assert!(n > 0 && s.tokens + n <= s.slice && first + n <= cache.context());
+            assert!(span.ends.last().is_none_or(|end| first == 0 && *end == n));
+            for text in span.texts() {
+                let tokens = &span.tokens[text];
+                self.embed(s, first, tokens);
+                for rotation in &mut s.rotations {
+                    rotation.set(s.tokens, first, tokens.len());
+                }
+                s.tokens += tokens.len();
+            }
         }
+        assert!(spans.len() == 1 || !cache.has_states());
         for (layer, block) in self.config.blocks.iter().enumerate() {
             let w = &self.weights.blocks[block.weights];
             self.normed(s, w, Part::AttentionNorm);
             match &block.mixer {
-                Mixer::Attention(a) => self.attend(pool, cache, s, layer, a, w),
-                Mixer::ShortConvolution { kernel } => {
-                    self.convolve(pool, cache, s, (layer, *kernel), w);
+                Mixer::Attention(a) => self.attend(pool, cache, s, spans, (layer, a), w),
+                Mixer::ShortConvolution { .. } => {
+                    self.convolve(pool, cache, spans[0].sequence, s, layer, w);
                 }
-                Mixer::StateSpace(space) => self.scan(pool, cache, s, (layer, space), w),
+                Mixer::StateSpace(space) => {
+                    self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
+                }
+                Mixer::DeltaRule(rule) => {
+                    self.replace(pool, cache, spans[0].sequence, s, (layer, rule), w);
+                }
+                Mixer::Both(a, space) => {
+                    let n = s.tokens * self.config.dim;
+                    self.attend(pool, cache, s, spans, (layer, a), w);
+                    s.side[..n].copy_from_slice(&s.h[..n]);
+                    self.normed(s, w, Part::AttentionNorm);
+                    self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
+                    vector::add(self.isa, &mut s.h[..n], &s.side[..n]);
+                }
             }
             self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
             if block.feed_forward == FeedForward::None {
                 continue;
             }
             self.normed(s, w, Part::FeedForwardNorm);
+            let share = w.vector(Part::FeedForwardBlend);
+            if !share.is_empty() {
+                let (n, dim) = (s.tokens, self.config.dim);
+                let before = &mut cache.state(spans[0].sequence, layer)[dim..2 * dim];
+                blend_in_place(&mut s.h[..n * dim], before, share);
+            }
             match block.feed_forward {
                 FeedForward::None => {}
                 FeedForward::Experts {
@@ -112,23 +165,22 @@ impl Model {
             }
             self.add(s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
         }
-        cache.advance(n);
+        for span in spans {
+            span.sequence.advance(span.tokens.len());
+        }
     }
 
-    /// tokens → x; the first one stands at `position`.
+    /// tokens → x behind those of the slice so far; the first one stands at `position`.
     #[inline(never)]
     fn embed(&self, s: &mut Scratch, position: usize, tokens: &[u32]) {
         let dim = self.config.dim;
         let (arena, w) = (&self.weights.arena, &self.weights.model);
-        let x = &mut s.x[..tokens.len() * dim];
+        let x = &mut s.x[s.tokens * dim..][..tokens.len() * dim];
         let table = w.matrix(Part::TokenEmbedding);
         for (token, x) in tokens.iter().zip(x.chunks_exact_mut(dim)) {
             arena.row(table, *token as usize, x);
         }
-        let scale = self.config.embedding_scale;
-        if scale != 1.0 {
-            x.iter_mut().for_each(|x| *x *= scale);
-        }
+        vector::scale(x, self.config.embedding_scale);
         for part in [Part::PositionEmbedding, Part::TokenTypes] {
             let Some(table) = w.optional(part) else {
                 continue;
@@ -157,18 +209,16 @@ impl Model {
         let n = s.tokens * self.config.dim;
         let (x, h) = (&mut s.x[..n], &mut s.h[..n]);
         self.norm_in_place(h, w.norm(before));
-        let scale = self.config.residual_scale;
-        if scale != 1.0 {
-            h.iter_mut().for_each(|h| *h *= scale);
-        }
+        vector::scale(h, self.config.residual_scale);
         vector::add(self.isa, x, h);
         self.norm_in_place(x, w.norm(behind));
     }
 
-    /// The logits after token `index` of the last slice → [`Scratch::logits_mut`].
-    pub fn logits(&self, pool: &Pool, s: &mut Scratch, index: usize) {
+    /// The logits after each token of `range` (at most [`Config::batch`]) of the last slice → [`Scratch::logits_mut`].
+    pub fn logits(&self, pool: &Pool, s: &mut Scratch, range: Range<usize>) {
         let mut out = core::mem::take(&mut s.logits);
-        self.logits_of(pool, s, index..index + 1, &mut out);
+        let n = range.len() * self.config.vocab_size;
+        self.logits_of(pool, s, range, &mut out[..n]);
         s.logits = out;
     }
 
@@ -194,10 +244,8 @@ impl Model {
             [out],
         );
         self.add_bias(out, w.vector(Part::OutputBias));
-        let (scale, cap) = (self.config.logit_scale, self.config.logit_soft_cap);
-        if scale != 1.0 {
-            out.iter_mut().for_each(|l| *l *= scale);
-        }
+        vector::scale(out, self.config.logit_scale);
+        let cap = self.config.logit_soft_cap;
         if cap > 0.0 {
             out.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());
         }

@@ -9,12 +9,16 @@ mod forward;
 mod importance;
 mod read;
 mod recur;
+mod replace;
 mod scratch;
 mod weights;
 
-pub use cache::Cache;
-pub use config::{Attention, Block, Config, FeedForward, Mixer, Norm, Pooling, Reader, StateSpace};
-pub use forward::{Model, SLICE};
+pub use cache::{Cache, Sequence};
+pub use config::{
+    Attention, Block, Config, DeltaRule, FeedForward, Mixer, Multipliers, Norm, Pooling, Reader,
+    StateSpace,
+};
+pub use forward::{Model, SLICE, Span};
 pub use importance::{Importance, Input, Squares};
 pub use read::Pooled;
 pub use scratch::Scratch;

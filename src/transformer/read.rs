@@ -1,5 +1,7 @@
 //! What is made of a text that has been read: one representation of it, classes, or the tokens that are masked in it.
 
+use core::ops::Range;
+
 use super::{Model, Part, Pooling, Scratch};
 use crate::kernels::pool::Pool;
 use crate::ops::activation::Activation;
@@ -33,14 +35,15 @@ impl Pooled {
 }
 
 impl Model {
-    /// Takes the last slice in.
-    pub fn pool(&self, s: &mut Scratch, pooled: &mut Pooled) {
+    /// Takes the tokens `rows` of the last slice in.
+    pub fn pool(&self, s: &mut Scratch, rows: Range<usize>, pooled: &mut Pooled) {
         let dim = self.config.dim;
+        let n = rows.len();
         let tokens = match pooled.pooling {
-            Pooling::Mean => 0..s.tokens,
+            Pooling::Mean => rows,
             Pooling::First if pooled.tokens > 0 => 0..0,
-            Pooling::First => 0..1,
-            Pooling::Last => s.tokens - 1..s.tokens,
+            Pooling::First => rows.start..rows.start + 1,
+            Pooling::Last => rows.end - 1..rows.end,
         };
         let h = &mut s.h[..tokens.len() * dim];
         let norm = self.weights.model.norm(Part::OutputNorm);
@@ -54,7 +57,7 @@ impl Model {
             _ if h.is_empty() => {}
             _ => pooled.sum.copy_from_slice(h),
         }
-        pooled.tokens += s.tokens;
+        pooled.tokens += n;
     }
 
     /// Classes that [`Model::classify`] scores; 0 if the model has no classifier.

@@ -1,21 +1,22 @@
 //! The mixers that keep a state of constant size: short convolution, and selective state space.
 
 use super::importance::Input;
-use super::{BlockWeights, Cache, Model, Part, Scratch, StateSpace};
+use super::{BlockWeights, Cache, Model, Multipliers, Part, Scratch, Sequence, StateSpace};
 use crate::kernels::pool::Pool;
 use crate::kernels::vector;
 use crate::ops::convolution::short_convolution;
 use crate::ops::norm::rms_norm_in_place;
-use crate::ops::scan::{Token, softplus};
+use crate::ops::scan::softplus;
 
 impl Model {
     /// h → h: two gates around a convolution of a few positions.
     pub(super) fn convolve(
         &self,
         pool: &Pool,
-        cache: &mut Cache,
+        cache: &Cache,
+        sequence: &mut Sequence,
         s: &mut Scratch,
-        (layer, kernel): (usize, usize),
+        layer: usize,
         w: &BlockWeights,
     ) {
         let (n, dim) = (s.tokens, self.config.dim);
@@ -37,11 +38,11 @@ impl Model {
             }
         }
         short_convolution(
-            mixed,
+            self.isa,
+            (mixed, dim, 0),
             w.vector(Part::Convolution),
             w.vector(Part::ConvolutionBias),
-            kernel,
-            cache.state(layer),
+            cache.state(sequence, layer),
         );
         for (wide, mixed) in wide.chunks_exact(3 * dim).zip(mixed.chunks_exact_mut(dim)) {
             for (x, gate) in mixed.iter_mut().zip(&wide[dim..2 * dim]) {
@@ -55,7 +56,8 @@ impl Model {
     pub(super) fn scan(
         &self,
         pool: &Pool,
-        cache: &mut Cache,
+        cache: &Cache,
+        sequence: &mut Sequence,
         s: &mut Scratch,
         (layer, space): (usize, &StateSpace),
         w: &BlockWeights,
@@ -63,8 +65,7 @@ impl Model {
         let (n, dim) = (s.tokens, self.config.dim);
         let shared = self.config.blocks[layer].weights;
         s.observe(Input::Mixer(shared), n, dim);
-        let (scan, inner) = (space.scan, space.inner());
-        let (channels, keys) = (space.channels(), scan.n_groups * scan.state_dim);
+        let (inner, channels) = (space.inner(), space.channels());
         // [tokens, inner + channels + heads]: the gate, what is convolved (values, keys, queries), the steps.
         let width = space.width();
         let wide = &mut s.wide[..n * width];
@@ -75,43 +76,55 @@ impl Model {
             [self.packed(w, Part::MixerInput)],
             [&mut *wide],
         );
+        let multipliers = &self.config.multipliers;
+        if multipliers.wide != Multipliers::NONE.wide {
+            let group = space.scan.n_groups * space.scan.state_dim;
+            let widths = [inner, inner, group, group, space.scan.n_heads];
+            for mut row in wide.chunks_exact_mut(width) {
+                for (width, factor) in widths.into_iter().zip(multipliers.wide) {
+                    let (part, rest) = row.split_at_mut(width);
+                    vector::scale(part, factor);
+                    row = rest;
+                }
+            }
+        }
         let (convolved, states) = cache
-            .state(layer)
+            .state(sequence, layer)
             .split_at_mut((space.kernel - 1) * channels);
-        let (rates, skips, biases) = (
-            w.vector(Part::Rates),
-            w.vector(Part::Skips),
-            w.vector(Part::StepBias),
+        short_convolution(
+            self.isa,
+            (wide, width, inner),
+            w.vector(Part::Convolution),
+            w.vector(Part::ConvolutionBias),
+            convolved,
         );
-        for (wide, out) in wide
-            .chunks_exact_mut(width)
-            .zip(s.mixed.chunks_exact_mut(inner))
-        {
-            let (gate, rest) = wide.split_at_mut(inner);
-            let (x, steps) = rest.split_at_mut(channels);
-            short_convolution(
-                x,
-                w.vector(Part::Convolution),
-                w.vector(Part::ConvolutionBias),
-                space.kernel,
-                convolved,
-            );
+        for wide in wide.chunks_exact_mut(width) {
+            let (x, steps) = wide[inner..].split_at_mut(channels);
             vector::silu(self.isa, x);
-            for (step, bias) in steps.iter_mut().zip(biases) {
+            for (step, bias) in steps.iter_mut().zip(w.vector(Part::StepBias)) {
                 *step = softplus(*step + bias);
             }
-            let token = Token {
-                values: &x[..inner],
-                keys: &x[inner..inner + keys],
-                queries: &x[inner + keys..],
-                steps,
-            };
-            scan.step(token, rates, skips, states, out);
+        }
+        let mixed = &mut s.mixed[..n * inner];
+        space.scan.run(
+            self.isa,
+            pool,
+            (wide, width, inner),
+            w.vector(Part::Rates),
+            w.vector(Part::Skips),
+            states,
+            mixed,
+        );
+        let norm = w.vector(Part::MixerNorm);
+        for (wide, out) in wide
+            .chunks_exact_mut(width)
+            .zip(mixed.chunks_exact_mut(inner))
+        {
+            let gate = &mut wide[..inner];
             vector::silu(self.isa, gate);
             for (x, gate) in out.iter_mut().zip(gate) {
                 *x *= *gate;
             }
-            let norm = w.vector(Part::MixerNorm);
             if !norm.is_empty() {
                 let each = inner / space.norm_groups;
                 let weights = norm.chunks_exact(each);
@@ -121,10 +134,14 @@ impl Model {
             }
         }
         self.mixer_output(pool, s, shared, inner, w);
+        vector::scale(
+            &mut s.h[..n * self.config.dim],
+            self.config.multipliers.space,
+        );
     }
 
     /// mixed [tokens, cols] → h.
-    fn mixer_output(
+    pub(super) fn mixer_output(
         &self,
         pool: &Pool,
         s: &mut Scratch,

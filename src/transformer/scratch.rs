@@ -14,6 +14,8 @@ pub struct Scratch {
     pub(super) x: Vec<f32>,
     /// [slice, dim]: normed input, and a block's output before it is added.
     pub(super) h: Vec<f32>,
+    /// [slice, dim]: the output of one of two mixers; empty where blocks have one.
+    pub(super) side: Vec<f32>,
     /// [slice, n_heads, head_dim].
     pub(super) q: Vec<f32>,
     /// [slice, n_kv_heads, head_dim].
@@ -28,7 +30,7 @@ pub struct Scratch {
     pub(super) gate: Vec<f32>,
     /// [slice, hidden_dim].
     pub(super) up: Vec<f32>,
-    /// [vocab_size].
+    /// [batch, vocab_size].
     pub(super) logits: Vec<f32>,
     pub(super) routed: Routed,
     pub(super) activations: Activations,
@@ -87,6 +89,7 @@ impl Scratch {
         Ok(Scratch {
             x: zeroed(slice * c.dim)?,
             h: zeroed(slice * c.dim)?,
+            side: zeroed(slice * c.side_width())?,
             q: zeroed(slice * q)?,
             k: zeroed(slice * kv)?,
             v: zeroed(slice * kv)?,
@@ -94,7 +97,7 @@ impl Scratch {
             wide: zeroed(slice * c.wide_width())?,
             gate: zeroed(slice * hidden)?,
             up: zeroed(slice * hidden)?,
-            logits: zeroed(c.vocab_size)?,
+            logits: zeroed(c.batch() * c.vocab_size)?,
             routed: Routed {
                 scores: zeroed(some(n_experts))?,
                 chosen,
@@ -123,6 +126,7 @@ impl Scratch {
         let (n_experts, n_used) = config.experts();
         let mut widths = vec![
             2 * config.dim,
+            config.side_width(),
             config.query_width(),
             2 * config.key_width(),
             config.mixed_width(),
@@ -137,7 +141,7 @@ impl Scratch {
             .attentions()
             .map(|a| Partials::bytes(&a.shape, context));
         let rotations = config.ropes.iter().map(|r| Rotation::bytes(r.dims, slice));
-        4 * (slice as u64 * a_token + config.vocab_size as u64)
+        4 * (slice as u64 * a_token + config.batch() as u64 * config.vocab_size as u64)
             + Activations::bytes(slice, config.max_width())
             + rotations.sum::<u64>()
             + partials.max().unwrap_or(0)
@@ -170,8 +174,8 @@ impl Scratch {
         self.second = from;
     }
 
-    /// The logits of the last [`Model::logits`].
-    pub fn logits_mut(&mut self) -> &mut [f32] {
-        &mut self.logits
+    /// The logits of row `row` of the last [`Model::logits`]; there are `vocab_size` in each.
+    pub fn logits_mut(&mut self, row: usize, vocab_size: usize) -> &mut [f32] {
+        &mut self.logits[row * vocab_size..][..vocab_size]
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Input;
+use super::{Config, Input};
 use crate::error::{Error, Result};
 use crate::kernels::packed::{TILE_ROWS, pack_group};
 use crate::quant::Format;
@@ -64,6 +64,34 @@ pub enum Part {
     Rates,
     Skips,
     StepBias,
+    /// Of a delta rule: what its inputs are blended with those before by, its queries, keys and values, its small products
+    /// (see `replace.rs`), and the bias of its output's norm.
+    QueryBlend,
+    KeyBlend,
+    ValueBlend,
+    DecayBlend,
+    RateBlend,
+    GateBlend,
+    BlendedQuery,
+    BlendedKey,
+    BlendedValue,
+    DecayDown,
+    DecayUp,
+    DecayBias,
+    RateDown,
+    RateUp,
+    RateBias,
+    ResidualDown,
+    ResidualUp,
+    ResidualBias,
+    GateDown,
+    GateUp,
+    KeyScale,
+    KeyRate,
+    Bonus,
+    MixerNormBias,
+    /// What a feed-forward's input is blended with that before by.
+    FeedForwardBlend,
     FeedForwardNorm,
     FeedForwardNormBias,
     PostFeedForwardNorm,
@@ -462,8 +490,8 @@ impl WeightsBuilder {
     }
 
     /// The weights, once every tensor has been put.
-    pub fn finish(self, n_blocks: usize) -> Weights {
-        let mut blocks = vec![BlockWeights::default(); n_blocks];
+    pub fn finish(self, config: &Config) -> Weights {
+        let mut blocks = vec![BlockWeights::default(); config.n_weights()];
         let mut model = BlockWeights::default();
         for (w, vector) in self.wanted.iter().zip(self.vectors) {
             let slot = w.spec.slot;
@@ -472,6 +500,15 @@ impl WeightsBuilder {
                 None => &mut model,
             };
             weights.put(slot, w.matrix, vector);
+        }
+        for (i, block) in config.weight_blocks() {
+            if let Some(kernel) = block.kernel() {
+                // Files keep the taps of a channel together; the convolution takes several channels at once.
+                let taps = &mut blocks[i].vectors[Part::Convolution as usize];
+                let channels = taps.len() / kernel;
+                let by_position = |at: usize| taps[at % channels * kernel + at / channels];
+                *taps = (0..taps.len()).map(by_position).collect();
+            }
         }
         Weights {
             arena: self.arena,

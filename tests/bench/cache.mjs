@@ -18,13 +18,14 @@ const LIMIT_MS = 180_000;
  * @property {string} pkg folder of the built package
  * @property {number} megabytesPerSecond of the line
  * @property {number} repetitions
+ * @property {boolean} steps what each step costs alone, instead of whole visits
  * @property {boolean} json
  */
 
 /** The figures of one visit, in a page that the browser has just been sent to. */
-async function visit(page, origin, options) {
+async function visit(page, origin, options, name = "index") {
   const query = encodeURIComponent(JSON.stringify(options));
-  await page.goto(`${origin}/page/index.html?${query}`);
+  await page.goto(`${origin}/page/${name}.html?${query}`);
   const end = Date.now() + LIMIT_MS;
   // Seldom enough not to disturb what is measured.
   while (!(await page.evaluate("Boolean(window.result)"))) {
@@ -39,7 +40,7 @@ async function visit(page, origin, options) {
 
 /** A fresh browser; on the same profile as before, where its engine has profiles. */
 async function withPage(driven, profile, work) {
-  const page = await open(driven, { profile });
+  const page = await open(driven, { profile, unwatched: true });
   try {
     return await work(page);
   } finally {
@@ -88,13 +89,46 @@ async function measure(plan, origin, driven, storage) {
     await withPage(driven, profile, second);
     return { uncached, ...cold, warm: await withPage(driven, profile, second) };
   } finally {
-    await rm(profile, {
-      recursive: true,
-      force: true,
-      maxRetries: 20,
-      retryDelay: 100,
-    });
+    await remove(profile);
   }
+}
+
+/** Each step of storing and reading by itself, in milliseconds for as many bytes as the model has. */
+async function steps(plan, server, fileBytes) {
+  const rows = [];
+  for (const driven of plan.browsers) {
+    // Files need a profile that is no private one.
+    const profile = await mkdtemp(join(tmpdir(), "smidgen-cache-"));
+    try {
+      const options = { source: "/model.gguf", fileBytes };
+      const { taken } = await withPage(driven, profile, (page) =>
+        visit(page, server.origin, options, "steps"),
+      );
+      for (const [step, times] of Object.entries(taken)) {
+        rows.push({ browser: driven.name, step, ms: spread(times, 0) });
+      }
+    } finally {
+      await remove(profile);
+    }
+  }
+  if (plan.json) for (const row of rows) console.log(JSON.stringify(row));
+  else {
+    const cells = rows.map(({ browser, step, ms }) => [
+      browser,
+      step,
+      `${ms.median} (${ms.min}–${ms.max})`,
+    ]);
+    console.log(table(["browser", "step", "ms"], cells));
+  }
+}
+
+function remove(folder) {
+  return rm(folder, {
+    recursive: true,
+    force: true,
+    maxRetries: 20,
+    retryDelay: 100,
+  });
 }
 
 /** @param {Plan} plan */
@@ -105,6 +139,10 @@ async function bench(plan) {
     body,
     bytesPerSecond: plan.megabytesPerSecond * 1e6,
   });
+  if (plan.steps) {
+    await steps(plan, server, body.length).finally(() => server.stop());
+    return;
+  }
   const cells = plan.browsers.flatMap((driven) =>
     plan.storages
       .filter((storage) => storage !== "opfs" || driven.name !== "webkit")

@@ -41,6 +41,19 @@ async function quota({ browser, app }, bytes) {
   });
 }
 
+/** Holds a file of this machine over an element, as the browser sees it from outside; `drop` lets go. */
+async function drag(browser, page, file, target) {
+  const session = await browser.newCDPSession(page);
+  const { x, y, width, height } = await target.boundingBox();
+  const at = { x: x + width / 2, y: y + height / 2 };
+  const data = { items: [], files: [file], dragOperationsMask: 1 };
+  const send = (type) =>
+    session.send("Input.dispatchDragEvent", { type, ...at, data });
+  await send("dragEnter");
+  await send("dragOver");
+  return { drop: () => send("drop") };
+}
+
 describe("what is on this device", { timeout: 900_000 }, () => {
   test(
     "a model is listed, pinned, saved as a file, deleted, and kept again from that file",
@@ -172,6 +185,42 @@ describe("what is on this device", { timeout: 900_000 }, () => {
       await picture(app.page, "evicted");
       await app.page.getByRole("button", { name: "Try again" }).click();
       await app.ready();
+    },
+  );
+
+  test(
+    "files are dropped as from a file browser: on the page to be used, into the view to be kept, others refused",
+    LIMIT,
+    async (t) => {
+      const { app, browser, server } = await stage(t);
+      const letter = join(await profileFolder(t), "letter.txt");
+      await writeFile(letter, "Dear model");
+      await app.start.waitFor();
+      const hold = (file, target) => drag(browser, app.page, file, target);
+
+      const view = await openView(app);
+      const away = await hold(letter, view.getByRole("heading").first());
+      await app.page.getByText("Drop the GGUF file to open it").waitFor();
+      await picture(app.page, "drop");
+      await away.drop();
+      await view.getByText(/letter\.txt is not a \.gguf file/).waitFor();
+      await picture(app.page, "drop-refused");
+
+      const place = view.getByText("or drop it here");
+      await (await hold(letter, place)).drop();
+      await view.getByText("Code: not_gguf").waitFor();
+      await (await hold(MODEL_FILE, place)).drop();
+      await view.getByText(/last used/).waitFor(SLOW);
+      // Kept, not loaded; and the page no longer waits for a file.
+      assert.equal(await view.getByText(/in use/).count(), 0);
+      await app.page
+        .getByText("Drop the GGUF file to open it")
+        .waitFor({ state: "detached" });
+      await app.page.keyboard.press("Escape");
+
+      await (await hold(MODEL_FILE, app.page.locator("body"))).drop();
+      await app.page.getByText("Ask something.").waitFor(SLOW);
+      assert.equal(server.sent.get(MODEL_PATH) ?? 0, 0);
     },
   );
 

@@ -1,10 +1,13 @@
 // The examples, each built as its reader would build it, opened in Chromium and asked its question.
 
 import assert from "node:assert/strict";
-import { cp, mkdir, rm } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import * as vite from "vite";
 import { install } from "./package/installed.mjs";
 import { browse, LIMIT, MODEL_PATH, ROOT, serve } from "./package/stage.mjs";
@@ -21,7 +24,25 @@ const EXAMPLES = {
   "openai-client": /\nremember\(\{.*\}\)$/s,
   "ai-sdk": /\n(geography|history|other): ★{1,5}$/s,
   "prompt-api": /\w/,
+  react: /\w/,
 };
+
+/** Opens the page at /example/, asks what is in its box and reads the answer. */
+async function ask(context, mounts, expected = /\w/) {
+  const server = await serve({ mounts });
+  context.after(() => server.stop());
+  const { browser } = await browse(context);
+  const page = await browser.newPage();
+  const problems = [];
+  page.on("pageerror", (error) => problems.push(error.message));
+  // Chromium's own Prompt API has no model here.
+  await page.addInitScript(() => delete window.LanguageModel);
+  await page.goto(`${server.origin}/example/index.html?model=${MODEL_PATH}`);
+  await page.click("button:enabled", { timeout: 120_000 });
+  await page.waitForSelector("output[data-done]", { timeout: 120_000 });
+  assert.match(await page.textContent("output"), expected);
+  assert.deepEqual(problems, []);
+}
 
 describe("the examples", LIMIT, () => {
   before(() => mkdir(FOLDER, { recursive: true }));
@@ -33,6 +54,34 @@ describe("the examples", LIMIT, () => {
       retryDelay: 100,
     }),
   );
+
+  // Next.js itself is some hundred megabytes.
+  test("nextjs", { skip: !process.env.SMIDGEN_FULL }, async (context) => {
+    const project = await mkdtemp(join(tmpdir(), "smidgen-nextjs-"));
+    context.after(() =>
+      rm(project, {
+        recursive: true,
+        force: true,
+        maxRetries: 20,
+        retryDelay: 100,
+      }),
+    );
+    await cp(join(ROOT, "examples/nextjs"), project, { recursive: true });
+    const file = join(project, "package.json");
+    const { dependencies, ...rest } = JSON.parse(await readFile(file));
+    delete dependencies.smidgen;
+    await writeFile(file, JSON.stringify({ ...rest, dependencies }));
+    const run = (command, ...options) =>
+      promisify(execFile)(command, options, {
+        cwd: project,
+        env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" },
+      });
+    await run("npm", "install", "--no-audit", "--no-fund");
+    await install(project);
+    await run("npm", "run", "build");
+    const out = join(project, "out");
+    await ask(context, { "/_next/": join(out, "_next/"), "/example/": out });
+  });
 
   for (const [name, expected] of Object.entries(EXAMPLES)) {
     test(name, async (context) => {
@@ -50,21 +99,7 @@ describe("the examples", LIMIT, () => {
           build: { outDir: out, target: "es2022" },
         });
       }
-      const server = await serve({ mounts: { "/example/": `${out}/` } });
-      context.after(() => server.stop());
-      const { browser } = await browse(context);
-      const page = await browser.newPage();
-      const problems = [];
-      page.on("pageerror", (error) => problems.push(error.message));
-      // Chromium's own Prompt API has no model here.
-      await page.addInitScript(() => delete window.LanguageModel);
-      await page.goto(
-        `${server.origin}/example/index.html?model=${MODEL_PATH}`,
-      );
-      await page.click("button:enabled");
-      await page.waitForSelector("output[data-done]", { timeout: 120_000 });
-      assert.match(await page.textContent("output"), expected);
-      assert.deepEqual(problems, []);
+      await ask(context, { "/example/": `${out}/` }, expected);
     });
   }
 });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { browse, LIMIT, MODEL_PATH, serve, visit } from "./package/stage.mjs";
+import { serveTraps } from "./package/traps.mjs";
 
 const ask = (page, maxTokens = 6) =>
   page.evaluate(
@@ -102,3 +103,67 @@ test("tabs share one engine and outlive its tab", LIMIT, async (context) => {
   // From this device's storage.
   assert.equal(server.count(MODEL_PATH), sent);
 });
+
+test(
+  "where the leader's engine breaks off, its tab hears of it and the other's reply goes on",
+  LIMIT,
+  async (context) => {
+    const server = await serve();
+    context.after(() => server.stop());
+    await serveTraps(server);
+    const { browser } = await browse(context);
+    const [leader, follower] = await Promise.all(
+      [1, 2].map(() => visit(browser, server)),
+    );
+    const options = { shareTabs: true, wasmBase: "/faulty/" };
+    for (const page of [leader, follower]) {
+      await page.evaluate(
+        ([path, options]) => load(path, options),
+        [MODEL_PATH, options],
+      );
+    }
+    assert.deepEqual([workers(leader), workers(follower)], [1, 0]);
+    const write = (page, maxTokens) =>
+      page.evaluate(
+        async (maxTokens) =>
+          (
+            await generate(llm, {
+              prompt: "The sun is",
+              temperature: 0,
+              ignoreEos: true,
+              maxTokens,
+            })
+          ).ids,
+        maxTokens,
+      );
+    const expected = await write(follower, 120);
+
+    // The follower's reply has begun when the leader's breaks the engine.
+    await follower.evaluate(() => {
+      window.begun = Promise.withResolvers();
+      window.whole = (async () => {
+        const ids = [];
+        const request = {
+          prompt: "The sun is",
+          temperature: 0,
+          ignoreEos: true,
+          maxTokens: 120,
+        };
+        for await (const event of llm.generate(request)) {
+          if (event.type === "token") ids.push(event.id);
+          if (ids.length === 3) begun.resolve();
+        }
+        return ids;
+      })();
+      return begun.promise;
+    });
+    const broken = await leader.evaluate(() =>
+      caught(generate(llm, { prompt: "trap", maxTokens: 50 })),
+    );
+    assert.equal(broken.code, "engine_trap");
+    assert.deepEqual(await follower.evaluate(() => whole), expected);
+    assert.deepEqual(await write(leader, 40), expected.slice(0, 40));
+    assert.deepEqual(await write(follower, 40), expected.slice(0, 40));
+    assert.equal(workers(leader) + workers(follower), 1);
+  },
+);

@@ -14,45 +14,10 @@ import {
   stage,
   visit,
 } from "./package/stage.mjs";
+import { serveTraps } from "./package/traps.mjs";
 
 const POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src data:";
-
-/** A module with one function, `trap`, whose body is `unreachable`. */
-const TRAP = [
-  ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-  ...[1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0],
-  ...[7, 8, 1, 4, 0x74, 0x72, 0x61, 0x70, 0, 0],
-  ...[10, 5, 1, 3, 0, 0x00, 0x0b],
-];
-
-/** The engine with a fault: the `at`-th token of a reply to a prompt that says "trap" is a real wasm trap. */
-async function serveTraps(server) {
-  for (const flavour of ["simd128", "relaxed"]) {
-    const glue = await readFile(
-      join(DIST, "wasm", flavour, "smidgen.js"),
-      "utf8",
-    );
-    const wasm = await readFile(join(DIST, "wasm", flavour, "smidgen_bg.wasm"));
-    const fault = `
-      const { begin, decode } = Engine.prototype;
-      let left = -1;
-      Engine.prototype.begin = function (request) {
-        left = request.includes("trap") ? 3 : -1;
-        return begin.call(this, request);
-      };
-      Engine.prototype.decode = function () {
-        if (left-- !== 1) return decode.call(this);
-        console.error("panicked at the third token");
-        const module = new WebAssembly.Module(new Uint8Array(${JSON.stringify(TRAP)}));
-        new WebAssembly.Instance(module).exports.trap();
-      };
-    `;
-    const folder = `/faulty/${flavour}`;
-    server.files.set(`${folder}/smidgen.js`, { body: glue + fault });
-    server.files.set(`${folder}/smidgen_bg.wasm`, { body: wasm });
-  }
-}
 
 describe("the worker", LIMIT, () => {
   test("after a trap the call fails with a code, the page lives, waiting and later calls are answered", async (context) => {

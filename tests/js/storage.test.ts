@@ -16,6 +16,8 @@ import {
 import { exportModel, importModel } from "../../src/js/storage/transfer.ts";
 import {
   chunkBytesFor,
+  chunkOf,
+  matches,
   missingChunks,
   type FileRecord,
   type StorageBackEnd,
@@ -439,6 +441,23 @@ test("with consent the oldest files make room, and only as many as needed", asyn
     "new",
     "old",
   ]);
+});
+
+test("a chunk's hash is that of its leaves, and each leaf counts", async () => {
+  const bytes = noise(600_000);
+  const chunk = await chunkOf(bytes);
+  assert.ok(chunk.leafBytes! < bytes.length);
+  assert.ok(await matches(chunk, bytes));
+  for (const at of [0, 300_000, bytes.length - 1]) {
+    const other = bytes.slice();
+    other[at]! ^= 1;
+    assert.ok(!(await matches(chunk, other)), `byte ${at}`);
+  }
+  assert.ok(!(await matches(chunk, bytes.slice(0, -1))));
+  // As stores of earlier releases have them.
+  const { leafBytes: _, ...older } = chunk;
+  assert.ok(!(await matches(older, bytes)));
+  assert.ok(await matches({ ...older, sha256: await sha256Of(bytes) }, bytes));
 });
 
 test("the writer holds no more than two chunks that are not stored yet", async () => {

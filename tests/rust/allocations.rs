@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use smidgen::session::{LoadOptions, Loader, Request};
+use smidgen::session::{LoadOptions, Loader, Prefilled, Request};
 
 #[path = "model_file.rs"]
 mod model_file;
@@ -57,14 +57,14 @@ fn forward_allocates_nothing() {
             ignore_eos: true,
             ..Request::default()
         };
-        engine.begin(&request).unwrap();
+        let reply = engine.begin(&request).unwrap().reply;
         let before = count();
-        while !engine.prefill(usize::MAX).unwrap() {}
+        while engine.prefill(reply, usize::MAX).unwrap() == Prefilled::More {}
         assert_eq!(count() - before, 0, "{prompt} tokens of prompt");
         // A step makes its text, and nothing that grows with the model.
         for _ in 0..4 {
             let before = count();
-            engine.decode().unwrap();
+            engine.decode(reply).unwrap();
             let made = count() - before;
             assert!(made <= 8, "{made} allocations in a step");
         }

@@ -1,32 +1,16 @@
 //! Every architecture against the reference implementation of `transformers` (`tests/golden/families/make.py`), from a
 //! Hugging Face folder and from GGUF: log-probabilities, logits, and the same token by token.
 
-use smidgen::session::{Engine, LoadOptions, Loader, Request};
+use smidgen::session::{Engine, LoadOptions, Loader, Prefilled, Request};
 use smidgen::transformer::Pooling;
 
 #[path = "family_model.rs"]
 mod family_model;
-use family_model::{Family, File, families, numbers};
+use family_model::{Family, File, causal, families, load, numbers};
 
 /// All is f32 here and f64 there, but keys and values, which both round to f16: of the largest logit, what a difference
 /// may be.
 const RELATIVE: f64 = 1e-3;
-
-fn load(files: &[File], context: usize) -> Engine {
-    let options = LoadOptions {
-        context_length: Some(context),
-        ..LoadOptions::default()
-    };
-    let mut loader = Loader::new(options);
-    for (name, bytes) in files {
-        loader.file(name).unwrap();
-        // Cuts headers, rows and values anywhere.
-        for part in bytes.chunks(40_009) {
-            loader.push(part).unwrap();
-        }
-    }
-    loader.finish().unwrap()
-}
 
 /// The family's files in every form there is.
 fn forms(family: &Family) -> Vec<(String, Vec<File>)> {
@@ -35,12 +19,6 @@ fn forms(family: &Family) -> Vec<(String, Vec<File>)> {
         forms.push((format!("{} GGUF", family.name), vec![gguf]));
     }
     forms
-}
-
-fn causal() -> Vec<Family> {
-    let mut all = families();
-    all.retain(|f| f.golden.get("lastLogits").is_some());
-    all
 }
 
 #[test]
@@ -148,8 +126,8 @@ fn token_by_token_is_the_same_as_in_slices() {
             };
             let begun = engine.begin(&request).unwrap();
             assert_eq!(begun.cached_tokens, n - 1, "{}", family.name);
-            while !engine.prefill(64).unwrap() {}
-            let step = engine.decode().unwrap();
+            while engine.prefill(begun.reply, 64).unwrap() == Prefilled::More {}
+            let step = engine.decode(begun.reply).unwrap();
             assert_eq!(step.id, tops[n - 1], "{} after {n} tokens", family.name);
         }
     }
@@ -158,8 +136,10 @@ fn token_by_token_is_the_same_as_in_slices() {
 #[test]
 fn states_go_back_to_a_checkpoint() {
     let mut all = causal();
-    all.retain(|f| ["lfm2", "mamba2", "granitehybrid"].contains(&f.name.as_str()));
-    assert_eq!(all.len(), 3);
+    all.retain(|f| {
+        ["lfm2", "mamba2", "granitehybrid", "falcon-h1", "rwkv7"].contains(&f.name.as_str())
+    });
+    assert_eq!(all.len(), 5);
     for family in all {
         let ids = family.ids();
         let mut engine = load(&family.folder(), 200);
@@ -170,10 +150,11 @@ fn states_go_back_to_a_checkpoint() {
                 ignore_eos: true,
                 ..Request::default()
             };
-            let cached = engine.begin(&request).unwrap().cached_tokens;
-            while !engine.prefill(64).unwrap() {}
-            let made: Vec<u32> = (0..5).map(|_| engine.decode().unwrap().id).collect();
-            (cached, made)
+            let begun = engine.begin(&request).unwrap();
+            while engine.prefill(begun.reply, 64).unwrap() == Prefilled::More {}
+            let made = (0..5).map(|_| engine.decode(begun.reply).unwrap().id);
+            let made: Vec<u32> = made.collect();
+            (begun.cached_tokens, made)
         };
         let (_, first) = answer(&mut engine, &ids[..70]);
         // The same again starts at the checkpoint before the prompt's last token.

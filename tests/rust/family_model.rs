@@ -4,6 +4,7 @@ use serde_json::Value;
 use smidgen::format::gguf_write::HeaderWriter;
 use smidgen::format::hugging_face::Folder;
 use smidgen::quant::Format;
+use smidgen::session::{Engine, LoadOptions, Loader};
 use std::path::PathBuf;
 
 /// A file's name and bytes.
@@ -33,6 +34,35 @@ pub fn families() -> Vec<Family> {
     all.sort_by(|a, b| a.name.cmp(&b.name));
     assert!(!all.is_empty(), "there are golden files");
     all
+}
+
+/// The families that go on with a text.
+pub fn causal() -> Vec<Family> {
+    let mut all = families();
+    all.retain(|f| f.golden.get("lastLogits").is_some());
+    all
+}
+
+/// A model with room for `context` positions.
+pub fn load(files: &[File], context: usize) -> Engine {
+    let options = LoadOptions {
+        context_length: Some(context),
+        ..LoadOptions::default()
+    };
+    load_with(files, options)
+}
+
+/// A model with options.
+pub fn load_with(files: &[File], options: LoadOptions) -> Engine {
+    let mut loader = Loader::new(options);
+    for (name, bytes) in files {
+        loader.file(name).unwrap();
+        // Cuts headers, rows and values anywhere.
+        for part in bytes.chunks(40_009) {
+            loader.push(part).unwrap();
+        }
+    }
+    loader.finish().unwrap()
 }
 
 /// Numbers of a JSON list.
@@ -208,6 +238,20 @@ impl Family {
                     tensor.values.extend(self.tensor(source).values);
                 }
                 tensor.shape.insert(0, sources.len());
+            }
+            // Stretches of rows, each with its factor; 0 rows are all there are.
+            "scale" => {
+                let cols = tensor.shape[1..].iter().product::<usize>();
+                let mut rest = &mut tensor.values[..];
+                for part in row[3].as_array().unwrap() {
+                    let rows = part[0].as_u64().unwrap() as usize;
+                    let n = if rows == 0 { rest.len() } else { rows * cols };
+                    let (these, others) = rest.split_at_mut(n);
+                    let factor = part[1].as_f64().unwrap() as f32;
+                    these.iter_mut().for_each(|v| *v *= factor);
+                    rest = others;
+                }
+                assert!(rest.is_empty(), "factors for all rows");
             }
             "negative_exp" => tensor.values.iter_mut().for_each(|v| *v = -v.exp()),
             "skip" => {

@@ -4,7 +4,7 @@
 mod gguf_file;
 
 use gguf_file::{GgufFile, Value};
-use smidgen::session::{LoadOptions, Loader, Request};
+use smidgen::session::{LoadOptions, Loader, Prefilled, Request};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -143,9 +143,9 @@ fn run(bytes: &[u8]) -> Result<(), &'static str> {
             max_tokens: Some(3),
             ..Request::default()
         };
-        engine.begin(&request)?;
-        while !engine.prefill(64)? {}
-        while engine.decode()?.finish.is_none() {}
+        let reply = engine.begin(&request)?.reply;
+        while engine.prefill(reply, 64)? == Prefilled::More {}
+        while engine.decode(reply)?.finish.is_none() {}
         Ok(())
     };
     let (held, _) = HELD.get();

@@ -4,6 +4,7 @@
 //! set of the build. Blocks are random bytes, so that every code, scale and sign a file may hold is met.
 
 use smidgen::kernels::pool::Pool;
+use smidgen::kernels::recurrence::{self, Decaying, Replacing};
 use smidgen::kernels::{Activations, Form, Isa, Packed, Product, matmul, packed, vector};
 use smidgen::quant::{FORMATS, Format};
 
@@ -377,7 +378,8 @@ fn activation_functions_are_those_of_the_reference() {
     // From where all is 0 to where all is x, and lengths that are no whole number of lanes.
     let xs: Vec<f32> = (-2400..=2400).map(|i| i as f32 / 200.0).collect();
     type Function = fn(Isa, &mut [f32]);
-    let functions: [(&str, Function); 3] = [
+    let functions: [(&str, Function); 4] = [
+        ("sigmoid", vector::sigmoid),
         ("silu", vector::silu),
         ("gelu", vector::gelu),
         ("gelu_tanh", vector::gelu_tanh),
@@ -412,4 +414,86 @@ fn the_fastest_instruction_set_is_that_of_the_flavour() {
     };
     assert_eq!(format!("{:?}", Isa::best()), fastest);
     assert!(Isa::ALL.contains(&Isa::Scalar) && Isa::ALL.contains(&Isa::best()));
+}
+
+/// Compares what `found` came to with what the reference came to: sums of products, in another order.
+fn assert_near(what: &str, isa: Isa, expected: &[f32], found: &[f32]) {
+    let most = expected.iter().fold(1.0f32, |m, e| m.max(e.abs()));
+    for (i, (e, f)) in expected.iter().zip(found).enumerate() {
+        assert!(
+            (e - f).abs() <= 1e-5 * most,
+            "{what} {isa:?}: value {i} is {f}, expected {e}"
+        );
+    }
+}
+
+/// Several positions one after the other, so that states are carried, for every number of lanes left over.
+#[test]
+fn recurrences_are_those_of_the_reference() {
+    let mut random = Random(7);
+    let mut numbers = |n: usize| -> Vec<f32> { (0..n).map(|_| random.number()).collect() };
+    for columns in 1..=21 {
+        for (kernel, rows) in [(1, 1), (2, 5), (3, 4), (4, 7)] {
+            let (taps, bias) = (numbers(kernel * columns), numbers(columns));
+            let positions: Vec<Vec<f32>> = (0..6).map(|_| numbers(columns)).collect();
+            let mut each: Vec<[Vec<f32>; 5]> = (0..6)
+                .map(|_| core::array::from_fn(|_| numbers(columns)))
+                .collect();
+            // So that no state grows beyond the rest.
+            for [.., removed, _] in &mut each {
+                removed.iter_mut().for_each(|r| *r /= columns as f32);
+            }
+            let values = numbers(6 * rows);
+            let run = |isa: Isa| {
+                let mut all = Vec::new();
+                for bias in [&bias[..], &[]] {
+                    let mut state = vec![0.0; (kernel - 1) * columns];
+                    for x in &positions {
+                        let mut x = x.clone();
+                        recurrence::convolve(isa, &mut x, &taps, bias, &mut state);
+                        all.extend(x);
+                    }
+                    all.extend(state);
+                }
+                let (mut decaying, mut replacing) =
+                    (vec![0.0; rows * columns], vec![0.0; rows * columns]);
+                for (each, values) in each.iter().zip(values.chunks_exact(rows)) {
+                    let [key, query, decays, removed, replaced] = each;
+                    let mut out = vec![f32::NAN; rows];
+                    let head = Decaying {
+                        values,
+                        key,
+                        query,
+                        decay: 0.75,
+                        step: 0.5,
+                        skip: 1.25,
+                    };
+                    recurrence::scan(isa, &head, &mut decaying, &mut out);
+                    all.extend(&out);
+                    let head = Replacing {
+                        values,
+                        decays,
+                        removed,
+                        replaced,
+                        key,
+                        query,
+                    };
+                    recurrence::replace(isa, &head, &mut replacing, &mut out);
+                    all.extend(&out);
+                }
+                all.extend(decaying);
+                all.extend(replacing);
+                let mut sum = positions[0].clone();
+                vector::add_scaled(isa, &mut sum, -0.3, &positions[1]);
+                all.extend(sum);
+                all
+            };
+            let expected = run(Isa::Scalar);
+            assert!(expected.iter().any(|e| e.abs() > 1e-3));
+            for &isa in Isa::ALL {
+                let what = format!("{columns} columns, {rows} rows, {kernel} taps");
+                assert_near(&what, isa, &expected, &run(isa));
+            }
+        }
+    }
 }

@@ -47,6 +47,13 @@ fn load(quantise: Option<&str>, context: usize) -> Engine {
     loader.finish().unwrap()
 }
 
+/// One text by itself.
+fn embed(engine: &mut Engine, text: &str) -> Vec<f32> {
+    let mut all = engine.embed(&[text], None, true).unwrap();
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
 #[test]
 fn embeddings_are_those_of_the_reference() {
     let golden: Value = serde_json::from_str(include_str!("../golden/reader/minilm.json")).unwrap();
@@ -63,7 +70,7 @@ fn embeddings_are_those_of_the_reference() {
                 .map(|id| (*id).into())
                 .collect();
             assert_eq!(case["ids"].as_array().unwrap(), &ids, "{text:?}");
-            let found = engine.embed(text, None, true).unwrap();
+            let found = embed(&mut engine, text);
             let expected = case["embedding"].as_array().unwrap();
             assert_eq!(found.len(), expected.len());
             let cosine: f32 = found
@@ -89,10 +96,34 @@ fn embeddings_are_those_of_the_reference() {
 fn a_text_over_the_context_is_cut() {
     let mut engine = load(Some("q8_0"), 32);
     let long = "word ".repeat(200);
-    let embedding = engine.embed(&long, None, true).unwrap();
-    let exact = engine.embed(&"word ".repeat(30), None, true).unwrap();
+    let embedding = embed(&mut engine, &long);
+    let exact = embed(&mut engine, &"word ".repeat(30));
     assert_eq!(
         embedding, exact,
         "32 tokens are read, CLS and SEP among them"
     );
+}
+
+/// More texts than one pass takes, of all lengths, one over the context and one empty.
+#[test]
+fn texts_that_are_read_together_see_nothing_of_each_other() {
+    let mut engine = load(Some("q8_0"), 96);
+    let long = "word ".repeat(200);
+    let mut texts: Vec<String> = (0..40)
+        .map(|i| format!("{} of {i}", "A river, a mill and a sea. ".repeat(i % 7)))
+        .collect();
+    texts[3] = long;
+    texts[5].clear();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let together = engine.embed(&texts, None, true).unwrap();
+    assert_eq!(together.len(), texts.len());
+    for (text, found) in texts.iter().zip(&together) {
+        let alone = embed(&mut engine, text);
+        let far = alone
+            .iter()
+            .zip(found)
+            .fold(0.0f32, |far, (a, f)| far.max((a - f).abs()));
+        assert!(far < 1e-6, "{far} in the embedding of {text:?}");
+    }
+    assert!(engine.embed(&[], None, true).unwrap().is_empty());
 }

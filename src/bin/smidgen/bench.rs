@@ -3,7 +3,7 @@
 use super::model;
 use clap::Args;
 use smidgen::Result;
-use smidgen::session::{LoadOptions, Request};
+use smidgen::session::{LoadOptions, Prefilled, Request};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -45,11 +45,11 @@ impl Bench {
             engine.reset();
             let start = Instant::now();
             let begun = engine.begin(&request)?;
-            while !engine.prefill(usize::MAX)? {}
-            engine.decode()?;
+            while engine.prefill(begun.reply, usize::MAX)? == Prefilled::More {}
+            engine.decode(begun.reply)?;
             prefill.push(begun.prompt_tokens as f64 / start.elapsed().as_secs_f64());
             let (start, mut n) = (Instant::now(), 1);
-            while engine.decode()?.finish.is_none() {
+            while engine.decode(begun.reply)?.finish.is_none() {
                 n += 1;
             }
             decode.push(f64::from(n) / start.elapsed().as_secs_f64());

@@ -64,8 +64,8 @@ impl Embed {
             Pool::First => Pooling::First,
             Pool::Last => Pooling::Last,
         });
-        for text in &self.texts {
-            let embedding = engine.embed(text, pooling, !self.raw)?;
+        let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();
+        for embedding in engine.embed(&texts, pooling, !self.raw)? {
             println!("{embedding:?}");
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::model;
 use clap::Args;
 use smidgen::Result;
 use smidgen::chat::Message;
-use smidgen::session::{LoadOptions, Request};
+use smidgen::session::{LoadOptions, Prefilled, Request};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -68,11 +68,11 @@ impl Run {
         }
         let start = Instant::now();
         let begun = engine.begin(&request)?;
-        while !engine.prefill(usize::MAX)? {}
+        while engine.prefill(begun.reply, usize::MAX)? == Prefilled::More {}
         let prefilled = Instant::now();
         let mut tokens = 0;
         let finish = loop {
-            let step = engine.decode()?;
+            let step = engine.decode(begun.reply)?;
             tokens += 1;
             print!("{}", step.text);
             let _ = std::io::stdout().flush();

@@ -148,7 +148,10 @@ impl Tensors {
             .map(|spec| (spec.name, declaration.change(spec.slot.part)))
             .filter(|(_, change)| *change != Change::None)
             .collect();
-        let head_dim = head_dim(&metadata)?;
+        let head_dim = match declaration.interleaved_in_gguf {
+            true => head_dim(&metadata)?,
+            false => 2,
+        };
         let mut gguf = Gguf {
             version: 3,
             metadata,
@@ -275,7 +278,8 @@ impl Tensors {
     }
 }
 
-/// Values of a head that are turned, which is all of them where rows are reordered.
+/// Values of a head that are turned, which is all of them where rows are reordered. Models without rotary positions have
+/// no such key.
 fn head_dim(metadata: &smidgen::format::Metadata) -> Result<u64> {
     let name = metadata.require_str("general.architecture")?;
     let dims = u64::from(metadata.require_u32(&format!("{name}.rope.dimension_count"))?);

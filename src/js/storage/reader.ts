@@ -1,8 +1,7 @@
 // Reads stored chunks, each checked against its SHA-256, the next fetched while the caller uses the last. A bad one is fetched again alone where it can be.
 
 import { SmidgenError } from "../errors.ts";
-import { sha256Of } from "../hash.ts";
-import type { FileRecord, StorageBackEnd } from "./types.ts";
+import { matches, type FileRecord, type StorageBackEnd } from "./types.ts";
 
 export interface Source {
   storage: StorageBackEnd;
@@ -53,7 +52,7 @@ export async function readChunk(
   const fresh = await refetch?.(index * record.chunkBytes, chunk.bytes).catch(
     () => undefined,
   );
-  if (!fresh || (await sha256Of(fresh)) !== chunk.sha256) throw problem;
+  if (!fresh || !(await matches(chunk, fresh))) throw problem;
   // A store that cannot be put right is met again at the next load.
   await storage.repairChunk(chunk, fresh).catch(() => {});
   onRepair?.(problem);

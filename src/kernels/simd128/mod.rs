@@ -7,6 +7,7 @@ mod gemm;
 mod gemv;
 mod planes;
 mod quantise;
+pub mod recurrence;
 mod scales;
 pub mod vector;
 

@@ -2,6 +2,8 @@
 
 use core::arch::wasm32::*;
 
+use super::Simd;
+
 /// eˣ within 2 ULP for x ≤ 88; 0 below −87.3.
 ///
 /// x = n·ln 2 + r with |r| ≤ ln 2 / 2 (two-part constant after Cody and Waite), a degree-6 polynomial for eʳ, then
@@ -84,6 +86,12 @@ fn sigmoid(x: v128) -> v128 {
     f32x4_div(one, f32x4_add(one, exp(f32x4_neg(x))))
 }
 
+/// See `kernels::vector::sigmoid`.
+#[inline(never)]
+pub fn sigmoids(x: &mut [f32]) {
+    map(x, 0.0, |_, x| sigmoid(x));
+}
+
 /// See `kernels::vector::silu`.
 #[inline(never)]
 pub fn silu(x: &mut [f32]) {
@@ -129,6 +137,37 @@ pub fn gelu_tanh(x: &mut [f32]) {
         );
         f32x4_mul(x, sigmoid(inner))
     });
+}
+
+/// See `kernels::vector::add_scaled`.
+#[inline(never)]
+pub fn add_scaled<S: Simd>(sum: &mut [f32], share: f32, x: &[f32]) {
+    assert_eq!(sum.len(), x.len());
+    let splat = f32x4_splat(share);
+    let whole = x.len() / 4 * 4;
+    for i in (0..whole).step_by(4) {
+        // SAFETY: i + 4 ≤ the length of both.
+        unsafe {
+            let at: *mut v128 = sum.as_mut_ptr().add(i).cast();
+            let x = v128_load(x.as_ptr().add(i).cast());
+            v128_store(at, S::madd(splat, x, v128_load(at)));
+        }
+    }
+    for (sum, x) in sum[whole..].iter_mut().zip(&x[whole..]) {
+        *sum += share * x;
+    }
+}
+
+/// See `kernels::vector::sum`.
+#[inline(never)]
+pub fn sum(x: &[f32]) -> f32 {
+    let mut sum = f32x4_splat(0.0);
+    let (fours, rest) = x.as_chunks::<4>();
+    for four in fours {
+        // SAFETY: `four` has 16 bytes.
+        sum = f32x4_add(sum, unsafe { v128_load(four.as_ptr().cast()) });
+    }
+    horizontal_sum(sum) + rest.iter().sum::<f32>()
 }
 
 /// Σ x², in two rounds of four lanes.

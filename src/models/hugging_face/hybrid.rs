@@ -1,9 +1,13 @@
 //! The settings of `config.json` of models whose layers, some or all, keep a state in place of keys and values.
 
+use super::super::falcon_h1::WIDE;
 use super::config_json::{ConfigJson, Writer, bad, missing};
-use super::decoder::{key_heads, rope_settings, without_width};
+use super::decoder::{key_heads, rope_settings, shape, without_width};
 use super::{Listed, rope};
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// A context for models of which nothing depends on positions.
+const LONGEST: u32 = 1 << 20;
 
 /// Names of layers that attend, in newer files and in older ones.
 const ATTENTION: [&str; 2] = ["full_attention", "attention"];
@@ -101,14 +105,89 @@ pub(super) fn state_spaces(config: &ConfigJson<'_>, keys: &mut Writer) -> Result
         let value = c.require(from)?;
         keys.u32(key, value);
     }
-    // Nothing of it depends on positions.
-    keys.u32("context_length", 1 << 20);
+    keys.u32("context_length", LONGEST);
     let eps = c.number("layer_norm_epsilon")?;
     keys.f32(
         "attention.layer_norm_rms_epsilon",
         eps.ok_or_else(|| missing("layer_norm_epsilon"))?,
     );
     Ok(Vec::new())
+}
+
+/// Nothing but delta rules.
+pub(super) fn delta_rules(config: &ConfigJson<'_>, keys: &mut Writer) -> Result<Listed> {
+    let c = *config;
+    c.only("hidden_act", &["sqrelu"])?;
+    c.only("tie_word_embeddings", &["false"])?;
+    c.only("norm_first", &["true"])?;
+    c.only("norm_bias", &["true"])?;
+    // Attention in some layers is another architecture.
+    c.only("attn", &["null"])?;
+    for (from, key) in [
+        ("vocab_size", "vocab_size"),
+        ("hidden_size", "embedding_length"),
+        ("num_hidden_layers", "block_count"),
+        ("intermediate_size", "feed_forward_length"),
+        ("head_dim", "wkv.head_size"),
+        ("decay_low_rank_dim", "attention.decay_lora_rank"),
+        ("a_low_rank_dim", "attention.iclr_lora_rank"),
+        ("v_low_rank_dim", "attention.value_residual_mix_lora_rank"),
+        ("gate_low_rank_dim", "attention.gate_lora_rank"),
+    ] {
+        let value = c.require(from)?;
+        keys.u32(key, value);
+    }
+    keys.u32("context_length", LONGEST);
+    let eps = c.number("norm_eps")?;
+    keys.f32("attention.layer_norm_epsilon", eps.unwrap_or(1e-5));
+    Ok(Vec::new())
+}
+
+/// State spaces beside attentions, and a factor on everything.
+pub(super) fn side_by_side(config: &ConfigJson<'_>, keys: &mut Writer) -> Result<Listed> {
+    let c = *config;
+    for bias in ["projectors_bias", "attention_bias", "mamba_proj_bias"] {
+        c.only(bias, &["false"])?;
+    }
+    if c.get("mamba_rms_norm").and_then(|v| v.as_bool()) == Some(true) {
+        c.only("mamba_norm_before_gate", &["false"])?;
+    }
+    let inner = match c.integer("mamba_d_ssm")? {
+        Some(n) => n,
+        None => c
+            .require("hidden_size")?
+            .saturating_mul(c.require("mamba_expand")?),
+    };
+    let names = [
+        "mamba_n_heads",
+        "mamba_n_groups",
+        "mamba_d_state",
+        "mamba_d_conv",
+    ];
+    space(c, keys, inner, names)?;
+    let factor = |key: &str| Ok::<f64, Error>(c.number(key)?.unwrap_or(1.0));
+    let factors = |key: &str, n: usize| match c.get(key) {
+        None => Ok(vec![1.0; n]),
+        Some(_) => c.numbers(key, n),
+    };
+    keys.f32("embedding_scale", factor("embedding_multiplier")?);
+    keys.f32("logit_scale", factor("lm_head_multiplier")?);
+    // Queries and keys both are a factor of attention's input, and values are too.
+    let taken = factor("attention_in_multiplier")?;
+    let head_dim = shape(c, keys, &["silu"])?;
+    let scale = taken * taken * factor("key_multiplier")? / f64::from(head_dim).sqrt();
+    keys.f32("attention.scale", scale);
+    let given = taken * factor("attention_out_multiplier")?;
+    keys.f32("attention.output_scale", given);
+    let taken = factor("ssm_in_multiplier")?;
+    for (key, factor) in WIDE.into_iter().zip(factors("ssm_multipliers", 5)?) {
+        keys.f32(key, taken * f64::from(factor));
+    }
+    keys.f32("ssm.output_scale", factor("ssm_out_multiplier")?);
+    let feed = factors("mlp_multipliers", 2)?;
+    keys.f32("feed_forward.gate_scale", f64::from(feed[0]));
+    keys.f32("feed_forward.output_scale", f64::from(feed[1]));
+    rope::write(c, rope_settings(c), head_dim, keys)
 }
 
 /// State spaces between attentions.

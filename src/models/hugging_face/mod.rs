@@ -45,6 +45,8 @@ pub struct Declaration {
     norm_offset: f32,
     /// Where the folder keeps as one tensor what GGUF keeps apart.
     arrange: Option<fn(&mut TensorSpec)>,
+    /// Whether GGUF files have factors in their weights that the folder keeps beside them.
+    scaled_in_gguf: bool,
     /// What names start with where the model stands beside a head.
     prefix: &'static str,
     /// First rows of the position embedding that no token has.
@@ -119,9 +121,9 @@ impl Declaration {
         }
     }
 
-    /// Whether the folder keeps as one tensor what GGUF keeps apart.
+    /// Whether the folder keeps as one tensor what GGUF keeps apart, or apart what GGUF keeps in one.
     pub fn arranges(&self) -> bool {
-        self.arrange.is_some()
+        self.arrange.is_some() || self.scaled_in_gguf
     }
 
     /// The tensors `specs` as the folder keeps them.

@@ -172,6 +172,15 @@ pub(super) const SHORT_CONVOLUTIONS: Names = &[
     ("model.layers.{}.feed_forward.w3", "blk.{}.ffn_up"),
 ];
 
+/// Beside those of the plain decoder and of [`HYBRID`].
+pub(super) const SIDE_BY_SIDE: Names = &[
+    ("model.final_layernorm", "output_norm"),
+    ("model.layers.{}.pre_ff_layernorm", "blk.{}.ffn_norm"),
+    ("model.layers.{}.feed_forward.gate_proj", "blk.{}.ffn_gate"),
+    ("model.layers.{}.feed_forward.up_proj", "blk.{}.ffn_up"),
+    ("model.layers.{}.feed_forward.down_proj", "blk.{}.ffn_down"),
+];
+
 /// Beside those of the plain decoder.
 pub(super) const HYBRID: Names = &[
     ("model.layers.{}.mamba.in_proj", "blk.{}.ssm_in"),
@@ -203,6 +212,79 @@ pub(super) const STATE_SPACES: Names = &[
     ("layers.{}.mixer.D", "blk.{}.ssm_d"),
     ("layers.{}.mixer.norm", "blk.{}.ssm_norm"),
     ("layers.{}.mixer.out_proj", "blk.{}.ssm_out"),
+];
+
+pub(super) const DELTA_RULES: Names = &[
+    ("model.embeddings", "token_embd"),
+    ("model.layers.0.pre_norm", "token_embd_norm"),
+    ("model.norm", "output_norm"),
+    ("lm_head", "output"),
+    ("model.layers.{}.attn_norm", "blk.{}.attn_norm"),
+    ("model.layers.{}.ffn_norm", "blk.{}.attn_norm_2"),
+    ("model.layers.{}.attn.r_proj", "blk.{}.time_mix_receptance"),
+    ("model.layers.{}.attn.k_proj", "blk.{}.time_mix_key"),
+    ("model.layers.{}.attn.v_proj", "blk.{}.time_mix_value"),
+    ("model.layers.{}.attn.o_proj", "blk.{}.time_mix_output"),
+    ("model.layers.{}.attn.g_norm", "blk.{}.time_mix_ln"),
+    ("model.layers.{}.attn.k_k", "blk.{}.time_mix_k_k.weight"),
+    ("model.layers.{}.attn.k_a", "blk.{}.time_mix_k_a.weight"),
+    ("model.layers.{}.attn.r_k", "blk.{}.time_mix_r_k.weight"),
+    ("model.layers.{}.attn.x_r", "blk.{}.time_mix_lerp_r.weight"),
+    ("model.layers.{}.attn.x_w", "blk.{}.time_mix_lerp_w.weight"),
+    ("model.layers.{}.attn.x_k", "blk.{}.time_mix_lerp_k.weight"),
+    ("model.layers.{}.attn.x_v", "blk.{}.time_mix_lerp_v.weight"),
+    ("model.layers.{}.attn.x_a", "blk.{}.time_mix_lerp_a.weight"),
+    ("model.layers.{}.attn.x_g", "blk.{}.time_mix_lerp_g.weight"),
+    (
+        "model.layers.{}.attn.w_lora.lora.0.weight",
+        "blk.{}.time_mix_w1.weight",
+    ),
+    (
+        "model.layers.{}.attn.w_lora.lora.2.weight",
+        "blk.{}.time_mix_w2.weight",
+    ),
+    (
+        "model.layers.{}.attn.w_lora.lora.2.bias",
+        "blk.{}.time_mix_w0.weight",
+    ),
+    (
+        "model.layers.{}.attn.a_lora.lora.0.weight",
+        "blk.{}.time_mix_a1.weight",
+    ),
+    (
+        "model.layers.{}.attn.a_lora.lora.2.weight",
+        "blk.{}.time_mix_a2.weight",
+    ),
+    (
+        "model.layers.{}.attn.a_lora.lora.2.bias",
+        "blk.{}.time_mix_a0.weight",
+    ),
+    (
+        "model.layers.{}.attn.v_lora.lora.0.weight",
+        "blk.{}.time_mix_v1.weight",
+    ),
+    (
+        "model.layers.{}.attn.v_lora.lora.2.weight",
+        "blk.{}.time_mix_v2.weight",
+    ),
+    (
+        "model.layers.{}.attn.v_lora.lora.2.bias",
+        "blk.{}.time_mix_v0.weight",
+    ),
+    (
+        "model.layers.{}.attn.g_lora.lora.0.weight",
+        "blk.{}.time_mix_g1.weight",
+    ),
+    (
+        "model.layers.{}.attn.g_lora.lora.2.weight",
+        "blk.{}.time_mix_g2.weight",
+    ),
+    (
+        "model.layers.{}.ffn.x_k",
+        "blk.{}.channel_mix_lerp_k.weight",
+    ),
+    ("model.layers.{}.ffn.key", "blk.{}.channel_mix_key"),
+    ("model.layers.{}.ffn.value", "blk.{}.channel_mix_value"),
 ];
 
 /// Beside those of BERT.

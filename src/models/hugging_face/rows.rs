@@ -3,8 +3,8 @@
 use super::config_json::{ConfigJson, Writer, bad, missing};
 use super::decoder::{self, plain, rope_settings, shape, sliding};
 use super::names::{
-    BERT, DISTILBERT, EXPERTS, FUSED, HYBRID, MODERNBERT, NORMED_BEHIND, PLAIN, ROBERTA,
-    ROTARY_BERT, SHORT_CONVOLUTIONS, STACKED_EXPERTS, STATE_SPACES,
+    BERT, DELTA_RULES, DISTILBERT, EXPERTS, FUSED, HYBRID, MODERNBERT, NORMED_BEHIND, PLAIN,
+    ROBERTA, ROTARY_BERT, SHORT_CONVOLUTIONS, SIDE_BY_SIDE, STACKED_EXPERTS, STATE_SPACES,
 };
 use super::{Declaration, Listed, encoder, hybrid, rope};
 use crate::error::Result;
@@ -19,6 +19,7 @@ const ROW: Declaration = Declaration {
     interleaved_in_gguf: false,
     norm_offset: 0.0,
     arrange: None,
+    scaled_in_gguf: false,
     prefix: "",
     unused_positions: 0,
 };
@@ -189,6 +190,23 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
             let whole = spec.name.replace("ffn_gate.", "ffn_gate_up.");
             spec.inside = Some((whole.replace("ffn_up.", "ffn_gate_up."), first));
         }),
+        ..ROW
+    },
+    Declaration {
+        model_type: "rwkv7",
+        architecture: "rwkv7",
+        names: &[DELTA_RULES],
+        keys: hybrid::delta_rules,
+        // Each blend is a tensor of its own.
+        arrange: Some(|spec| spec.inside = None),
+        ..ROW
+    },
+    Declaration {
+        model_type: "falcon_h1",
+        architecture: "falcon-h1",
+        names: &[SIDE_BY_SIDE, HYBRID, PLAIN],
+        keys: hybrid::side_by_side,
+        scaled_in_gguf: true,
         ..ROW
     },
     Declaration {

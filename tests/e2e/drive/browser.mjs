@@ -20,7 +20,8 @@ const engines = { chromium, firefox, webkit };
 
 /**
  * @param {Driven} driven
- * @param {{ profile?: string }} [options] `profile`: a folder that outlives the browser, where the engine can have one
+ * @param {{ profile?: string, unwatched?: boolean }} [options] `profile`: a folder that outlives the browser, where the
+ *   engine can have one; `unwatched`: nothing may listen to the network, which costs Chromium's pages time and memory
  * @returns {Promise<Page>}
  */
 export function open(driven, options = {}) {

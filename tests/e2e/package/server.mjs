@@ -32,6 +32,8 @@ export class TestServer {
   log = [];
   /** Bodies sent, in bytes, by path. @type {Map<string, number>} */
   sent = new Map();
+  /** Bodies that are being sent, or held. */
+  sending = 0;
   /** @type {Map<string, Fault>} */
   faults = new Map();
   /** Files in memory, by path. @type {Map<string, { body: Uint8Array | string, type?: string, etag?: string }>} */
@@ -134,7 +136,11 @@ export class TestServer {
       response.end();
       return;
     }
-    await this.#send(path, file.read(start, end), response, fault ?? {}, start);
+    this.sending += 1;
+    const body = file.read(start, end);
+    await this.#send(path, body, response, fault ?? {}, start).finally(() => {
+      this.sending -= 1;
+    });
   }
 
   async #send(path, body, response, fault, start) {

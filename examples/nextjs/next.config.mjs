@@ -1,0 +1,3 @@
+// A page without a server: `next build` writes files for any static host.
+
+export default { output: "export" };
