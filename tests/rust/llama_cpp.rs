@@ -137,7 +137,8 @@ fn their_perplexity(llama: &Path, model: &Path, context: &str) -> f64 {
         "-c",
         context,
     ];
-    let arguments = [&["-m", path(model), "-f", &text()], &words[..]].concat();
+    let text = text();
+    let arguments = [&["-m", path(model), "-f", &text], &words[..]].concat();
     // It prints from a thread, and at its end not always all of it.
     for _ in 0..5 {
         let said = said(&llama.join("llama-perplexity"), &arguments);
