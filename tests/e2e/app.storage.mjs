@@ -192,6 +192,9 @@ describe("what is on this device", { timeout: 900_000 }, () => {
       await writeFile(letter, "Dear model");
       await app.start.waitFor();
       const hold = (file, target) => drag(browser, app.page, file, target);
+      const body = app.page.locator("body");
+      await (await hold(letter, body)).drop();
+      await app.page.getByText(/letter\.txt is not a \.gguf file/).waitFor();
 
       const view = await openView(app);
       const away = await hold(letter, view.getByRole("heading").first());
@@ -213,7 +216,7 @@ describe("what is on this device", { timeout: 900_000 }, () => {
         .waitFor({ state: "detached" });
       await app.page.keyboard.press("Escape");
 
-      await (await hold(MODEL_FILE, app.page.locator("body"))).drop();
+      await (await hold(MODEL_FILE, body)).drop();
       await app.page.getByText("Ask something.").waitFor(SLOW);
       assert.equal(server.sent.get(MODEL_PATH) ?? 0, 0);
     },

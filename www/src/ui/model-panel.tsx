@@ -5,7 +5,7 @@ import { bytes, duration, percent, t } from "../i18n";
 import { cancelLoad, load, model, type Source, stored } from "../model";
 import { modelDialog } from "./model-dialog";
 import { ProblemText } from "./problem-text";
-import { SourceForm } from "./source-form";
+import { refusedFile, SourceForm } from "./source-form";
 
 /** The other host that a download would come from. */
 function place(source: Source): string | undefined {
@@ -25,7 +25,8 @@ function Other() {
       >
         {t("catalogue.open")}
       </button>
-      <details class="other">
+      {/* What is refused must be seen. */}
+      <details class="other" open={refusedFile.value ? true : undefined}>
         <summary>{t("source.own")}</summary>
         <SourceForm />
       </details>
