@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
-import { context } from "../e2e/drive/chromium.mjs";
+import { open } from "../e2e/drive/chromium.mjs";
 import { withProfile } from "./profile.mjs";
 import { browserOf, cpuSeconds, rendererPeak } from "./processes.mjs";
 import { spread, table } from "./statistics.mjs";
@@ -54,14 +54,14 @@ function cells(plan) {
 
 /** A freshly started browser on the bench page. */
 async function withPage(plan, profile, work) {
-  const browser = await context(plan.browser, profile);
+  const page = await open(plan.browser, { profile, unwatched: true });
   try {
-    const page = browser.pages()[0] ?? (await browser.newPage());
     await page.goto(`${plan.address}/side/index.html`);
-    await page.waitForFunction("globalThis.bench");
+    while (!(await page.evaluate("Boolean(globalThis.bench)")))
+      await new Promise((resolve) => setTimeout(resolve, 50));
     return await work(page, browserOf(profile));
   } finally {
-    await browser.close();
+    await page.close();
   }
 }
 

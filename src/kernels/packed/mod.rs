@@ -130,6 +130,8 @@ impl<Q: Quantised> Tile for Q {
     const BYTES: usize =
         <Q::Scales as Scales>::BYTES + Self::COLS / BLOCK * <Q::Planes as Planes>::BYTES;
 
+    // A function of its own for each format: an engine that compiles what is called often has little to compile.
+    #[inline(never)]
     fn pack(rows: &[&[u8]; TILE_ROWS], tile: &mut [u8]) {
         let (scales, quants) = tile.split_at_mut(<Q::Scales as Scales>::BYTES);
         quants.fill(0);

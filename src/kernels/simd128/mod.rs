@@ -418,6 +418,8 @@ impl Place {
     }
 }
 
+// As small as what runs: see `Tile::pack`.
+#[inline(never)]
 fn product<S: Simd, P: Quads, C: Loads>(groups: &[u8], x: &[Quants], place: &Place, codes: &Codes) {
     const {
         assert!(C::COLS.is_multiple_of(BLOCK) && (C::GROUP == 16 || C::GROUP.is_multiple_of(BLOCK)))

@@ -37,6 +37,7 @@ async function openUnwatched(driven, profile) {
     userDataDir: profile,
     args: driven.sandbox === false ? [...QUIET, "--no-sandbox"] : QUIET,
     networkEnabled: false,
+    protocolTimeout: 0,
     issuesEnabled: false,
   });
   const page = (await browser.pages())[0] ?? (await browser.newPage());
