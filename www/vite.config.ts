@@ -15,6 +15,12 @@ function assetFileNames({
   return "assets/[name]-[hash][extname]";
 }
 
+/** What is loaded lazily and is not for everybody; the service worker knows it by its name (sw.ts). */
+const EXTRA = /\/node_modules\/(temml|highlight\.js|lowlight|pdfjs-dist)\//;
+
+const extraName = (extra: boolean) =>
+  extra ? "assets/extra-[name]-[hash].js" : "assets/[name]-[hash].js";
+
 export default defineConfig({
   base: "./",
   build: {
@@ -23,10 +29,22 @@ export default defineConfig({
     // Everything the page may load comes from 'self' under its content security policy: no data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        chunkFileNames: ({ moduleIds }) =>
+          extraName(moduleIds.some((id) => EXTRA.test(id))),
+      },
+    },
   },
   worker: {
     format: "es",
-    rolldownOptions: { output: { assetFileNames } },
+    rolldownOptions: {
+      output: {
+        assetFileNames,
+        entryFileNames: ({ moduleIds }) =>
+          extraName(moduleIds.some((id) => EXTRA.test(id))),
+      },
+    },
   },
   server: { fs: { allow: [".."] } },
   plugins: [
@@ -57,6 +75,40 @@ export default defineConfig({
         theme_color: "#0f766e",
         categories: ["productivity", "utilities"],
         launch_handler: { client_mode: "focus-existing" },
+        share_target: {
+          action: "./share",
+          method: "POST",
+          enctype: "multipart/form-data",
+          params: {
+            title: "title",
+            text: "text",
+            url: "url",
+            files: [
+              {
+                name: "files",
+                accept: ["text/*", "application/pdf", ".md", ".txt", ".gguf"],
+              },
+            ],
+          },
+        },
+        file_handlers: [
+          {
+            action: "./",
+            accept: { "application/octet-stream": [".gguf"] },
+          },
+        ],
+        shortcuts: [
+          {
+            name: "New conversation",
+            url: "./?new",
+            icons: [{ src: "icons/icon-192.png", sizes: "192x192" }],
+          },
+          {
+            name: "Documents",
+            url: "./?documents",
+            icons: [{ src: "icons/icon-192.png", sizes: "192x192" }],
+          },
+        ],
         icons: [
           {
             src: "icons/icon-192.png",

@@ -51,6 +51,7 @@ test("a chat, then again with the server stopped", LIMIT, async (t) => {
     await app.settings({ Temperature: 0, "Longest reply (tokens)": 24 });
     reply = await app.ask(SKY);
     assert.match(reply, /Rayleigh/);
+    await app.articles.last().getByText("tok/s").click();
     const meta = await app.articles.last().locator(".meta").innerText();
     assert.match(meta, /\d\.\d tok\/s/);
     assert.match(meta, /first token [\d.]+s/);

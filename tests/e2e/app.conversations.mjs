@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { LIMIT, stage, visit } from "./app/stage.mjs";
+import { archive, imported, LIMIT, stage, visit } from "./app/stage.mjs";
 
 const conversation = (title, content, more = {}) => ({
   title,
@@ -13,28 +13,6 @@ const conversation = (title, content, more = {}) => ({
   ],
   ...more,
 });
-
-const archive = (...conversations) =>
-  Buffer.from(
-    JSON.stringify({
-      format: "smidgen-conversations",
-      version: 1,
-      conversations,
-    }),
-  );
-
-const imported = async (app, buffer) => {
-  await app.shelf();
-  const chooser = app.page.waitForEvent("filechooser");
-  await app.page.getByRole("button", { name: "Import…" }).click();
-  await (
-    await chooser
-  ).setFiles({
-    name: "conversations.json",
-    mimeType: "application/json",
-    buffer,
-  });
-};
 
 const wide = { browser: { viewport: { width: 1280, height: 800 } } };
 
@@ -189,6 +167,8 @@ test("hostile text stays text, and fetches nothing", LIMIT, async (t) => {
       conversation("<b onclick=window.hurt=9>T</b>", reply),
       conversation("Nested", "> ".repeat(20_000) + "bottom"),
       conversation("Long", "*a_ [b](c ".repeat(50_000) + "end"),
+      conversation("Formulas", "\\(".repeat(45_000) + " sum"),
+      conversation("Prices", "$a *b ".repeat(16_000) + " total"),
     ),
   );
   await app.articles.last().getByText("deep").waitFor();
@@ -220,6 +200,8 @@ test("hostile text stays text, and fetches nothing", LIMIT, async (t) => {
   for (const [title, last] of [
     ["Nested", "bottom"],
     ["Long", "end"],
+    ["Formulas", "sum"],
+    ["Prices", "total"],
   ]) {
     await page.getByRole("button", { name: title, exact: true }).click();
     await app.articles.last().getByText(last).waitFor();

@@ -7,6 +7,7 @@ import {
   MODEL_BYTES,
   MODEL_FILE,
   MODEL_PATH,
+  sent,
   SLOW,
   stage,
   visit,
@@ -62,11 +63,13 @@ test("an address that cannot be reached, then a good one", LIMIT, async (t) => {
   });
   await app.start.click();
   await app.page.getByText("Code: download_network").waitFor(SLOW);
-  await app.page.getByText("Use another model").click();
-  const address = app.page.getByLabel("Model address");
+  await app.page.getByText("A model of your own").click();
+  const address = app.page.getByLabel("Address or repository");
   await address.fill("ftp://example.invalid/x.gguf");
   await app.page.getByRole("button", { name: "Load" }).click();
-  await app.page.getByText("This is not an http or https address.").waitFor();
+  await app.page
+    .getByText("This is neither an http or https address nor a repository.")
+    .waitFor();
   await address.fill(server.origin + MODEL_PATH);
   await app.page.getByRole("button", { name: "Load" }).click();
   await app.ready();
@@ -90,7 +93,7 @@ test(
 
 test("a model file of this device", LIMIT, async (t) => {
   const { app } = await stage(t);
-  await app.page.getByText("Use another model").click();
+  await app.page.getByText("A model of your own").click();
   const chooser = app.page.waitForEvent("filechooser");
   await app.page.getByRole("button", { name: "Open a GGUF file…" }).click();
   const picker = await chooser;
@@ -109,22 +112,23 @@ test("a model file of this device", LIMIT, async (t) => {
   await app.ready();
 });
 
-test("a cancelled download goes on where it stopped", LIMIT, async (t) => {
+test("a paused download goes on where it stopped", LIMIT, async (t) => {
   const { server, app } = await stage(t);
   server.faults.set(MODEL_PATH, { holdAt: MODEL_BYTES * 0.6 });
   await app.start.click();
-  await app.page.getByText(/^(5|6)\d% *$/).waitFor(SLOW);
-  await app.page.getByRole("button", { name: "Cancel" }).click();
+  await app.page.getByText(/^[1-9]\d?% *$/).waitFor(SLOW);
+  await sent(server, MODEL_PATH, MODEL_BYTES * 0.55);
+  await app.page.getByRole("button", { name: "Pause" }).click();
   await app.start.waitFor();
   server.faults.clear();
-  const sent = server.sent.get(MODEL_PATH);
+  const before = server.sent.get(MODEL_PATH);
   await app.page.reload();
   await app.page
     .getByRole("button", { name: /^Continue the download/ })
     .click();
   await app.ready();
-  const again = server.sent.get(MODEL_PATH) - sent;
-  assert.ok(again < sent * 2, `${again} bytes were sent again`);
+  const again = server.sent.get(MODEL_PATH) - before;
+  assert.ok(again < before * 2, `${again} bytes were sent again`);
   assert.ok(server.log.some((line) => /bytes=[1-9]/.test(line)));
 });
 

@@ -10,22 +10,17 @@ import {
   MODEL_BYTES,
   MODEL_FILE,
   MODEL_PATH,
+  picture,
+  PICTURES,
   profileFolder,
   serve,
   SLOW,
   stage,
   violations,
   visit,
-  WWW,
 } from "./app/stage.mjs";
 
-const PICTURES = join(WWW, "../../.cache/screenshots");
 const FILE_NAME = MODEL_PATH.split("/").pop();
-
-async function picture(page, name) {
-  await mkdir(PICTURES, { recursive: true });
-  await page.screenshot({ path: join(PICTURES, `${name}.png`) });
-}
 
 const openView = async (app) => {
   await app.model.click();
@@ -197,6 +192,9 @@ describe("what is on this device", { timeout: 900_000 }, () => {
       await writeFile(letter, "Dear model");
       await app.start.waitFor();
       const hold = (file, target) => drag(browser, app.page, file, target);
+      const body = app.page.locator("body");
+      await (await hold(letter, body)).drop();
+      await app.page.getByText(/letter\.txt is not a \.gguf file/).waitFor();
 
       const view = await openView(app);
       const away = await hold(letter, view.getByRole("heading").first());
@@ -218,7 +216,7 @@ describe("what is on this device", { timeout: 900_000 }, () => {
         .waitFor({ state: "detached" });
       await app.page.keyboard.press("Escape");
 
-      await (await hold(MODEL_FILE, app.page.locator("body"))).drop();
+      await (await hold(MODEL_FILE, body)).drop();
       await app.page.getByText("Ask something.").waitFor(SLOW);
       assert.equal(server.sent.get(MODEL_PATH) ?? 0, 0);
     },

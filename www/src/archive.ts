@@ -1,5 +1,7 @@
 // Conversations as files: Markdown to read, JSON to keep and to bring back. What comes in is checked field by field.
+import { path, ROOT } from "./branches";
 import {
+  type Attachment,
   type Conversation,
   type Message,
   newConversation,
@@ -27,13 +29,20 @@ export function toJson(archived: readonly Archived[]): string {
     updatedAt: conversation.updatedAt,
     systemPrompt: conversation.systemPrompt,
     sampling: conversation.sampling,
-    messages: messages.map(({ role, content, at, outcome, speed }) => ({
-      role,
-      content,
-      at,
-      outcome,
-      speed,
-    })),
+    messages: messages.map((message) => {
+      const { role, content, at, outcome, speed, attachments } = message;
+      const parent = messages.findIndex(({ id }) => id === message.parent);
+      return {
+        role,
+        content,
+        at,
+        outcome,
+        speed,
+        attachments,
+        // The message before is what a message follows if nothing is said.
+        parent: parent === -1 ? null : parent,
+      };
+    }),
   }));
   return JSON.stringify(
     { format: FORMAT, version: VERSION, conversations },
@@ -47,10 +56,13 @@ export function toMarkdown(
   names: { user: string; assistant: string; system: string },
 ): string {
   const parts = [`# ${conversation.title.replace(/\s+/g, " ")}`];
+  const shown = path(messages, conversation.choices ?? {});
   if (conversation.systemPrompt.trim())
     parts.push(`**${names.system}**`, conversation.systemPrompt.trim());
-  for (const { role, content } of messages)
-    parts.push(`**${names[role]}**`, content.trim());
+  for (const { role, content, attachments = [] } of shown) {
+    const files = attachments.map(({ name }) => `(${name})`).join(" ");
+    parts.push(`**${names[role]}**`, `${content.trim()} ${files}`.trim());
+  }
   return parts.join("\n\n") + "\n";
 }
 
@@ -91,18 +103,33 @@ function sampling(value: unknown): Sampling {
   return known;
 }
 
+function attachments(value: unknown): Attachment[] {
+  if (!Array.isArray(value)) return [];
+  return value
+    .map((each) => ({ name: text(each?.name), text: text(each?.text) }))
+    .filter(({ name, text }) => name !== "" && text !== "");
+}
+
 function message(
   value: unknown,
   conversationId: string,
   what: string,
 ): Message | undefined {
-  const { role, content, outcome, speed } = record(value, what);
+  const {
+    role,
+    content,
+    outcome,
+    speed,
+    attachments: files,
+  } = record(value, what);
   if (role !== "user" && role !== "assistant")
     throw new NotAnArchive(`${what}.role is neither "user" nor "assistant"`);
   if (typeof content !== "string")
     throw new NotAnArchive(`${what}.content is not text`);
   if (role === "assistant" && content === "") return undefined;
   const imported = newMessage(conversationId, role, content);
+  const given = attachments(files);
+  if (given.length > 0) imported.attachments = given;
   if (role === "assistant")
     imported.outcome =
       outcome === "length" || outcome === "stopped" ? outcome : "complete";
@@ -150,12 +177,21 @@ export function fromJson(json: string): Archived[] {
       systemPrompt: text(given["systemPrompt"]),
       sampling: sampling(given["sampling"]),
     };
-    const messages = list(given["messages"], `${what}.messages`)
-      .map((one, at) =>
-        message(one, conversation.id, `${what}.messages[${at}]`),
-      )
-      .filter((one) => one !== undefined);
-    return { conversation, messages };
+    const values = list(given["messages"], `${what}.messages`);
+    const read = values.map((one, at) =>
+      message(one, conversation.id, `${what}.messages[${at}]`),
+    );
+    // A message follows the one it names, if that one came before it; else the one before.
+    let before = ROOT;
+    read.forEach((one, at) => {
+      if (!one) return;
+      const named = (values[at] as { parent?: unknown }).parent;
+      const parent =
+        typeof named === "number" && named < at ? read[named] : undefined;
+      one.parent = parent?.id ?? (named === null ? ROOT : before);
+      before = one.id;
+    });
+    return { conversation, messages: read.filter((one) => one !== undefined) };
   });
 }
 

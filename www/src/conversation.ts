@@ -1,4 +1,6 @@
 // What a conversation is: its messages, its settings, and the plain operations on them. No storage, no screen.
+import { type Choices, ROOT } from "./branches";
+import type { Source } from "./documents/documents";
 import type { Problem } from "./problem";
 
 /** Speed of one reply as the engine measured it. */
@@ -6,6 +8,16 @@ export interface Speed {
   tokens: number;
   tokensPerSecond: number;
   firstTokenMs: number;
+  /** Of the prompt, those taken from the KV cache included. */
+  promptTokens?: number;
+  contextLength?: number;
+  threads?: number;
+}
+
+/** A file whose text goes with a message. */
+export interface Attachment {
+  name: string;
+  text: string;
 }
 
 export type Outcome =
@@ -24,7 +36,13 @@ export interface Message {
   content: string;
   /** Milliseconds since 1970; also the order within the conversation. */
   at: number;
-  /** Of replies only. */
+  /** The message that this one follows; `ROOT` for a first one. */
+  parent?: string;
+  attachments?: Attachment[];
+  /** Of replies only, as all below: the passages of documents it was given. */
+  sources?: Source[];
+  /** So many older messages did not fit into the model's context. */
+  leftOut?: number;
   outcome?: Outcome;
   problem?: Problem;
   speed?: Speed;
@@ -67,6 +85,12 @@ export interface Conversation {
   sampling: Sampling;
   /** What stands in the composer, not yet sent. */
   draft: string;
+  /** What will go with it. */
+  attached?: Attachment[];
+  /** Answers look into the documents of this device. */
+  fromDocuments?: boolean;
+  /** Which branch is shown. */
+  choices?: Choices;
 }
 
 export const TITLE_LENGTH = 60;
@@ -81,7 +105,7 @@ export function titleFrom(text: string): string {
 }
 
 /** 128 random bits. `crypto.randomUUID` is missing where a page comes over plain http from another machine. */
-const newId = () =>
+export const newId = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
     byte.toString(16).padStart(2, "0"),
   ).join("");
@@ -107,19 +131,8 @@ export function newMessage(
   conversationId: string,
   role: Message["role"],
   content: string,
+  parent = ROOT,
 ): Message {
   lastAt = Math.max(Date.now(), lastAt + 1);
-  return { id: newId(), conversationId, role, content, at: lastAt };
-}
-
-/** The history a model gets: a system message where there is one, and every message that says something. */
-export function promptMessages(
-  conversation: Conversation,
-  messages: readonly Message[],
-): { role: "system" | "user" | "assistant"; content: string }[] {
-  const said = messages
-    .filter(({ role, content }) => role === "user" || content !== "")
-    .map(({ role, content }) => ({ role, content }));
-  const system = conversation.systemPrompt.trim();
-  return system ? [{ role: "system", content: system }, ...said] : said;
+  return { id: newId(), conversationId, role, content, at: lastAt, parent };
 }

@@ -1,5 +1,6 @@
 // What is open on the screen: the list of conversations, the open one and its messages, each change also kept.
 import { computed, signal } from "@preact/signals";
+import { linked, path, siblings } from "./branches";
 import {
   type Conversation,
   type Message,
@@ -11,7 +12,8 @@ import * as library from "./library";
 import { read, write } from "./remember";
 
 export const conversations = signal<Conversation[]>([]);
-export const messages = signal<Message[]>([]);
+/** All messages of the open conversation, in the order of time. */
+const branches = signal<Message[]>([]);
 
 /** Not yet in the list: a conversation is kept from its first message on. */
 const blank = signal<Conversation>(newConversation());
@@ -22,6 +24,23 @@ export const conversation = (wanted: string): Conversation =>
   conversations.value.find(({ id }) => id === wanted) ?? blank.value;
 
 export const open = computed(() => conversation(openId.value));
+
+const choices = computed(() => open.value.choices);
+/** Those on the screen: one branch of the open conversation. */
+export const messages = computed(() =>
+  path(branches.value, choices.value ?? {}),
+);
+
+/** What stands where this message stands: itself, and what was asked or written there before or after. */
+export const alternatives = (message: Message): Message[] =>
+  siblings(branches.value, message.parent ?? "");
+
+export function show(message: Message): void {
+  const { id, choices = {} } = open.peek();
+  changeConversation(id, {
+    choices: { ...choices, [message.parent ?? ""]: message.id },
+  });
+}
 
 const LAST_OPEN = "smidgen:conversation";
 const BLANK = "smidgen:blank";
@@ -34,11 +53,17 @@ const channel =
 const changed = (conversationId: string) =>
   channel?.postMessage(conversationId);
 
+/** Belongs to the tab that it is written in. */
+const unsent = ({ draft, attached = [] }: Conversation) => ({
+  draft,
+  attached,
+});
+
 async function follow(conversationId: string): Promise<void> {
   const mine = open.peek();
   const list = await library.allConversations();
   const kept = list.map((each) =>
-    each.id === mine.id ? { ...each, draft: mine.draft } : each,
+    each.id === mine.id ? { ...each, ...unsent(mine) } : each,
   );
   // The one just begun here may not be in storage yet.
   const begun =
@@ -98,15 +123,15 @@ export async function startDesk(): Promise<void> {
   conversations.value = [...begun, ...kept];
   const last = read(LAST_OPEN);
   const begunHere =
-    messages.value.length > 0 || open.value.draft !== blankDraft;
+    branches.value.length > 0 || open.value.draft !== blankDraft;
   if (openId.value !== untouched || begunHere) return;
   if (kept.some(({ id }) => id === last)) await openConversation(last!);
 }
 
 async function readMessages(id: string): Promise<void> {
   try {
-    const list = await settle(await library.messagesOf(id));
-    if (openId.value === id) messages.value = list;
+    const list = linked(await settle(await library.messagesOf(id)));
+    if (openId.value === id) branches.value = list;
   } catch {
     storageFailed.value = true;
   }
@@ -115,17 +140,19 @@ async function readMessages(id: string): Promise<void> {
 export async function openConversation(id: string): Promise<void> {
   openId.value = id;
   write(LAST_OPEN, id);
-  messages.value = [];
+  branches.value = [];
   await readMessages(id);
 }
 
 export function startConversation(): void {
   // Words not yet sent stay in the composer.
-  const { id, draft } = blank.value;
+  const { id, draft, attached = [] } = blank.value;
   const used = conversations.value.some((each) => each.id === id);
-  blank.value = { ...newConversation(), draft: used ? "" : draft };
+  blank.value = used
+    ? newConversation()
+    : { ...newConversation(), draft, attached };
   openId.value = blank.value.id;
-  messages.value = [];
+  branches.value = [];
   write(LAST_OPEN, openId.value);
 }
 
@@ -145,8 +172,8 @@ export function changeConversation(
     each.id === id ? next : each,
   );
   void keep(library.saveConversation(next)).then(() => {
-    // A draft belongs to the tab that it is written in.
-    if (Object.keys(change).some((field) => field !== "draft")) changed(id);
+    const own = ["draft", "attached"];
+    if (Object.keys(change).some((field) => !own.includes(field))) changed(id);
   });
 }
 
@@ -166,21 +193,25 @@ export async function say(
   }
   const known = conversations.value.find(({ id }) => id === conversationId);
   const first = added.find(({ role }) => role === "user");
+  const chosen = { ...known?.choices };
+  // What is said now is what is shown.
+  for (const { id, parent = "" } of added) chosen[parent] = id;
   changeConversation(conversationId, {
     updatedAt: now,
+    choices: chosen,
     ...(known && !known.renamed && known.title === "" && first
       ? { title: titleFrom(first.content) }
       : {}),
   });
   if (openId.value === conversationId)
-    messages.value = [...messages.value, ...added];
+    branches.value = [...branches.value, ...added];
   await keep(library.saveMessages(...added));
   changed(conversationId);
 }
 
 /** Replaces a message on the screen and in storage. */
 export async function changeMessage(next: Message): Promise<void> {
-  messages.value = messages.value.map((each) =>
+  branches.value = branches.value.map((each) =>
     each.id === next.id ? next : each,
   );
   await keep(library.saveMessages(next));
@@ -191,16 +222,6 @@ export async function changeMessage(next: Message): Promise<void> {
 export async function saveQuietly(message: Message): Promise<void> {
   await keep(library.saveMessages(message));
   changed(message.conversationId);
-}
-
-/** Removes a message and everything after it. */
-export async function cutFrom(messageId: string): Promise<void> {
-  const at = messages.value.findIndex(({ id }) => id === messageId);
-  if (at < 0) return;
-  const cut = messages.value.slice(at).map(({ id }) => id);
-  messages.value = messages.value.slice(0, at);
-  await keep(library.deleteMessages(cut));
-  changed(openId.value);
 }
 
 export async function removeConversation(id: string): Promise<void> {
@@ -229,8 +250,21 @@ export async function archive(id: string): Promise<Archived | undefined> {
   const conversation = conversations.value.find((each) => each.id === id);
   if (!conversation) return undefined;
   const list =
-    id === openId.value ? messages.value : await library.messagesOf(id);
+    id === openId.value ? branches.value : linked(await library.messagesOf(id));
   return { conversation, messages: list };
+}
+
+/** Every conversation, its messages and what was being written. */
+export async function removeAllConversations(): Promise<void> {
+  const ids = conversations.value.map(({ id }) => id);
+  conversations.value = [];
+  blank.value = newConversation();
+  write(BLANK, undefined);
+  startConversation();
+  for (const id of ids) {
+    await keep(library.deleteConversation(id));
+    changed(id);
+  }
 }
 
 /** Pinned first, then the latest. */

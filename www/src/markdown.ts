@@ -1,11 +1,18 @@
-// A reply's Markdown as blocks: code as data, everything else as HTML that has been cleaned.
+// A reply's Markdown as blocks: code as data, everything else, formulas too, as HTML that has been cleaned.
 // It refuses markup of the model's own (shown as text) and whatever would fetch (images become links).
 import DOMPurify from "dompurify";
 import { Marked, type Token, type Tokens, type TokensList } from "marked";
+import {
+  formulas,
+  formulasReady,
+  MATHML_ATTRIBUTES,
+  MATHML_TAGS,
+} from "./math";
 
 export type Block =
   | { kind: "code"; key: string; language: string; text: string }
-  | { kind: "html"; key: string; html: string };
+  /** Trusted Types where the browser has them. */
+  | { kind: "html"; key: string; html: Cleaned };
 
 /** Beyond this a reply is shown as it is: parsing it at every frame would hold up the page. */
 const LONGEST = 100_000;
@@ -27,6 +34,7 @@ const link = (href: string, inner: string) =>
 const marked = new Marked({
   gfm: true,
   breaks: true,
+  extensions: formulas,
   renderer: {
     html: ({ text }) => escape(text),
     image: ({ href, text }) => link(href, escape(text || href)),
@@ -47,21 +55,33 @@ const CLEAN = {
     ...["p", "br", "hr", "strong", "em", "del", "code", "pre", "a"],
     ...["ul", "ol", "li", "blockquote", "h3", "h4", "h5", "h6"],
     ...["table", "thead", "tbody", "tr", "th", "td"],
+    ...MATHML_TAGS,
   ],
-  ALLOWED_ATTR: ["href", "target", "rel", "start", "align"],
+  ALLOWED_ATTR: [
+    ...["href", "target", "rel", "start", "align", "dir"],
+    ...MATHML_ATTRIBUTES,
+  ],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
 };
 
-const cleaned = new Map<string, string>();
+/** Text, or where the browser has Trusted Types an object of theirs. */
+export type Cleaned = string | { toString(): string };
+
+const clean = (source: string): Cleaned =>
+  "trustedTypes" in globalThis
+    ? DOMPurify.sanitize(source, { ...CLEAN, RETURN_TRUSTED_TYPE: true })
+    : DOMPurify.sanitize(source, CLEAN);
+
+const cleaned = new Map<string, Cleaned>();
 const CLEANED_KEPT = 500;
 
 /** While a reply grows only its last block changes; the others are looked up. */
-function html(token: Token, links: TokensList["links"]): string {
+function html(token: Token, links: TokensList["links"]): Cleaned {
   const known = cleaned.get(token.raw);
   if (known !== undefined && Object.keys(links).length === 0) return known;
   const source = marked.parser(Object.assign([token], { links }));
-  const result = DOMPurify.sanitize(source, CLEAN);
+  const result = clean(source);
   if (cleaned.size >= CLEANED_KEPT) cleaned.clear();
   cleaned.set(token.raw, result);
   return result;
@@ -79,7 +99,13 @@ export function blocks(text: string): Block[] | undefined {
   }
 }
 
+let withFormulas = false;
+
 function parsed(text: string): Block[] {
+  if (formulasReady() && !withFormulas) {
+    withFormulas = true;
+    cleaned.clear();
+  }
   const tokens = marked.lexer(text);
   return tokens
     .filter(({ type }) => type !== "space" && type !== "def")

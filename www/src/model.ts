@@ -8,10 +8,13 @@ import type {
 } from "smidgen";
 import { announce } from "./announcer";
 import { saveFile } from "./archive";
+import { careful, marked, saving } from "./care";
+import { addressOf, ENCODER } from "./catalogue";
+import { type Pace, pacer } from "./download-pace";
 import { percent, t } from "./i18n";
 import { type Problem, problemFrom } from "./problem";
 import { read, write } from "./remember";
-import { engineCanStart } from "./shell";
+import { engineCanStart, keepExtras } from "./shell";
 
 export type Llm = Awaited<ReturnType<typeof Smidgen.load>>;
 
@@ -24,9 +27,9 @@ export type Source =
 export type ModelState =
   | { phase: "checking" }
   /** `bytes`: size of the download where it is known without asking another host. */
-  | { phase: "offered"; source: Source; bytes?: number }
+  | { phase: "offered"; source: Source; bytes?: number; paused?: LoadProgress }
   | { phase: "missing" }
-  | { phase: "loading"; source: Source; progress?: LoadProgress }
+  | { phase: "loading"; source: Source; progress?: LoadProgress; pace?: Pace }
   | { phase: "ready"; source: Source; llm: Llm }
   | { phase: "failed"; source: Source; problem: Problem };
 
@@ -87,8 +90,13 @@ export async function refreshStored(): Promise<void> {
   }
 }
 
-/** Asks only this page's own host; another host hears nothing before a person presses the button. */
-async function offeredBytes(url: string): Promise<number | null | undefined> {
+/**
+ * The size of a file on this page's own host: null where it has none, undefined where it does not say. Another host
+ * hears nothing before a person presses the button.
+ */
+export async function sizeBeside(
+  url: string,
+): Promise<number | null | undefined> {
   if (new URL(url).origin !== location.origin) return undefined;
   try {
     const response = await fetch(url, { method: "HEAD", cache: "no-store" });
@@ -101,7 +109,15 @@ async function offeredBytes(url: string): Promise<number | null | undefined> {
   }
 }
 
-const complete = () => stored.value.filter((entry) => entry.complete);
+/** True for an entry of the list that is no model to chat with: the one that reads documents for the search. */
+export const isEncoder = ({ url }: { url?: string }) =>
+  url !== undefined &&
+  [new URL(ENCODER.beside, document.baseURI).href, addressOf(ENCODER)].includes(
+    url,
+  );
+
+const complete = () =>
+  stored.value.filter((entry) => entry.complete && !isEncoder(entry));
 
 const storedAs = (wanted: string) => {
   const url = fromUrl(wanted)?.url;
@@ -123,7 +139,7 @@ export async function startModel(): Promise<void> {
   const onDevice = asked ? storedAs(asked) : lastUsed();
   if (onDevice) return load(fromStored(onDevice));
   const source = fromUrl(asked ?? DEFAULT_MODEL) ?? fromUrl(DEFAULT_MODEL)!;
-  const bytes = await offeredBytes(source.url);
+  const bytes = await sizeBeside(source.url);
   if (model.value.phase !== "checking") return;
   if (bytes === null && !asked) model.value = { phase: "missing" };
   else
@@ -199,6 +215,39 @@ const argument = (source: Source) => {
   }
 };
 
+const LAST_FLAVOUR = "smidgen:flavour";
+const FLAVOURS = [
+  "simd128",
+  "relaxed",
+  "simd128-threads",
+  "relaxed-threads",
+] as const;
+/** Of a device that is low on battery. */
+const FEW_THREADS = 2;
+const CAREFUL_CONTEXT = 1024;
+
+/** As many threads as help; after a crash one, and less memory, in the flavour that is here also offline. */
+function configuration() {
+  if (!careful.peek())
+    return { threads: saving.peek() ? FEW_THREADS : ("auto" as const) };
+  return { threads: 1, contextLength: CAREFUL_CONTEXT, ...sameFlavour() };
+}
+
+/** The flavour that the last model ran in: of that one this device holds the engine. */
+export function sameFlavour() {
+  const flavour = FLAVOURS.find((one) => one === read(LAST_FLAVOUR));
+  return flavour ? { flavour } : {};
+}
+
+/** Loads the model again, as it is now to be configured. */
+export async function reload(): Promise<void> {
+  const state = model.peek();
+  if (state.phase !== "ready") return;
+  const { id, cached } = state.llm.info;
+  const { name } = state.source;
+  await load(cached ? { kind: "stored", id, name } : state.source);
+}
+
 let loading: AbortController | undefined;
 
 /** Heard at every quarter, not at every chunk. */
@@ -225,27 +274,51 @@ export async function load(
   const current = () => loading === control;
   await llm.peek()?.unload();
   model.value = { phase: "loading", source };
+  const paceAt = pacer();
+  let last: LoadProgress | undefined;
   try {
     await engineCanStart();
     const Smidgen = await engine();
-    const ready = await Smidgen.load(argument(source), {
-      signal: control.signal,
-      makeRoom,
-      onProgress: (progress) => {
-        if (!current()) return;
-        model.value = { phase: "loading", source, progress };
-        announceProgress(progress);
-      },
-    });
+    const ready = await marked(() =>
+      Smidgen.load(argument(source), {
+        signal: control.signal,
+        makeRoom,
+        ...configuration(),
+        onProgress: (progress) => {
+          if (!current()) return;
+          last = progress;
+          const { phase, loadedBytes, totalBytes } = progress;
+          const pace =
+            phase === "download"
+              ? paceAt(loadedBytes, totalBytes, performance.now())
+              : undefined;
+          model.value = {
+            phase: "loading",
+            source,
+            progress,
+            ...(pace ? { pace } : {}),
+          };
+          announceProgress(progress);
+        },
+      }),
+    );
     if (!current()) return void ready.unload();
     model.value = { phase: "ready", source, llm: ready };
     announce(t("load.ready"));
     await refreshStored();
     if (ready.info.cached) write(LAST_MODEL, ready.info.id);
+    write(LAST_FLAVOUR, ready.info.flavour);
+    keepExtras();
   } catch (error) {
     if (!current()) return;
     if (control.signal.aborted) {
-      model.value = { phase: "offered", source };
+      const paused = last?.phase === "download" ? last : undefined;
+      model.value = {
+        phase: "offered",
+        source,
+        ...(paused ? { paused } : {}),
+      };
+      announce(t(paused ? "load.paused" : "load.cancelled"));
       return;
     }
     const problem = problemFrom(error);

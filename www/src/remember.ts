@@ -17,3 +17,15 @@ export function write(key: string, value: string | undefined): void {
     return;
   }
 }
+
+const OWN = /^smidgen:/;
+
+/** All of them. */
+export function forgetChoices(): void {
+  try {
+    for (const key of Object.keys(localStorage))
+      if (OWN.test(key)) localStorage.removeItem(key);
+  } catch {
+    return;
+  }
+}

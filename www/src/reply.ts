@@ -1,10 +1,11 @@
 // Writing one reply: streams it from the model onto the screen and into storage, and can be stopped.
 import { signal } from "@preact/signals";
 import { announce, announceText } from "./announcer";
+import { marked, noteSpeed, saving, SHORT_REPLY_TOKENS } from "./care";
 import {
+  type Attachment,
   type Message,
   newMessage,
-  promptMessages,
   type Sampling,
   type Speed,
 } from "./conversation";
@@ -12,6 +13,7 @@ import * as desk from "./desk";
 import { t } from "./i18n";
 import { whenReady } from "./model";
 import { explain, problemFrom } from "./problem";
+import { promptFor } from "./prompt";
 
 export interface Replying {
   message: Message;
@@ -30,27 +32,62 @@ let abort: AbortController | undefined;
 
 export const stop = () => abort?.abort();
 
-export async function send(text: string): Promise<void> {
-  if (replying.value || text.trim() === "") return;
+/** Says what stands in the composer, with what is attached to it. */
+export async function send(
+  text: string,
+  attachments: readonly Attachment[] = [],
+): Promise<void> {
+  if (replying.value || (text.trim() === "" && attachments.length === 0))
+    return;
   const { id } = desk.open.value;
-  await reply(id, desk.messages.value, newMessage(id, "user", text));
+  const before = desk.messages.value;
+  await reply(id, before, asked(id, text, attachments, before.at(-1)?.id));
 }
 
-/** Writes the last reply again. */
+function asked(
+  conversationId: string,
+  text: string,
+  attachments: readonly Attachment[],
+  parent: string | undefined,
+): Message {
+  return {
+    ...newMessage(conversationId, "user", text, parent),
+    ...(attachments.length > 0 ? { attachments: [...attachments] } : {}),
+  };
+}
+
+const upTo = (message: Message) => {
+  const list = desk.messages.value;
+  return list.slice(
+    0,
+    list.findIndex(({ id }) => id === message.id),
+  );
+};
+
+/** Writes a reply again, beside the one that is there. */
 export async function regenerate(message: Message): Promise<void> {
   if (replying.value) return;
-  const cut = desk.cutFrom(message.id);
-  await Promise.all([cut, reply(desk.open.value.id, desk.messages.value)]);
+  await reply(message.conversationId, upTo(message));
 }
 
-/** Asks something else at an earlier point; what followed is gone. */
+/** Asks something else at an earlier point, beside what was asked there. */
 export async function edit(message: Message, text: string): Promise<void> {
   if (replying.value || text.trim() === "") return;
-  const cut = desk.cutFrom(message.id);
-  await Promise.all([cut, send(text)]);
+  const { conversationId, attachments = [], parent } = message;
+  await reply(
+    conversationId,
+    upTo(message),
+    asked(conversationId, text, attachments, parent),
+  );
 }
 
-/** Only what a person set: the rest is the engine's default. */
+/** Goes on where a reply was cut off. */
+export async function goOn(message: Message): Promise<void> {
+  if (replying.value) return;
+  await reply(message.conversationId, upTo(message), undefined, message);
+}
+
+/** Only what a person set: the rest is the engine's default, and short while the device has to be spared. */
 const parameters = (sampling: Sampling) =>
   Object.fromEntries(
     Object.entries({
@@ -59,7 +96,8 @@ const parameters = (sampling: Sampling) =>
       top_k: sampling.topK,
       min_p: sampling.minP,
       repetition_penalty: sampling.repetitionPenalty,
-      max_completion_tokens: sampling.maxTokens,
+      max_completion_tokens:
+        sampling.maxTokens ?? (saving.peek() && SHORT_REPLY_TOKENS),
       seed: sampling.seed,
     }).filter((entry): entry is [string, number] => entry[1] !== undefined),
   );
@@ -70,26 +108,39 @@ const holding = (messageId: string, work: () => Promise<void>) =>
     ? navigator.locks.request(desk.replyLock(messageId), work)
     : work();
 
-/** The conversation is named once: the reader may open another one while this is written. */
+/**
+ * The conversation is named once: the reader may open another one while this is written. `begun`: the reply that is
+ * continued instead of a new one.
+ */
 async function reply(
   conversationId: string,
   before: readonly Message[],
-  asked?: Message,
+  question?: Message,
+  begun?: Message,
 ): Promise<void> {
-  const history = asked ? [...before, asked] : before;
-  let message: Message = {
-    ...newMessage(conversationId, "assistant", ""),
-    outcome: "writing",
-  };
+  const history = question ? [...before, question] : before;
+  let message: Message = begun
+    ? continued(begun)
+    : {
+        ...newMessage(
+          conversationId,
+          "assistant",
+          "",
+          history[history.length - 1]?.id,
+        ),
+        outcome: "writing",
+      };
   abort = new AbortController();
   const { signal: stopped } = abort;
-  written.value = "";
+  written.value = message.content;
   replying.value = { message, stage: "waiting" };
   await holding(message.id, async () => {
-    await desk.say(conversationId, ...(asked ? [asked] : []), message);
+    if (begun) await desk.changeMessage(message);
+    else
+      await desk.say(conversationId, ...(question ? [question] : []), message);
     announce(t("live.thinking"));
     try {
-      message = await write(message, history, stopped);
+      message = await marked(() => write(message, history, stopped));
       announce(t(stopped.aborted ? "live.stopped" : "live.done"));
     } catch (error) {
       message = { ...message, content: written.value };
@@ -109,28 +160,44 @@ async function reply(
   });
 }
 
+function continued(message: Message): Message {
+  const { problem: _, ...rest } = message;
+  return { ...rest, outcome: "writing" };
+}
+
 async function write(
   start: Message,
   history: readonly Message[],
   stopped: AbortSignal,
 ): Promise<Message> {
   let message = start;
+  const begun = start.content;
   const conversation = desk.conversation(start.conversationId);
   const llm = await whenReady(stopped);
   replying.value = { message, stage: "reading" };
+  const prompt = await promptFor(llm, conversation, history, stopped, begun);
+  if (prompt.sources.length > 0)
+    message = { ...message, sources: prompt.sources };
+  if (prompt.leftOut > 0) message = { ...message, leftOut: prompt.leftOut };
   const stream = await llm.chat.completions.create(
     {
       ...parameters(conversation.sampling),
-      messages: promptMessages(conversation, history),
+      messages: begun
+        ? [
+            ...prompt.messages,
+            { role: "assistant" as const, content: begun, prefix: true },
+          ]
+        : prompt.messages,
       stream: true,
       stream_options: { include_usage: true },
     },
     { signal: stopped },
   );
   const sentences = announceText();
-  let text = "";
+  let text = begun;
   let speed: Speed | undefined;
   let outcome: Message["outcome"] = "complete";
+  let promptTokens: number | undefined;
   let savedAt = performance.now();
   let frame = 0;
   const show = () => {
@@ -156,17 +223,24 @@ async function write(
         }
       }
       if (choice?.finish_reason === "length") outcome = "length";
+      promptTokens = chunk.usage?.prompt_tokens ?? promptTokens;
       if (chunk.timings)
         speed = {
           tokens: chunk.timings.decodeTokens,
           tokensPerSecond: chunk.timings.decodeTps,
           firstTokenMs: chunk.timings.timeToFirstTokenMs,
+          contextLength: llm.info.contextLength,
+          threads: llm.info.threads,
         };
     }
   } finally {
     if (frame) cancelAnimationFrame(frame);
     show();
     sentences.finish();
+  }
+  if (speed) {
+    noteSpeed(llm.info.id, speed.tokens, speed.tokensPerSecond);
+    if (promptTokens !== undefined) speed = { ...speed, promptTokens };
   }
   return {
     ...message,

@@ -22,6 +22,20 @@ addEventListener("beforeinstallprompt", (event) => {
 });
 addEventListener("appinstalled", () => (install.value = undefined));
 
+export const installed = () =>
+  matchMedia("(display-mode: standalone)").matches ||
+  (navigator as { standalone?: boolean }).standalone === true;
+
+/** iPhones and iPads have no offer to install: there it goes by a menu. */
+export const isApple = () =>
+  /iP(hone|ad|od)/.test(navigator.userAgent) ||
+  // An iPad says it is a Mac, but no Mac has touch points.
+  (/Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
+
+/** Asks the service worker to keep what is loaded lazily too: formulas, colours of code, the reader of PDF files. */
+export const keepExtras = () =>
+  navigator.serviceWorker?.controller?.postMessage({ type: "KEEP_EXTRAS" });
+
 /** A page that stays open for days looks for a new version when it is looked at again. */
 const UPDATE_EVERY_MS = 60 * 60 * 1000;
 
@@ -36,7 +50,10 @@ function lookForUpdates(registration: ServiceWorkerRegistration): void {
 }
 
 const RELOADED = "smidgen:isolated";
+/** For a service worker that is there and does not take this page: a forced reload. */
 const CONTROL_WAIT_MS = 4000;
+/** For one that is being installed: a slow device takes its time, and the engine's files must pass through it. */
+const INSTALL_WAIT_MS = 60_000;
 
 let controlled: Promise<void> = Promise.resolve();
 
@@ -46,15 +63,18 @@ let controlled: Promise<void> = Promise.resolve();
  */
 export const engineCanStart = () => controlled;
 
-function control(): Promise<void> {
+async function control(refused: Promise<void>): Promise<void> {
   const { serviceWorker } = navigator;
-  if (serviceWorker.controller) return Promise.resolve();
-  return new Promise((resolve) => {
+  if (serviceWorker.controller) return;
+  const taken = new Promise<void>((resolve) => {
     serviceWorker.addEventListener("controllerchange", () => resolve(), {
       once: true,
     });
-    setTimeout(resolve, CONTROL_WAIT_MS);
   });
+  const there = await serviceWorker.getRegistration().catch(() => undefined);
+  const most = there?.active ? CONTROL_WAIT_MS : INSTALL_WAIT_MS;
+  const late = new Promise<void>((resolve) => setTimeout(resolve, most));
+  await Promise.race([taken, refused, late]);
 }
 
 /** Threads need cross-origin isolation. Where the host sends no headers the service worker adds them: one reload. */
@@ -72,7 +92,8 @@ function isolateOnce(): void {
 export function startShell(): void {
   if (!("serviceWorker" in navigator)) return;
   followUpdates();
-  controlled = control();
+  let refuse = () => {};
+  controlled = control(new Promise((resolve) => (refuse = resolve)));
   void controlled.then(() => {
     shellKept.value = navigator.serviceWorker.controller !== null;
     isolateOnce();
@@ -80,8 +101,14 @@ export function startShell(): void {
   const takeOver = registerSW({
     immediate: true,
     onRegisteredSW: (_url, registration) => {
-      if (registration) lookForUpdates(registration);
+      if (!registration) return;
+      lookForUpdates(registration);
+      const { installing } = registration;
+      installing?.addEventListener("statechange", () => {
+        if (installing.state === "redundant") refuse();
+      });
     },
+    onRegisterError: () => refuse(),
     onNeedRefresh: () => {
       update.value = () => {
         reloadOnceServed = true;

@@ -41,13 +41,28 @@ const isolation: WorkboxPlugin = {
 const urlOf = (entry: PrecacheEntry | string) =>
   typeof entry === "string" ? entry : entry.url;
 const built = self.__WB_MANIFEST;
-const shell = built.filter((entry) => !urlOf(entry).endsWith(".wasm"));
+/** Loaded lazily (vite.config.ts names them): kept once a model is here, so that the first visit stays small. */
+const EXTRA = /(^|\/)assets\/extra-/;
+const isWasm = (entry: PrecacheEntry | string) =>
+  urlOf(entry).endsWith(".wasm");
+const shell = built.filter(
+  (entry) => !isWasm(entry) && !EXTRA.test(urlOf(entry)),
+);
+const EXTRAS_CACHE = "smidgen-extras";
+const SHARED_CACHE = "smidgen-shared";
+const absolute = (url: string) => new URL(url, self.location.href).href;
+const extras = new Set(
+  built
+    .map(urlOf)
+    .filter((url) => EXTRA.test(url))
+    .map(absolute),
+);
 /** Absolute addresses of the flavours this build has; a page uses one, so one is kept: the one it asked for. */
 const flavours = new Set(
   built
     .map(urlOf)
     .filter((url) => url.endsWith(".wasm"))
-    .map((url) => new URL(url, self.location.href).href),
+    .map(absolute),
 );
 
 addPlugins([isolation]);
@@ -68,6 +83,57 @@ registerRoute(
   new CacheFirst({ cacheName: FLAVOUR_CACHE, plugins: [isolation] }),
 );
 
+registerRoute(
+  ({ url, sameOrigin }) => sameOrigin && extras.has(url.href),
+  new CacheFirst({ cacheName: EXTRAS_CACHE, plugins: [isolation] }),
+);
+
+/** What reading some PDF files needs; few need any. */
+registerRoute(
+  ({ url, sameOrigin }) =>
+    sameOrigin && url.pathname.startsWith(`${scope}cmaps/`),
+  new CacheFirst({ cacheName: EXTRAS_CACHE, plugins: [isolation] }),
+);
+
+/** A text beyond this was not meant for a chat. */
+const MOST_SHARED = 20;
+
+/** What another app shares waits in a cache until the page takes it (arrivals.ts): nothing of it leaves the device. */
+async function keepShared(request: Request): Promise<Response> {
+  const fields = await request.formData();
+  const cache = await caches.open(SHARED_CACHE);
+  const texts = ["title", "text", "url"]
+    .map((name) => fields.get(name))
+    .filter((value) => typeof value === "string" && value.trim() !== "");
+  const at = (name: string) => absolute(`shared/${name}`);
+  if (texts.length > 0)
+    await cache.put(at("text"), new Response(texts.join("\n")));
+  const files = fields.getAll("files").slice(0, MOST_SHARED);
+  for (const [number, file] of files.entries())
+    if (file instanceof File)
+      await cache.put(
+        at(`file-${number}`),
+        new Response(file, {
+          headers: {
+            "content-type": file.type,
+            "x-name": encodeURIComponent(file.name),
+          },
+        }),
+      );
+  return Response.redirect(`${scope}?shared`, 303);
+}
+
+registerRoute(
+  ({ url, sameOrigin }) => sameOrigin && url.pathname === `${scope}share`,
+  ({ request }) => keepShared(request),
+  "POST",
+);
+
+async function keep(name: string, urls: Iterable<string>): Promise<void> {
+  const cache = await caches.open(name);
+  for (const url of urls) if (!(await cache.match(url))) await cache.add(url);
+}
+
 /** “…/smidgen-relaxed.4f2a.wasm” → “relaxed”. */
 const flavourOf = (url: string) => /\/smidgen-([\w-]+)\.[^/]*$/.exec(url)?.[1];
 
@@ -79,9 +145,11 @@ self.addEventListener("install", (event) => {
       const cache = await caches.open(FLAVOUR_CACHE);
       const kept = await cache.keys();
       const used = new Set(kept.map(({ url }) => flavourOf(url)));
-      for (const url of flavours)
-        if (used.has(flavourOf(url)) && !(await cache.match(url)))
-          await cache.add(url);
+      await keep(
+        FLAVOUR_CACHE,
+        [...flavours].filter((url) => used.has(flavourOf(url))),
+      );
+      if (await caches.has(EXTRAS_CACHE)) await keep(EXTRAS_CACHE, extras);
     })(),
   );
 });
@@ -92,6 +160,10 @@ self.addEventListener("activate", (event) => {
       const cache = await caches.open(FLAVOUR_CACHE);
       for (const request of await cache.keys())
         if (!flavours.has(request.url)) await cache.delete(request);
+      const lazy = await caches.open(EXTRAS_CACHE);
+      for (const request of await lazy.keys())
+        if (EXTRA.test(request.url) && !extras.has(request.url))
+          await lazy.delete(request);
       await self.clients.claim();
     })(),
   );
@@ -99,6 +171,9 @@ self.addEventListener("activate", (event) => {
 
 // The page asks first and sends this when the reader agrees; a reply in progress is never cut.
 self.addEventListener("message", (event) => {
-  if ((event.data as { type?: unknown } | null)?.type === "SKIP_WAITING")
-    void self.skipWaiting();
+  const { type } = (event.data ?? {}) as { type?: unknown };
+  if (type === "SKIP_WAITING") void self.skipWaiting();
+  // Without a connection they come with the next message.
+  if (type === "KEEP_EXTRAS")
+    event.waitUntil(keep(EXTRAS_CACHE, extras).catch(() => undefined));
 });

@@ -148,9 +148,10 @@ impl Tensors {
             .map(|spec| (spec.name, declaration.change(spec.slot.part)))
             .filter(|(_, change)| *change != Change::None)
             .collect();
+        // Encoders turn nothing and have no such key; 1 is what nobody reads.
         let head_dim = match declaration.interleaved_in_gguf {
             true => head_dim(&metadata)?,
-            false => 2,
+            false => 1,
         };
         let mut gguf = Gguf {
             version: 3,

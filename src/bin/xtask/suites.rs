@@ -28,7 +28,7 @@ struct Suite {
     run: fn(&Options) -> Result<()>,
 }
 
-const SUITES: [Suite; 12] = [
+const SUITES: [Suite; 13] = [
     Suite {
         name: "fmt",
         about: "rustfmt and prettier would change nothing",
@@ -76,8 +76,13 @@ const SUITES: [Suite; 12] = [
     },
     Suite {
         name: "e2e",
-        about: "the package and the app in Chromium, on- and offline",
+        about: "the package and the demo in Chromium, on- and offline",
         run: e2e,
+    },
+    Suite {
+        name: "app",
+        about: "the app: chat, documents, models, every screen in light and dark, offline",
+        run: app,
     },
     Suite {
         name: "clients",
@@ -376,6 +381,16 @@ fn e2e(options: &Options) -> Result<()> {
     browser_tests("End-to-end tests", tests, options)
 }
 
+fn app(options: &Options) -> Result<()> {
+    build::build(&build::Options::default())?;
+    let mut tests = end_to_end_tests()?;
+    tests.retain(|path| room(path) == Room::App);
+    if options.full {
+        tools::npm_packages(&project::e2e().join("lighthouse"))?;
+    }
+    browser_tests("The app", tests, options)
+}
+
 fn clients(options: &Options) -> Result<()> {
     build::build(&build::Options {
         no_www: true,
@@ -400,6 +415,7 @@ fn cache_faults(options: &Options) -> Result<()> {
 #[derive(PartialEq)]
 enum Room {
     EndToEnd,
+    App,
     CacheFaults,
     Formats,
     Clients,
@@ -411,6 +427,7 @@ fn room(path: &Path) -> Room {
         Some("cache-faults") => Room::CacheFaults,
         Some("fidelity" | "formats") => Room::Formats,
         Some("clients") => Room::Clients,
+        Some("app") => Room::App,
         _ => Room::EndToEnd,
     }
 }
@@ -418,6 +435,8 @@ fn room(path: &Path) -> Room {
 fn browser_tests(step: &str, mut tests: Vec<PathBuf>, options: &Options) -> Result<()> {
     tools::npm_packages(&project::e2e())?;
     let model = model::fetch()?;
+    let app = tests.iter().any(|path| room(path) == Room::App);
+    let encoder = app.then(model::fetch_encoder).transpose()?;
     let browser = demo::driven(Browser::Chromium)?;
     let browsers = match options.full {
         true => serde_json::json!([
@@ -433,6 +452,9 @@ fn browser_tests(step: &str, mut tests: Vec<PathBuf>, options: &Options) -> Resu
         node.current_dir(project::e2e()).arg("--test").arg(path);
         node.env("SMIDGEN_MODEL", &model)
             .env("SMIDGEN_BROWSERS", browsers.to_string());
+        if let Some(encoder) = &encoder {
+            node.env("SMIDGEN_ENCODER", encoder);
+        }
         node.env("SMIDGEN_CHROMIUM", Browser::Chromium.executable()?);
         // The tests start and stop the very server of `cargo xtask demo`.
         node.env(

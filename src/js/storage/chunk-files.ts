@@ -16,8 +16,8 @@ type SyncFile = FileSystemFileHandle & {
 const FOLDER = "smidgen";
 const LOCK = "smidgen-files";
 /**
- * Written at a time. Linux gives a large write large pages, and looking for those costs more than all else:
- * 98 MB took 20 to 400 ms in writes of 4 MiB, and 40 in these.
+ * Written at a time. Linux gives a large write large pages, and looking for those can cost more than all else:
+ * 98 MB took 81 to 337 ms in writes of 4 MiB, and 103 to 157 in these.
  */
 const WRITE_BYTES = 256 * 1024;
 /** A file can be open once only; another tab at the same chunk is done with it soon. */

@@ -1,7 +1,7 @@
 // What every test of the app starts from: a server with the built page and the model, Chromium, and the page's parts
 // by the names a person or a screen reader knows them by.
 
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,6 +17,11 @@ const MODEL =
   join(ROOT, ".cache/models/SmolLM2-135M-Instruct.Q4_1.gguf");
 /** Where the page looks for its model. */
 export const MODEL_PATH = "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+/** The encoder, and where the page looks for it. */
+export const ENCODER_FILE =
+  process.env.SMIDGEN_ENCODER ??
+  join(ROOT, ".cache/models/all-MiniLM-L6-v2.Q8_0.gguf");
+export const ENCODER_PATH = "/models/all-MiniLM-L6-v2.Q8_0.gguf";
 export const MODEL_NAME = basename(MODEL_PATH, ".gguf");
 export const MODEL_FILE = MODEL;
 export const MODEL_BYTES = (await stat(MODEL)).size;
@@ -155,6 +160,47 @@ export class App {
     if (await this.menu.isVisible()) await this.menu.click();
     return this.page.getByRole("searchbox", { name: "Search conversations" });
   }
+}
+
+/** A file as the page saves conversations. */
+export const archive = (...conversations) =>
+  Buffer.from(
+    JSON.stringify({
+      format: "smidgen-conversations",
+      version: 1,
+      conversations,
+    }),
+  );
+
+/** Gives `buffer` to the page as a file of conversations. */
+export async function imported(app, buffer) {
+  await app.shelf();
+  const chooser = app.page.waitForEvent("filechooser");
+  await app.page.getByRole("button", { name: "Import…" }).click();
+  await (
+    await chooser
+  ).setFiles({
+    name: "conversations.json",
+    mimeType: "application/json",
+    buffer,
+  });
+}
+
+/** Waits until `server` has sent so much of the file at `path`: with `holdAt` the download then stands still. */
+export async function sent(server, path, bytes) {
+  const end = Date.now() + SLOW.timeout;
+  while ((server.sent.get(path) ?? 0) < bytes) {
+    if (Date.now() > end) throw new Error(`${path}: never sent ${bytes} bytes`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Where pictures of the page are kept. */
+export const PICTURES = join(ROOT, ".cache/screenshots");
+
+export async function picture(page, name) {
+  await mkdir(PICTURES, { recursive: true });
+  await page.screenshot({ path: join(PICTURES, `${name}.png`) });
 }
 
 /** The page in a new tab. */

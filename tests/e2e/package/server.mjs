@@ -4,6 +4,9 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
+import { brotliCompressSync } from "node:zlib";
+
+const COMPRESSED = /^text\/|javascript|json|svg/;
 
 const TYPES = {
   ".html": "text/html; charset=utf-8",
@@ -46,9 +49,15 @@ export class TestServer {
   #server;
   #sockets = new Set();
 
-  /** @param {{ mounts?: Record<string, string>, isolated?: boolean, headers?: Record<string, string> }} options `mounts`: address prefix → folder */
-  constructor({ mounts = {}, isolated = false, headers = {} } = {}) {
+  /** @param {{ mounts?: Record<string, string>, isolated?: boolean, headers?: Record<string, string>, compress?: boolean }} options `mounts`: address prefix → folder; `compress`: texts in brotli, as hosts do */
+  constructor({
+    mounts = {},
+    isolated = false,
+    headers = {},
+    compress = false,
+  } = {}) {
     this.mounts = mounts;
+    this.compress = compress;
     this.headers = {
       "cross-origin-resource-policy": "cross-origin",
       ...(isolated && {
@@ -114,6 +123,16 @@ export class TestServer {
       ...(this.validators && file.etag && { etag: file.etag }),
       ...(this.ranges && { "accept-ranges": "bytes" }),
     };
+    if (this.compress && COMPRESSED.test(file.type)) {
+      const parts = [];
+      for await (const part of file.read(0, file.size)) parts.push(part);
+      const body = brotliCompressSync(Buffer.concat(parts));
+      headers["content-encoding"] = "br";
+      headers["content-length"] = String(body.length);
+      response.writeHead(200, headers);
+      response.end(request.method === "HEAD" ? undefined : body);
+      return;
+    }
     let start = 0;
     let end = file.size;
     let status = 200;

@@ -105,6 +105,16 @@ export function bytes(count: number): string {
   }).format(value);
 }
 
+/** “de” → “German”, in the page's language. */
+export function languageName(code: string): string {
+  try {
+    const names = new Intl.DisplayNames(language.value, { type: "language" });
+    return names.of(code) ?? code;
+  } catch {
+    return code;
+  }
+}
+
 /** “22 Nov 2026”. */
 export function day(time: number): string {
   const options = { dateStyle: "medium" } as const;
@@ -119,6 +129,17 @@ export const number = (value: number, digits = 0) =>
 
 export const percent = (fraction: number) =>
   format({ style: "percent", maximumFractionDigits: 0 }).format(fraction);
+
+/** “40 sec”, “3 min”: how long something still takes. */
+export function duration(inSeconds: number): string {
+  const minutes = inSeconds >= 90;
+  return format({
+    style: "unit",
+    unit: minutes ? "minute" : "second",
+    unitDisplay: "short",
+    maximumFractionDigits: 0,
+  }).format(minutes ? inSeconds / 60 : Math.max(1, inSeconds));
+}
 
 export const seconds = (milliseconds: number) =>
   format({

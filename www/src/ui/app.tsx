@@ -6,6 +6,8 @@ import { Bar } from "./bar";
 import { Composer, focusComposer } from "./composer";
 import { useFileDrop } from "./drop";
 import { ConversationDialog } from "./conversation-dialog";
+import { DeviceDialog } from "./device-dialog";
+import { DocumentsDialog } from "./documents-dialog";
 import { Messages } from "./messages";
 import { ModelDialog } from "./model-dialog";
 import { Notices } from "./notices";
@@ -46,6 +48,8 @@ export function App() {
       <ModelDialog />
       <ConversationDialog />
       <SettingsDialog />
+      <DocumentsDialog />
+      <DeviceDialog />
       {dropping.value && <div class="drop">{t("source.dropNow")}</div>}
     </div>
   );

@@ -1,23 +1,115 @@
 // Where a message is written: grows with its text, Enter sends where there is a real keyboard, Escape stops a reply.
+// Files and the documents of this device go with it.
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { attach, attaching, attachProblem, detach } from "../attach";
 import * as desk from "../desk";
+import { documents } from "../documents/documents";
 import { t } from "../i18n";
 import { model } from "../model";
 import { replying, send, stop } from "../reply";
-import { SendIcon, StopIcon } from "./icons";
+import { BookIcon, ClipIcon, CloseIcon, SendIcon, StopIcon } from "./icons";
+import { ProblemText } from "./problem-text";
 
 export const focusComposer = () => document.getElementById("composer")?.focus();
 
 /** The on-screen keyboard's Enter makes a new line; the button sends. */
 const enterSends = () => !matchMedia("(pointer: coarse)").matches;
 
+function Attached() {
+  const { attached = [] } = desk.open.value;
+  return (
+    <>
+      {attachProblem.value && (
+        <div class="attach-problem">
+          <ProblemText problem={attachProblem.value} />
+          <button
+            type="button"
+            class="small-button"
+            aria-label={t("error.dismiss")}
+            onClick={() => (attachProblem.value = undefined)}
+          >
+            <CloseIcon />
+          </button>
+        </div>
+      )}
+      {(attached.length > 0 || attaching.value) && (
+        <ul class="attached" role="list" aria-label={t("composer.attached")}>
+          {attached.map(({ name }, at) => (
+            <li key={at}>
+              <span class="attached-name" dir="auto">
+                {name}
+              </span>
+              <button
+                type="button"
+                class="small-button"
+                aria-label={t("composer.detach", { name })}
+                title={t("composer.detach", { name })}
+                onClick={() => detach(at)}
+              >
+                <CloseIcon />
+              </button>
+            </li>
+          ))}
+          {attaching.value && <li role="status">{t("composer.attaching")}</li>}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function Tools() {
+  const picker = useRef<HTMLInputElement>(null);
+  const { id, fromDocuments = false } = desk.open.value;
+  const look = t(fromDocuments ? "composer.documentsOn" : "composer.documents");
+  return (
+    <>
+      <button
+        type="button"
+        class="icon-button plain"
+        aria-label={t("composer.attach")}
+        title={t("composer.attach")}
+        onClick={() => picker.current?.click()}
+      >
+        <ClipIcon />
+      </button>
+      {documents.value.length > 0 && (
+        <button
+          type="button"
+          class="icon-button plain"
+          aria-pressed={fromDocuments}
+          aria-label={t("composer.documents")}
+          title={look}
+          onClick={() =>
+            desk.changeConversation(id, { fromDocuments: !fromDocuments })
+          }
+        >
+          <BookIcon />
+        </button>
+      )}
+      <input
+        ref={picker}
+        type="file"
+        multiple
+        hidden
+        accept=".txt,.md,.markdown,.csv,.json,.pdf,text/*,application/pdf,application/json"
+        onChange={(event) => {
+          const files = [...(event.currentTarget.files ?? [])];
+          event.currentTarget.value = "";
+          void attach(files);
+        }}
+      />
+    </>
+  );
+}
+
 export function Composer() {
   const field = useRef<HTMLTextAreaElement>(null);
-  const { id, draft } = desk.open.value;
+  const { id, draft, attached = [] } = desk.open.value;
   const busy = replying.value !== undefined;
   const { phase } = model.value;
   const usable = phase === "ready" || phase === "loading";
-  const sendable = usable && !busy && draft.trim() !== "";
+  const says = draft.trim() !== "" || attached.length > 0;
+  const sendable = usable && !busy && !attaching.value && says;
 
   useLayoutEffect(() => {
     const element = field.current!;
@@ -37,12 +129,12 @@ export function Composer() {
   }, []);
 
   const submit = () => {
-    if (!usable && draft.trim() !== "")
+    if (!usable && says)
       // What is missing is the model: show the way to it.
       document.querySelector<HTMLElement>(".panel .primary")?.focus();
     if (!sendable) return;
-    desk.changeConversation(id, { draft: "" });
-    void send(draft);
+    desk.changeConversation(id, { draft: "", attached: [] });
+    void send(draft, attached);
   };
 
   return (
@@ -53,7 +145,9 @@ export function Composer() {
         submit();
       }}
     >
+      <Attached />
       <div class="composer-box">
+        <Tools />
         <textarea
           id="composer"
           ref={field}
@@ -68,6 +162,12 @@ export function Composer() {
           onInput={(event) =>
             desk.changeConversation(id, { draft: event.currentTarget.value })
           }
+          onPaste={(event) => {
+            const files = [...(event.clipboardData?.files ?? [])];
+            if (files.length === 0) return;
+            event.preventDefault();
+            void attach(files);
+          }}
           onKeyDown={(event) => {
             if (event.key !== "Enter" || event.shiftKey || event.isComposing)
               return;

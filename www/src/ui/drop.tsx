@@ -1,6 +1,7 @@
-// Dropping a .gguf file anywhere on the page opens it.
+// Dropping files anywhere on the page: a .gguf is opened as a model, others go with the next message.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { attach } from "../attach";
 import { openFile } from "./source-form";
 
 const carriesFile = (event: DragEvent) =>
@@ -22,8 +23,10 @@ export function useFileDrop() {
       if (!carriesFile(event)) return;
       event.preventDefault();
       dropping.value = false;
-      const file = event.dataTransfer?.files[0];
-      if (file) openFile(file);
+      const files = [...(event.dataTransfer?.files ?? [])];
+      const model = files.find(({ name }) => /\.gguf$/i.test(name));
+      if (model) openFile(model);
+      else if (files.length > 0) void attach(files);
     };
     addEventListener("dragover", over);
     addEventListener("dragleave", leave);

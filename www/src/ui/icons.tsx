@@ -112,3 +112,35 @@ export const MoreIcon = () => (
     <circle cx="19" cy="12" r="1.200" fill="currentColor" />
   </Icon>
 );
+
+export const ClipIcon = () => (
+  <Icon>
+    <path d="M20 11.5l-8.3 8.300a5.200 5.200 0 0 1-7.400-7.400L12.800 4a3.500 3.500 0 0 1 5 5l-8.400 8.300a1.700 1.700 0 0 1-2.500-2.400l7.700-7.600" />
+  </Icon>
+);
+export const BookIcon = () => (
+  <Icon>
+    <path d="M5 19V5a2 2 0 0 1 2-2h12v18H7a2 2 0 0 1 0-4h12M9 7.500h6" />
+  </Icon>
+);
+export const BackIcon = () => (
+  <Icon>
+    <path d="M15 5l-7 7 7 7" />
+  </Icon>
+);
+export const ForwardIcon = () => (
+  <Icon>
+    <path d="M9 5l7 7-7 7" />
+  </Icon>
+);
+export const GoOnIcon = () => (
+  <Icon>
+    <path d="M5 5v14l9-7zM18 5v14" />
+  </Icon>
+);
+export const DeviceIcon = () => (
+  <Icon>
+    <rect x="7" y="3" width="10" height="18" rx="2" />
+    <path d="M11 17.500h2" />
+  </Icon>
+);

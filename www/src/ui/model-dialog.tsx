@@ -2,7 +2,8 @@
 import { effect, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { bytes, number, t } from "../i18n";
-import { model, unload } from "../model";
+import { model, stored, unload } from "../model";
+import { CatalogueSection } from "./catalogue-section";
 import { Dialog } from "./dialog";
 import { SourceForm } from "./source-form";
 import { StorageSection } from "./storage-section";
@@ -70,11 +71,13 @@ export function ModelDialog() {
   return (
     <Dialog open={modelDialog} title={t("source.title")}>
       <Details />
-      <StorageSection />
+      {stored.value.length > 0 && <StorageSection />}
+      <CatalogueSection />
       <section>
-        <h3>{t("welcome.other")}</h3>
+        <h3>{t("source.own")}</h3>
         <SourceForm />
       </section>
+      {stored.value.length === 0 && <StorageSection />}
     </Dialog>
   );
 }

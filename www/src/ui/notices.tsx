@@ -1,28 +1,80 @@
-// Short lines above the composer: a new version waits, storage failed.
+// Short lines above the composer: a new version waits, storage failed, the device is spared, the page went down before.
+import { signal } from "@preact/signals";
+import { recovered, saving, setCareful } from "../care";
 import { storageFailed } from "../desk";
 import { t } from "../i18n";
-import { model } from "../model";
+import { model, reload } from "../model";
 import { replying } from "../reply";
 import { update } from "../shell";
+
+interface Choice {
+  label: string;
+  act: () => void;
+}
+
+/** A line and what can be done about it; `first` is what most people want. */
+function Notice(props: { text: string; first?: Choice; then: Choice[] }) {
+  const { text, first, then } = props;
+  return (
+    <div class="notice" role="status">
+      <span>{text}</span>
+      {first && (
+        <button type="button" class="button primary" onClick={first.act}>
+          {first.label}
+        </button>
+      )}
+      {then.map(({ label, act }) => (
+        <button key={label} type="button" class="button" onClick={act}>
+          {label}
+        </button>
+      ))}
+    </div>
+  );
+}
 
 function UpdateNotice() {
   // Restarting would cut a reply or a download: ask afterwards.
   const busy = replying.value || model.value.phase === "loading";
   if (!update.value || busy) return null;
   return (
-    <div class="notice" role="status">
-      <span>{t("update.ready")}</span>
-      <button type="button" class="button primary" onClick={update.value}>
-        {t("update.now")}
-      </button>
-      <button
-        type="button"
-        class="button"
-        onClick={() => (update.value = undefined)}
-      >
-        {t("update.later")}
-      </button>
-    </div>
+    <Notice
+      text={t("update.ready")}
+      first={{ label: t("update.now"), act: update.value }}
+      then={[
+        { label: t("update.later"), act: () => (update.value = undefined) },
+      ]}
+    />
+  );
+}
+
+/** The last reason that a person has read. */
+const read = signal<string | undefined>(undefined);
+
+function SavingNotice() {
+  const why = saving.value;
+  if (!why || why === read.value) return null;
+  return (
+    <Notice
+      text={t(`care.${why}`)}
+      then={[{ label: t("error.dismiss"), act: () => (read.value = why) }]}
+    />
+  );
+}
+
+function RecoveredNotice() {
+  if (!recovered.value) return null;
+  const normal = () => {
+    setCareful(false);
+    void reload();
+  };
+  return (
+    <Notice
+      text={t("care.recovered")}
+      then={[
+        { label: t("care.normal"), act: normal },
+        { label: t("error.dismiss"), act: () => (recovered.value = false) },
+      ]}
+    />
   );
 }
 
@@ -30,6 +82,8 @@ export function Notices() {
   return (
     <div class="notices">
       <UpdateNotice />
+      <RecoveredNotice />
+      <SavingNotice />
       {storageFailed.value && (
         <p class="notice" role="alert">
           {t("error.storage")}

@@ -1,6 +1,7 @@
-// A reply's text: Markdown once its parser is here, plain text before.
+// A reply's text: Markdown once its parser is here, plain text before; code in colours once the reply is finished.
 import { signal, useSignal } from "@preact/signals";
 import { memo } from "preact/compat";
+import type { parts } from "../highlight";
 import type { Block, blocks } from "../markdown";
 import { t } from "../i18n";
 import { CheckIcon, CopyIcon } from "./icons";
@@ -8,6 +9,19 @@ import { CheckIcon, CopyIcon } from "./icons";
 /** Not part of the first paint. */
 const parse = signal<typeof blocks | undefined>(undefined);
 void import("../markdown").then((module) => (parse.value = module.blocks));
+
+/** Not before the first code. */
+const coloured = signal<typeof parts | undefined>(undefined);
+let wanted: Promise<void> | undefined;
+function wantColours(): void {
+  wanted ??= import("../highlight").then(
+    (module) => void (coloured.value = module.parts),
+    () => {
+      // Code without colours is code.
+      wanted = undefined;
+    },
+  );
+}
 
 const COPIED_MS = 2000;
 
@@ -35,7 +49,21 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
   );
 }
 
-function Code({ language, text }: { language: string; text: string }) {
+function Colours({ language, text }: { language: string; text: string }) {
+  if (language) wantColours();
+  const found = coloured.value?.(text, language.toLowerCase());
+  if (!found) return <>{text}</>;
+  return (
+    <>
+      {found.map(({ text, classes }) =>
+        classes ? <span class={classes}>{text}</span> : text,
+      )}
+    </>
+  );
+}
+
+function Code(props: { language: string; text: string; finished: boolean }) {
+  const { language, text, finished } = props;
   return (
     <div class="code">
       <div class="code-head">
@@ -47,30 +75,33 @@ function Code({ language, text }: { language: string; text: string }) {
         role="group"
         aria-label={language || t("messages.code")}
       >
-        <code dir="ltr">{text}</code>
+        <code dir="ltr">
+          {finished ? <Colours language={language} text={text} /> : text}
+        </code>
       </pre>
     </div>
   );
 }
 
 const BlockItem = memo(
-  ({ block }: { block: Block }) =>
+  ({ block, finished }: { block: Block; finished: boolean }) =>
     block.kind === "code" ? (
-      <Code language={block.language} text={block.text} />
+      <Code language={block.language} text={block.text} finished={finished} />
     ) : (
       <div
         class="block"
         dir="auto"
-        dangerouslySetInnerHTML={{ __html: block.html }}
+        dangerouslySetInnerHTML={{ __html: block.html as string }}
       />
     ),
   (before, after) =>
     before.block.kind === "html" &&
     after.block.kind === "html" &&
-    before.block.html === after.block.html,
+    String(before.block.html) === String(after.block.html),
 );
 
-export function ReplyText({ text }: { text: string }) {
+export function ReplyText(props: { text: string; finished?: boolean }) {
+  const { text, finished = true } = props;
   const parsed = parse.value?.(text);
   if (!parsed)
     return (
@@ -81,7 +112,7 @@ export function ReplyText({ text }: { text: string }) {
   return (
     <div class="markdown">
       {parsed.map((block) => (
-        <BlockItem key={block.key} block={block} />
+        <BlockItem key={block.key} block={block} finished={finished} />
       ))}
     </div>
   );

@@ -14,11 +14,12 @@ import * as desk from "../desk";
 import { choose, chosen, type Language, languages, t } from "../i18n";
 import * as library from "../library";
 import { type Problem, problemFrom } from "../problem";
-import { install } from "../shell";
 import { focusComposer } from "./composer";
 import { editConversation } from "./conversation-dialog";
 import { Dialog } from "./dialog";
-import { MoreIcon, PinIcon, PlusIcon } from "./icons";
+import { deviceDialog } from "./device-dialog";
+import { documentsDialog } from "./documents-dialog";
+import { BookIcon, DeviceIcon, MoreIcon, PinIcon, PlusIcon } from "./icons";
 import { ProblemText } from "./problem-text";
 
 export const drawer = signal(false);
@@ -216,12 +217,27 @@ function Contents() {
           {t(found ? "shelf.nothing" : "shelf.empty")}
         </p>
       )}
-      <Files />
-      {install.value && (
-        <button type="button" class="button" onClick={install.value}>
-          {t("shelf.install")}
+      <div class="row places">
+        <button
+          type="button"
+          class="button fill"
+          aria-haspopup="dialog"
+          onClick={() => (documentsDialog.value = true)}
+        >
+          <BookIcon />
+          {t("documents.title")}
         </button>
-      )}
+        <button
+          type="button"
+          class="button fill"
+          aria-haspopup="dialog"
+          onClick={() => (deviceDialog.value = true)}
+        >
+          <DeviceIcon />
+          {t("device.title")}
+        </button>
+      </div>
+      <Files />
       <LanguageChoice />
     </>
   );

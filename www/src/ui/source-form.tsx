@@ -1,9 +1,12 @@
-// Choosing a model: a file of this device or an address.
+// Choosing a model of one's own: a file of this device, an address, or a repository of the hub and a file of it.
 import { signal, useSignal } from "@preact/signals";
 import type { TargetedEvent } from "preact";
 import { useId, useRef } from "preact/hooks";
-import { t } from "../i18n";
+import { filesOf, type HubFile, repositoryIn } from "../hub";
+import { bytes, t } from "../i18n";
 import { fromFile, fromUrl, load } from "../model";
+import { type Problem, problemFrom } from "../problem";
+import { ProblemText } from "./problem-text";
 
 /** Why the last chosen file was refused. */
 export const refusedFile = signal("");
@@ -17,15 +20,73 @@ export function openFile(file: File): void {
   void load(fromFile(file));
 }
 
+type Hub =
+  | { phase: "asking"; repository: string }
+  | { phase: "files"; repository: string; files: HubFile[] }
+  | { phase: "failed"; problem: Problem };
+
+function HubFiles({ hub }: { hub: Hub }) {
+  switch (hub.phase) {
+    case "asking":
+      return (
+        <p class="hint" role="status">
+          {t("source.hubAsking", { name: hub.repository })}
+        </p>
+      );
+    case "failed":
+      return <ProblemText problem={hub.problem} />;
+    case "files":
+      return (
+        <ul
+          class="hub-files"
+          role="list"
+          aria-label={t("source.hubFiles", { name: hub.repository })}
+        >
+          {hub.files.map(({ name, url, bytes: size }) => (
+            <li key={name}>
+              <button
+                type="button"
+                class="button wide"
+                onClick={() => {
+                  const source = fromUrl(url);
+                  if (source) void load(source);
+                }}
+              >
+                <span class="wrap">{name}</span>
+                <span class="hint numbers">{bytes(size)}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+      );
+  }
+}
+
 export function SourceForm() {
   const picker = useRef<HTMLInputElement>(null);
   const bad = useSignal(false);
+  const hub = useSignal<Hub | undefined>(undefined);
   const field = useId();
   const hint = useId();
 
+  const ask = async (repository: string) => {
+    hub.value = { phase: "asking", repository };
+    try {
+      const files = await filesOf(repository);
+      hub.value = { phase: "files", repository, files };
+    } catch (error) {
+      hub.value = { phase: "failed", problem: problemFrom(error) };
+    }
+  };
   const submit = (event: TargetedEvent<HTMLFormElement, SubmitEvent>) => {
     event.preventDefault();
     const text = new FormData(event.currentTarget).get("url");
+    hub.value = undefined;
+    const repository = typeof text === "string" && repositoryIn(text);
+    if (repository) {
+      bad.value = false;
+      return void ask(repository);
+    }
     const source = typeof text === "string" ? fromUrl(text) : undefined;
     bad.value = !source;
     if (source) void load(source);
@@ -61,8 +122,9 @@ export function SourceForm() {
           <input
             id={field}
             name="url"
-            type="url"
+            type="text"
             inputMode="url"
+            dir="ltr"
             autoComplete="off"
             autoCapitalize="off"
             spellcheck={false}
@@ -80,6 +142,7 @@ export function SourceForm() {
           {t(bad.value ? "source.urlBad" : "source.urlHint")}
         </p>
       </form>
+      {hub.value && <HubFiles hub={hub.value} />}
     </div>
   );
 }

@@ -5,6 +5,7 @@ import { bytes, day, t } from "../i18n";
 import {
   deleteStored,
   fromStored,
+  isEncoder,
   load,
   model,
   pinStored,
@@ -43,6 +44,7 @@ function Facts({ entry, inUse }: { entry: StoredModel; inUse: boolean }) {
     inUse
       ? t("storage.inUse")
       : t("storage.lastUse", { date: day(entry.lastUsedAt) }),
+    ...(isEncoder(entry) ? [t("storage.encoder")] : []),
     ...(entry.complete ? [] : [t("storage.partial")]),
     ...(entry.pinned ? [t("storage.pinned")] : []),
   ];
@@ -65,7 +67,7 @@ export function StoredModelItem({ entry }: { entry: StoredModel }) {
         {name}
         <Facts entry={entry} inUse={inUse} />
       </span>
-      {source && !inUse && (
+      {source && !inUse && !isEncoder(entry) && (
         <button type="button" class="button" onClick={() => void load(source)}>
           {t(entry.complete ? "source.load" : "storage.resume")}
           <span class="visually-hidden">: {name}</span>

@@ -1,0 +1,45 @@
+// Files for the next message: read here, kept with the draft, sent with it.
+import { signal } from "@preact/signals";
+import * as desk from "./desk";
+import { textOf } from "./documents/text-of";
+import { type Problem, problemFrom } from "./problem";
+
+export const attaching = signal(false);
+export const attachProblem = signal<Problem | undefined>(undefined);
+
+/** A message with more than this would be kept, exported and searched for nothing: no small model reads so far. */
+const MOST_CHARACTERS = 200_000;
+const MOST_FILES = 5;
+
+export async function attach(files: readonly File[]): Promise<void> {
+  if (attaching.peek()) return;
+  attaching.value = true;
+  attachProblem.value = undefined;
+  const { id } = desk.open.peek();
+  try {
+    for (const file of files) {
+      const { pages } = await textOf(file);
+      const text = pages.join("\n\n").trim().slice(0, MOST_CHARACTERS);
+      const { attached = [] } = desk.conversation(id);
+      if (attached.length >= MOST_FILES)
+        throw {
+          code: "attachments_full",
+          message: `at most ${MOST_FILES} files go with a message`,
+        };
+      desk.changeConversation(id, {
+        attached: [...attached, { name: file.name, text }],
+      });
+    }
+  } catch (error) {
+    attachProblem.value = problemFrom(error);
+  } finally {
+    attaching.value = false;
+  }
+}
+
+export function detach(at: number): void {
+  const { id, attached = [] } = desk.open.peek();
+  desk.changeConversation(id, {
+    attached: attached.filter((_, index) => index !== at),
+  });
+}
