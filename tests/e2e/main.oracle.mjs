@@ -14,9 +14,12 @@ const { cases } = JSON.parse(
   ),
 );
 
-/** What rounding activations may cost, in nat: the mean over a case, and the worst position. */
-const MEAN = 0.09;
-const MAX = 0.45;
+/**
+ * What rounding activations may cost, in nat: the mean over a case, and the worst position. Kernels that round to 8
+ * bits, as llama.cpp's, come to 0.05 to 0.09 on the same cases; ours were seen at 0.0015 and 0.017.
+ */
+const MEAN = 0.02;
+const MAX = 0.1;
 
 /** Where fp32's first choice leads by more than this, ours must be the same. */
 const CLEAR_LEAD = 0.5;
