@@ -15,17 +15,62 @@ const common = {
 };
 
 /** What bundlers must read in each `import(url)` to leave it alone; minifying takes comments out. */
-const LEFT_ALONE = "/* @vite-ignore */ /* webpackIgnore: true */";
-const IMPORT = /\bimport\(/g;
+const LEFT_ALONE = "/* @vite-ignore */ /* webpackIgnore: true */ ";
+const IMPORT = "import(";
 
-/** Puts the comments back. Lines are short, so source maps are off for the rest of one line only. */
-function markImports(path, expected) {
-  const text = readFileSync(path, "utf8");
-  const found = text.match(IMPORT)?.length ?? 0;
-  if (found !== expected) {
-    throw new Error(`${path}: ${found} dynamic imports, not ${expected}`);
+const DIGITS =
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/** The first number of a segment of a source map, and how many digits it has. */
+function readColumn(segment) {
+  let [value, length] = [0, 0];
+  for (let digit = 32; digit & 32; length += 1) {
+    digit = DIGITS.indexOf(segment[length]);
+    value |= (digit & 31) << (5 * length);
   }
-  writeFileSync(path, text.replace(IMPORT, `import(${LEFT_ALONE} `));
+  return { value: value & 1 ? -(value >> 1) : value >> 1, length };
+}
+
+function writeColumn(value) {
+  let rest = value < 0 ? (-value << 1) | 1 : value << 1;
+  let digits = "";
+  do {
+    digits += DIGITS[(rest & 31) | (rest > 31 ? 32 : 0)];
+    rest >>>= 5;
+  } while (rest > 0);
+  return digits;
+}
+
+/** `mappings` after `length` columns were put in at `column` of `line`: columns are relative, so one number changes. */
+function moved(mappings, line, column, length) {
+  const lines = mappings.split(";");
+  const segments = lines[line].split(",");
+  let at = 0;
+  for (const [index, segment] of segments.entries()) {
+    const { value, length: digits } = readColumn(segment);
+    at += value;
+    if (at < column) continue;
+    segments[index] = writeColumn(value + length) + segment.slice(digits);
+    break;
+  }
+  lines[line] = segments.join(",");
+  return lines.join(";");
+}
+
+/** Puts the comments back into the one dynamic import of a file, and moves its source map along. */
+function markImport(path) {
+  const text = readFileSync(path, "utf8");
+  const [before, after, ...more] = text.split(IMPORT);
+  if (after === undefined || more.length > 0) {
+    throw new Error(`${path}: not one dynamic import`);
+  }
+  writeFileSync(path, before + IMPORT + LEFT_ALONE + after);
+  const map = JSON.parse(readFileSync(`${path}.map`, "utf8"));
+  const lines = (before + IMPORT).split("\n");
+  const column = lines.at(-1).length;
+  const { length } = LEFT_ALONE;
+  map.mappings = moved(map.mappings, lines.length - 1, column, length);
+  writeFileSync(`${path}.map`, JSON.stringify(map));
 }
 
 if (process.argv.includes("--tests")) {
@@ -56,7 +101,6 @@ if (process.argv.includes("--tests")) {
     external: ["@ai-sdk/provider"],
     outdir: "dist",
     minify: true,
-    lineLimit: 200,
   });
   await build({
     ...common,
@@ -76,6 +120,6 @@ if (process.argv.includes("--tests")) {
     ],
     outdir: "dist",
   });
-  markImports("dist/worker.js", 1);
-  markImports("dist/thread.js", 1);
+  markImport("dist/worker.js");
+  markImport("dist/thread.js");
 }
