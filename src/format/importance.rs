@@ -17,7 +17,7 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 pub struct Columns {
     /// Its name.
     pub tensor: String,
-    /// Sums of squares [cols].
+    /// Sums of squares \[cols\].
     pub sums: Vec<f32>,
     /// Tokens that were added up.
     pub count: f32,

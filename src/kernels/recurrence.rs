@@ -3,7 +3,7 @@
 
 use super::Isa;
 
-/// One position of a short convolution, x[c] = Σ taps[j][c] · input j of channel c (+ bias[c]), in place; the last input
+/// One position of a short convolution, x\[c\] = Σ taps\[j\]\[c\] · input j of channel c (+ bias\[c\]), in place; the last input
 /// is x itself. `taps` [kernel, channels]; `state` [kernel − 1, channels]: the inputs before, which move up by one.
 /// `bias` may be empty.
 pub fn convolve(isa: Isa, x: &mut [f32], taps: &[f32], bias: &[f32], state: &mut [f32]) {
@@ -64,7 +64,7 @@ pub struct Decaying<'a> {
     pub skip: f32,
 }
 
-/// state [rows, columns] = decay · state + step · values ⊗ key; out [rows] = state · query + skip · values.
+/// state [rows, columns] = decay · state + step · values ⊗ key; out \[rows\] = state · query + skip · values.
 pub fn scan(isa: Isa, head: &Decaying<'_>, state: &mut [f32], out: &mut [f32]) {
     debug_assert_eq!(state.len(), head.values.len() * head.key.len());
     match isa {
@@ -106,7 +106,7 @@ pub struct Replacing<'a> {
     pub query: &'a [f32],
 }
 
-/// state [rows, columns] = state · diag(decays) + (state · removed) ⊗ replaced + values ⊗ key; out [rows] =
+/// state [rows, columns] = state · diag(decays) + (state · removed) ⊗ replaced + values ⊗ key; out \[rows\] =
 /// state · query.
 pub fn replace(isa: Isa, head: &Replacing<'_>, state: &mut [f32], out: &mut [f32]) {
     debug_assert_eq!(state.len(), head.values.len() * head.key.len());

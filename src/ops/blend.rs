@@ -1,6 +1,6 @@
 //! Each token's input blended with that of the token before.
 
-/// out[t] = x[t] + share · (x[t − 1] − x[t]) for `x` [tokens, dim]; `before` [dim] stands before the first. `share` [dim].
+/// out\[t\] = x\[t\] + share · (x[t − 1] − x\[t\]) for `x` [tokens, dim]; `before` \[dim\] stands before the first. `share` \[dim\].
 pub fn blend(x: &[f32], before: &[f32], share: &[f32], out: &mut [f32]) {
     let dim = share.len();
     let earlier = core::iter::once(before).chain(x.chunks_exact(dim));

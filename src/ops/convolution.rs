@@ -3,7 +3,7 @@
 use crate::kernels::Isa;
 use crate::kernels::recurrence::convolve;
 
-/// x[t][c] = Σ taps[j][c] · x[t − (kernel − 1) + j][c] (+ bias[c]) in place, for the channels that begin at `first` in
+/// x\[t\]\[c\] = Σ taps\[j\]\[c\] · x[t − (kernel − 1) + j]\[c\] (+ bias\[c\]) in place, for the channels that begin at `first` in
 /// every row of `x` [tokens, width]. `taps` [kernel, channels]; `state` [kernel − 1, channels]: the inputs before the
 /// first token, then those before the next. `bias` may be empty.
 pub fn short_convolution(

@@ -1,6 +1,6 @@
 //! Which experts compute a token.
 
-/// The highest of `scores` [experts], each with its share of the softmax over the chosen ones → `chosen` [experts used],
+/// The highest of `scores` \[experts\], each with its share of the softmax over the chosen ones → `chosen` [experts used],
 /// best first; of equal scores the first expert's comes first.
 pub fn choose(scores: &[f32], chosen: &mut [(u32, f32)]) {
     for i in 0..chosen.len() {

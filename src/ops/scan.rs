@@ -24,7 +24,7 @@ impl Scan {
     /// Takes every token of `wide` [tokens, width] into `state` [n_heads, head_dim, state_dim] and reads → `out`
     /// [tokens, n_heads, head_dim]: state = exp(step · rate) · state + step · value ⊗ key; out = state · query + skip ·
     /// value. From `first` on, a token has its values [n_heads, head_dim], keys and queries [n_groups, state_dim], and
-    /// steps [n_heads], over 0. `rates` (below 0) and `skips` [n_heads].
+    /// steps \[n_heads\], over 0. `rates` (below 0) and `skips` \[n_heads\].
     #[allow(clippy::too_many_arguments)]
     pub fn run(
         &self,

@@ -31,7 +31,7 @@ impl Parts {
 pub enum Codes {
     /// q = code − offset.
     Offset(u8),
-    /// q = table[code], code < 16.
+    /// q = table\[code\], code < 16.
     Table([i8; 16]),
 }
 

@@ -24,7 +24,7 @@ pub struct Fidelity {
 }
 
 impl Fidelity {
-    /// Adds one position: logits of both [vocab_size], and the text's next id.
+    /// Adds one position: logits of both \[vocab_size\], and the text's next id.
     pub fn add(&mut self, logits: &[f32], reference: impl Iterator<Item = f32> + Clone, next: u32) {
         let (top, log_sum) = log_sum_exp(logits.iter().copied());
         let (reference_top, reference_log_sum) = log_sum_exp(reference.clone());

@@ -20,7 +20,7 @@ pub enum Input {
 pub struct Squares {
     /// Where it goes in.
     pub input: Input,
-    /// [cols].
+    /// \[cols\].
     pub sums: Vec<f64>,
     /// Tokens added.
     pub count: u64,

@@ -19,7 +19,7 @@ const FASTEST: f32 = 0.606_530_7;
 const BUFFERS: usize = 9;
 
 impl DeltaRule {
-    /// Values of a token that [`Model::replace`] keeps beside its input.
+    /// Values of a token that `Model::replace` keeps beside its input.
     pub fn width(&self) -> usize {
         let rank = self.ranks.iter().copied().max().unwrap_or(0);
         BUFFERS * self.n_heads * self.head_dim + rank
