@@ -152,18 +152,7 @@ pub fn bench(options: &Options) -> Result<()> {
         .as_ref()
         .map(|name| records.join(format!("{name}.jsonl")));
     std::fs::create_dir_all(&records)?;
-    let mut mounts = vec![
-        Mount {
-            prefix: "/side/",
-            directory: bench.join("page"),
-        },
-        Mount {
-            prefix: "/nm/",
-            directory: bench.join("node_modules"),
-        },
-    ];
-    mounts.extend(demo::mounts(&model::directory()));
-    let server = Server::start(0, mounts)?;
+    let server = Server::start(0, mounts(&bench))?;
     let plan = json!({
         "address": server.address(),
         "browser": driven(Browser::Chromium)?,
@@ -287,18 +276,7 @@ fn encoder(options: &Options) -> Result<()> {
     tools::npm_packages(&bench)?;
     let model = model::reader_in("q8_0")?;
     model::fetch_reader_onnx()?;
-    let mut mounts = vec![
-        Mount {
-            prefix: "/side/",
-            directory: bench.join("page"),
-        },
-        Mount {
-            prefix: "/nm/",
-            directory: bench.join("node_modules"),
-        },
-    ];
-    mounts.extend(demo::mounts(&model::directory()));
-    let server = Server::start(0, mounts)?;
+    let server = Server::start(0, mounts(&bench))?;
     let name = model.file_name().unwrap_or_default().to_string_lossy();
     let record = options.record.as_ref();
     let plan = json!({
@@ -318,6 +296,22 @@ fn encoder(options: &Options) -> Result<()> {
         bail!("not everything could be measured");
     }
     Ok(())
+}
+
+/// What pages that measure engines side by side load: themselves, the peers, and all that the demo serves.
+fn mounts(bench: &Path) -> Vec<Mount> {
+    let mut mounts = vec![
+        Mount {
+            prefix: "/side/",
+            directory: bench.join("page"),
+        },
+        Mount {
+            prefix: "/nm/",
+            directory: bench.join("node_modules"),
+        },
+    ];
+    mounts.extend(demo::mounts(&model::directory()));
+    mounts
 }
 
 /// The flavours to be measured: every instruction set with one thread, with several, or both, as asked.
