@@ -178,8 +178,8 @@ async function load(
   // Its failure is met where its loader is asked for.
   starting.catch(() => {});
   const storage = await storageFor(request.cache, request.storage, warn);
-  const { contextLength, cacheLength } = request;
-  const options = JSON.stringify({ contextLength, cacheLength });
+  const { contextLength, cacheLength, cacheFormat } = request;
+  const options = JSON.stringify({ contextLength, cacheLength, cacheFormat });
   const loading = loadModel({
     source: request.source,
     storage,
