@@ -47,10 +47,11 @@ fn eight_bits_cost_little_and_take_half() {
             bytes.total_bytes + halves.cache_bytes,
             halves.total_bytes + bytes.cache_bytes
         );
+        // A choice of experts may turn over, so one token says little.
         let differences = exact.iter().zip(&found).map(|(a, b)| (a.0 - b.0).abs());
-        let most = differences.fold(0.0f32, |most, d| if d.is_nan() { d } else { most.max(d) });
+        let mean = differences.sum::<f32>() / ids.len() as f32;
         println!(
-            "{name}: {most} nat, {} of {} bytes",
+            "{name}: {mean:.5} nat, {} of {} bytes",
             bytes.cache_bytes, halves.cache_bytes
         );
         if ["mamba2", "rwkv7"].contains(&name.as_str()) {
@@ -58,7 +59,7 @@ fn eight_bits_cost_little_and_take_half() {
             assert_eq!(bytes.cache_bytes, halves.cache_bytes);
             continue;
         }
-        assert!(most > 0.0 && most < 0.25, "{name}: {most} nat");
+        assert!(mean > 0.0 && mean < 0.1, "{name}: {mean} nat");
         assert!(bytes.cache_bytes < halves.cache_bytes);
     }
     // Heads of 32 numbers: 36 bytes in the place of 64, two heads, two layers, keys and values.
@@ -187,6 +188,8 @@ fn texts_with_windows_share_go_back_and_wait_as_others_do() {
     let base = text(&family, 0, 1000);
     let fork = |at: usize, more: usize| [&base[..at], &text(&family, at, more)].concat();
     let asked = [
+        (text(&family, 7, 25), 420),
+        (base[..140].to_vec(), 350),
         (base[..900].to_vec(), 150),
         (fork(850, 100), 60),
         (fork(130, 700), 40),

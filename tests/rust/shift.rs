@@ -213,7 +213,7 @@ fn distance(mut plain: Plain, prompt: &[u32], said: &[(u32, f32)]) -> (f64, f64)
 fn what_is_said_behind_shifts_is_what_the_plain_computation_says() {
     let family = family("llama-linear");
     // Prompts within the context and beyond it, replies over several shifts.
-    for (format, bound) in [(CacheFormat::F16, 0.01), (CacheFormat::Q8_0, 0.1)] {
+    for (format, bound) in [(CacheFormat::F16, 0.005), (CacheFormat::Q8_0, 0.05)] {
         for (prompt, n) in [(300, 350), (700, 40)] {
             let ids = text(&family, 0, prompt);
             let request = Request {
@@ -230,7 +230,7 @@ fn what_is_said_behind_shifts_is_what_the_plain_computation_says() {
             // Another rule is farther away.
             let (other, _) = distance(Plain::new(FORGOTTEN / 2), &ids, &found);
             println!("forgetting half as much: {other:.5} nat");
-            assert!(other > 5.0 * bound);
+            assert!(other > 0.1 && other > 2.0 * bound);
             for most in [7, 50] {
                 engine.reset();
                 assert_eq!(said(&mut engine, &request, most), found);
