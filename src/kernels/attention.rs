@@ -22,6 +22,7 @@ pub const MAX_HEAD_DIM: usize = 256;
 
 /// What keys and values are held in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub enum CacheFormat {
     /// Half precision.
     #[default]
@@ -33,14 +34,22 @@ pub enum CacheFormat {
 }
 
 impl core::str::FromStr for CacheFormat {
-    type Err = String;
+    type Err = &'static str;
 
-    fn from_str(name: &str) -> Result<CacheFormat, String> {
+    fn from_str(name: &str) -> Result<CacheFormat, &'static str> {
         match name {
             "f16" => Ok(CacheFormat::F16),
             "q8_0" => Ok(CacheFormat::Q8_0),
-            _ => Err("f16 or q8_0".into()),
+            _ => Err("expected f16 or q8_0"),
         }
+    }
+}
+
+impl TryFrom<String> for CacheFormat {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<CacheFormat, &'static str> {
+        name.parse()
     }
 }
 
@@ -124,6 +133,7 @@ fn key_block(format: CacheFormat, head_dim: usize, position: usize) -> (usize, u
 }
 
 /// Writes the key `k` (head_dim) of `position` into one head's `keys`.
+#[inline(never)]
 pub fn store_key(format: CacheFormat, keys: &mut [u8], k: &[f32], position: usize) {
     let (block, place) = key_block(format, k.len(), position);
     let keys = &mut keys[block..];
@@ -145,6 +155,7 @@ pub fn store_key(format: CacheFormat, keys: &mut [u8], k: &[f32], position: usiz
 }
 
 /// The key of `position` in one head's `keys` → `k` (head_dim).
+#[inline(never)]
 pub fn load_key(format: CacheFormat, keys: &[u8], position: usize, k: &mut [f32]) {
     let (block, place) = key_block(format, k.len(), position);
     let keys = &keys[block..];
@@ -164,6 +175,7 @@ pub fn load_key(format: CacheFormat, keys: &[u8], position: usize, k: &mut [f32]
 }
 
 /// Writes the value `v` (head_dim) of `position` into one head's `values`.
+#[inline(never)]
 pub fn store_value(format: CacheFormat, values: &mut [u8], v: &[f32], position: usize) {
     let size = format.bytes(v.len());
     let values = &mut values[position * size..][..size];
@@ -185,6 +197,7 @@ pub fn store_value(format: CacheFormat, values: &mut [u8], v: &[f32], position: 
 }
 
 /// The value of `position` in one head's `values` → `v` (head_dim).
+#[inline(never)]
 pub fn load_value(format: CacheFormat, values: &[u8], position: usize, v: &mut [f32]) {
     let size = format.bytes(v.len());
     let values = &values[position * size..][..size];
@@ -267,13 +280,7 @@ fn score(
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => {
-            super::simd128::attention::score::<super::simd128::Plain>(q, head_dim, chunk, scores)
-        }
-        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => {
-            super::simd128::attention::score::<super::relaxed::Relaxed>(q, head_dim, chunk, scores)
-        }
+        _ => super::simd128::attention::score::<super::simd128::Fused>(q, head_dim, chunk, scores),
     }
 }
 
@@ -299,12 +306,6 @@ fn mix(
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => {
-            super::simd128::attention::mix::<super::simd128::Plain>(scores, head_dim, chunk, out)
-        }
-        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => {
-            super::simd128::attention::mix::<super::relaxed::Relaxed>(scores, head_dim, chunk, out)
-        }
+        _ => super::simd128::attention::mix::<super::simd128::Fused>(scores, head_dim, chunk, out),
     }
 }

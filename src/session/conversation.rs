@@ -59,7 +59,7 @@ impl Engine {
         } else {
             let mut from = self.held.remove(at);
             // Its rest is kept where there is memory for both, and not at the cost of another conversation.
-            if shared == from.sequence.seen() || self.cache.free_blocks() == 0 {
+            if shared == from.sequence.seen() || self.cache.is_full() {
                 self.cache.truncate(&mut from.sequence, shared);
                 from.sequence
             } else {

@@ -17,4 +17,4 @@ pub use crate::transformer::Pooling;
 pub use engine::{Engine, POOL};
 pub use loader::{CacheFormat, LoadOptions, Loader, MemoryPlan};
 pub use read::{Class, Filled};
-pub use request::{Begun, Finish, Info, Logprob, Made, Overflow, Prefilled, Request, Step};
+pub use request::{Begun, Finish, Info, Logprob, Made, Prefilled, Request, Step};

@@ -4,7 +4,7 @@
 use super::Engine;
 use super::conversation::Conversation;
 use super::engine::POOL;
-use super::request::{Begun, Finish, Logprob, Made, Overflow, Prefilled, Request, Step};
+use super::request::{Begun, Finish, Logprob, Made, Prefilled, Request, Step};
 use super::stop::StopTexts;
 use crate::error::{Error, Result};
 use crate::sampler::{Logprobs, Sampler, logit_bias, mask};
@@ -180,7 +180,7 @@ impl Engine {
 
     /// The positions that a reply to the prompt `ids` keeps where it outgrows the context and may go on.
     fn keeps(&self, request: &Request, ids: &[u32]) -> Result<Option<usize>> {
-        if request.context_overflow == Overflow::Error {
+        if !request.shift {
             return Ok(None);
         }
         if !self.model.can_shift() {

@@ -28,9 +28,10 @@ pub struct Request {
     pub ids: Option<Vec<u32>>,
     /// Tokens to generate at most; without one, until the context is full, or as many as it has.
     pub max_tokens: Option<usize>,
-    /// What happens where the context is full.
-    pub context_overflow: Overflow,
-    /// Tokens at the start that are never forgotten, rounded up to whole blocks; by default the system message.
+    /// Where the context is full, keep its first tokens, forget the oldest behind them and go on; otherwise a prompt is
+    /// refused, and a reply ends.
+    pub shift: bool,
+    /// Tokens at the start that a shift never forgets, rounded up to whole blocks; by default the system message.
     pub keep_tokens: Option<usize>,
     /// Starts the random generator.
     pub seed: u64,
@@ -58,17 +59,6 @@ pub struct Request {
     pub ignore_eos: bool,
     /// Texts that end the reply; they are not part of it.
     pub stop: Vec<String>,
-}
-
-/// What happens where a conversation outgrows its context.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Overflow {
-    /// A prompt is refused, and a reply ends.
-    #[default]
-    Error,
-    /// The first tokens are kept, the oldest behind them forgotten, and it goes on.
-    Shift,
 }
 
 impl Request {

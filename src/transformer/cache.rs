@@ -33,7 +33,7 @@ pub(super) struct Layer {
     pub head_dim: usize,
     /// Which of the kinds of blocks its are.
     pub kind: usize,
-    /// Whether it sees the last positions only.
+    /// Whether it sees the last positions of a context only.
     slides: bool,
 }
 
@@ -76,7 +76,7 @@ impl Cache {
                 heads,
                 head_dim,
                 kind,
-                slides: shape.is_some_and(|s| s.window.is_some()),
+                slides: shape.is_some_and(|s| s.window.is_some_and(|w| w < context)),
             });
         }
         let kinds = kinds.into_iter().map(|(window, n)| Blocks::new(window, n));
@@ -117,6 +117,11 @@ impl Cache {
     /// Blocks that no sequence holds, of the kind that has fewest.
     pub fn free_blocks(&self) -> usize {
         self.kinds.iter().map(Blocks::free).min().unwrap_or(0)
+    }
+
+    /// Whether nothing is left for positions that no sequence holds yet.
+    pub fn is_full(&self) -> bool {
+        self.kinds[0].free() == 0
     }
 
     /// Whether going back needs checkpoints.

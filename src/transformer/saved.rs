@@ -43,14 +43,15 @@ impl Cache {
         if len > self.context() || !(shifted || [forgotten, kept, left] == [0; SHIFTS]) {
             return None;
         }
-        for (kind, first) in self.kinds.iter().zip(firsts(marks)).skip(1) {
-            if !(kind.first(len)..=kind.seen(len, kept)).contains(&first) {
+        for (i, kind) in self.kinds.iter().enumerate() {
+            let held = kind.first(len)..=kind.seen(len, kept);
+            if !held.contains(&first(marks, i)) {
                 return None;
             }
         }
         let mut bytes = 4 * self.state_starts[self.state_starts.len() - 1] as u64;
         for layer in &self.layers {
-            let held = len - firsts(marks).nth(layer.kind).unwrap_or(0) * CHUNK;
+            let held = len - first(marks, layer.kind) * CHUNK;
             let positions = held + held.next_multiple_of(KEY_BLOCK);
             let position = layer.heads * self.format.bytes(layer.head_dim);
             bytes += positions as u64 * position as u64;
@@ -63,14 +64,14 @@ impl Cache {
     fn parts(&self, sequence: &Sequence, marks: &[u32]) -> Vec<(usize, bool, Range<usize>)> {
         let mut parts = Vec::new();
         for (i, layer) in self.layers.iter().enumerate() {
-            let first = firsts(marks).nth(layer.kind).unwrap_or(0);
+            let begin = first(marks, layer.kind) * CHUNK;
             for part in 0..2 * layer.heads {
                 let (head, values) = (part / 2, part % 2 == 1);
                 let len = match values {
                     true => sequence.len,
                     false => sequence.len.next_multiple_of(KEY_BLOCK),
                 };
-                for start in (first * CHUNK..len).step_by(CHUNK) {
+                for start in (begin..len).step_by(CHUNK) {
                     let block = sequence.blocks[layer.kind][start / CHUNK];
                     let at = layer.stretch(self.format, block, head).start;
                     let positions = CHUNK.min(len - start);
@@ -96,9 +97,9 @@ impl Cache {
     /// blocks are wanting, and then some may have come.
     pub fn reserve_saved(&mut self, sequence: &mut Sequence, tokens: usize, marks: &[u32]) -> bool {
         let end = (tokens - marks[0] as usize).div_ceil(CHUNK);
-        for (kind, first) in firsts(marks).enumerate() {
+        for kind in 0..self.kinds.len() {
             while sequence.blocks[kind].len() < end {
-                let block = match sequence.blocks[kind].len() < first {
+                let block = match sequence.blocks[kind].len() < first(marks, kind) {
                     true => Some(GONE),
                     false => self.kinds[kind].take(),
                 };
@@ -141,8 +142,10 @@ impl Cache {
     }
 }
 
-/// The first block that is held of each kind.
-fn firsts(marks: &[u32]) -> impl Iterator<Item = usize> {
-    let windows = marks[SHIFTS..].iter().map(|first| *first as usize);
-    core::iter::once(0).chain(windows)
+/// The first block that is held of a kind.
+fn first(marks: &[u32], kind: usize) -> usize {
+    match kind {
+        0 => 0,
+        _ => marks[SHIFTS + kind - 1] as usize,
+    }
 }

@@ -235,7 +235,7 @@ fn texts_with_windows_share_go_back_and_wait_as_others_do() {
 fn windows_and_shifts_go_together() {
     let family = family("gemma3");
     let asked = smidgen::session::Request {
-        context_overflow: smidgen::session::Overflow::Shift,
+        shift: true,
         ..request(&text(&family, 0, 1500), 900)
     };
     let asked = [asked];

@@ -1,9 +1,7 @@
 //! Contexts that are full and shifted: what is said behind a shift against a plain computation of the same rule, and that
 //! nothing else held is touched.
 
-use smidgen::session::{
-    CacheFormat, Engine, Finish, LoadOptions, Made, Overflow, Prefilled, Request,
-};
+use smidgen::session::{CacheFormat, Engine, Finish, LoadOptions, Made, Prefilled, Request};
 
 #[allow(dead_code)]
 #[path = "family_model.rs"]
@@ -38,7 +36,7 @@ fn engine(family: &Family, cache: usize) -> Engine {
 
 fn shifting(ids: &[u32], max_tokens: usize) -> Request {
     Request {
-        context_overflow: Overflow::Shift,
+        shift: true,
         ..request(ids, max_tokens)
     }
 }

@@ -4,7 +4,7 @@ use super::model;
 use clap::Args;
 use smidgen::Result;
 use smidgen::chat::Message;
-use smidgen::session::{CacheFormat, LoadOptions, Overflow, Prefilled, Request};
+use smidgen::session::{CacheFormat, LoadOptions, Prefilled, Request};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -60,10 +60,7 @@ impl Run {
             max_tokens: Some(self.max_tokens),
             temperature: self.temperature,
             seed: self.seed,
-            context_overflow: match self.shift {
-                true => Overflow::Shift,
-                false => Overflow::Error,
-            },
+            shift: self.shift,
             ..Request::default()
         };
         if self.raw {

@@ -2,7 +2,9 @@
 
 use core::arch::wasm32::*;
 
-use super::super::attention::{CHUNK, CacheFormat, Chunk, KEY_BLOCK, MAX_GROUP};
+use super::super::attention::{
+    CHUNK, CacheFormat, Chunk, KEY_BLOCK, MAX_GROUP, MAX_HEAD_DIM, load_value,
+};
 use super::{Simd, halves};
 
 /// What keys and values are held in, as the loops read it.
@@ -19,9 +21,6 @@ trait Element {
     /// # Safety
     /// 8 × BYTES are readable there.
     unsafe fn eight(at: *const u8) -> (v128, v128);
-
-    /// The first number of `bytes`.
-    fn one(bytes: &[u8]) -> f32;
 }
 
 struct Half;
@@ -35,10 +34,6 @@ impl Element for Half {
     unsafe fn eight(at: *const u8) -> (v128, v128) {
         // SAFETY: the caller's promise.
         unsafe { (halves(at), halves(at.add(8))) }
-    }
-
-    fn one(bytes: &[u8]) -> f32 {
-        half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()
     }
 }
 
@@ -57,10 +52,6 @@ impl Element for Byte {
             f32x4_convert_i32x4(i32x4_extend_low_i16x8(eight)),
             f32x4_convert_i32x4(i32x4_extend_high_i16x8(eight)),
         )
-    }
-
-    fn one(bytes: &[u8]) -> f32 {
-        f32::from(bytes[0] as i8)
     }
 }
 
@@ -164,6 +155,32 @@ pub fn mix<S: Simd>(
             mix_groups::<S, Byte>(&scaled, head_dim, chunk, out);
         }
     }
+    if !head_dim.is_multiple_of(SPAN) {
+        mix_rest(scores, head_dim, chunk, out);
+    }
+}
+
+/// The last dimensions of heads that are not whole spans.
+#[inline(never)]
+fn mix_rest(
+    scores: &[[f32; CHUNK]; MAX_GROUP],
+    head_dim: usize,
+    chunk: &Chunk<'_>,
+    out: &mut [f32],
+) {
+    let whole = head_dim / SPAN * SPAN;
+    let value = &mut [0.0; MAX_HEAD_DIM][..head_dim];
+    for out in out.chunks_exact_mut(head_dim) {
+        out[whole..].fill(0.0);
+    }
+    for p in chunk.begin..chunk.end {
+        load_value(chunk.format, chunk.values, p, value);
+        for (out, scores) in out.chunks_exact_mut(head_dim).zip(scores) {
+            for (out, v) in out[whole..].iter_mut().zip(&value[whole..]) {
+                *out += scores[p] * v;
+            }
+        }
+    }
 }
 
 fn mix_groups<S: Simd, E: Element>(
@@ -216,13 +233,6 @@ fn mix_group<S: Simd, E: Element, const G: usize>(
                 v128_store(out.as_mut_ptr().cast(), f32x4_mul(sums[0], up));
                 v128_store(out.as_mut_ptr().add(4).cast(), f32x4_mul(sums[1], up));
             }
-        }
-    }
-    for i in whole..head_dim {
-        for h in 0..G {
-            out[h * head_dim + i] = (chunk.begin..chunk.end)
-                .map(|p| scores[h][p] * E::one(&chunk.values[p * size + i * E::BYTES..]))
-                .sum();
         }
     }
 }
