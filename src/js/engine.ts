@@ -21,6 +21,7 @@ import {
 } from "./shared-tabs.ts";
 import type {
   EmbedOptions,
+  CacheFormat,
   Embeddings,
   FilledToken,
   GenerateEvent,
@@ -434,6 +435,8 @@ export async function load(
   return new Llm(connection, again, loaded, mayRest);
 }
 
+const CACHE_FORMATS: CacheFormat[] = ["f16", "q8_0"];
+
 function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
   const { threads = 1 } = options;
   if (
@@ -446,10 +449,17 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
     );
   }
   const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
-  const base = options.wasmBase;
+  const { wasmBase: base, cacheFormat } = options;
+  if (cacheFormat !== undefined && !CACHE_FORMATS.includes(cacheFormat)) {
+    throw new SmidgenError(
+      "bad_argument",
+      `cacheFormat is ${String(cacheFormat)}, expected ${CACHE_FORMATS.join(" or ")}`,
+    );
+  }
   return {
     source: toWireSource(source),
     ...lengths,
+    ...(cacheFormat ? { cacheFormat } : {}),
     threads,
     flavour: options.flavour ?? "auto",
     storage: options.storage ?? "auto",

@@ -102,20 +102,26 @@ export function parseRequest(body: unknown, template: string): ParsedRequest {
   }
   if (logprobs) generate.logprobs = top ?? 0;
 
+  const overflow = parseOverflow(body.context_overflow);
+  if (overflow === "shift") generate.contextOverflow = overflow;
+
   const tools = planTools(body, generate, template);
   return {
     generate,
     n: integer(body, "n", 1, MAX_N) ?? 1,
     ...parseStreaming(body),
-    dropOldest: parseOverflow(body.context_overflow),
+    dropOldest: overflow === "drop_oldest",
     ...(tools ? { tools } : {}),
   };
 }
 
-function parseOverflow(value: unknown): boolean {
-  if (value === undefined || value === null || value === "error") return false;
-  if (value === "drop_oldest") return true;
-  throw wrongValue("context_overflow", value, '"error" or "drop_oldest"');
+const OVERFLOWS = ["error", "drop_oldest", "shift"];
+
+function parseOverflow(value: unknown): string {
+  const name = value ?? "error";
+  if (typeof name === "string" && OVERFLOWS.includes(name)) return name;
+  const wanted = OVERFLOWS.map((name) => JSON.stringify(name)).join(", ");
+  throw wrongValue("context_overflow", value, wanted);
 }
 
 export function parseStreaming(

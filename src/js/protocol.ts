@@ -3,6 +3,7 @@
 import type { WireError } from "./errors.ts";
 import type {
   BegunEvent,
+  CacheFormat,
   Embeddings,
   EngineInfo,
   FilledToken,
@@ -30,6 +31,7 @@ export interface LoadRequest {
   source: WireSource;
   contextLength?: number;
   cacheLength?: number;
+  cacheFormat?: CacheFormat;
   threads: number | "auto";
   flavour: Flavour | "auto";
   storage: StorageChoice;

@@ -11,6 +11,7 @@ use crate::format::gguf::{self, Gguf};
 use crate::format::hugging_face::{self, Folder};
 use crate::format::safetensors;
 use crate::kernels::Isa;
+pub use crate::kernels::attention::CacheFormat;
 use crate::tokenizer::Tokenizer;
 use crate::transformer::Model;
 
@@ -22,6 +23,8 @@ pub struct LoadOptions {
     pub context_length: Option<usize>,
     /// Positions that the KV cache holds of all conversations together; as many as one may have, unless this is more.
     pub cache_length: Option<usize>,
+    /// What keys and values are held in.
+    pub cache_format: CacheFormat,
     /// Bytes that the plan may reach; by default what the address space holds.
     pub memory_limit: Option<u64>,
     /// Use the reference kernels.
@@ -47,6 +50,8 @@ pub struct MemoryPlan {
     pub context_length: usize,
     /// Positions that the KV cache holds of all of them.
     pub cache_length: usize,
+    /// What it holds them in.
+    pub cache_format: CacheFormat,
     /// Bytes of the files with weights seen so far.
     pub file_bytes: u64,
 }

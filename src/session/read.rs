@@ -243,11 +243,15 @@ impl Engine {
     pub fn read(&mut self, ids: &[u32], second: usize, pooling: Pooling) -> Result<Vec<f32>> {
         self.check_ids(ids)?;
         self.check_length(ids.len())?;
-        let mut conversation = self.roomy(ids)?;
+        let mut conversation = self.about(ids)?;
         self.scratch.set_second(second);
         let mut pooled = Pooled::new(pooling, self.model.config.dim);
+        let mut read = Ok(());
         for slice in ids.chunks(self.scratch.slice()) {
-            self.forward(&mut conversation.sequence, slice);
+            read = self.read_on(&mut conversation, slice, &[]);
+            if read.is_err() {
+                break;
+            }
             let rows = 0..slice.len();
             self.model.pool(&mut self.scratch, rows, &mut pooled);
         }
@@ -255,7 +259,7 @@ impl Engine {
         // Nobody goes on with a text that was read.
         conversation.ids.clear();
         self.keep(conversation);
-        Ok(pooled.finish())
+        read.map(|()| pooled.finish())
     }
 
     /// Evaluates `texts`, which fit into one slice, side by side; what each is pooled to goes to `out`.
@@ -272,10 +276,11 @@ impl Engine {
             Some(*end)
         });
         let ends: Vec<usize> = ends.collect();
-        let mut conversation = self.roomy(&ids)?;
-        self.forward_texts(&mut conversation.sequence, &ids, &ends);
+        let mut conversation = self.about(&ids)?;
+        let read = self.read_on(&mut conversation, &ids, &ends);
         conversation.ids.clear();
         self.keep(conversation);
+        read?;
         let mut end = 0;
         for text in texts {
             let mut pooled = Pooled::new(pooling, self.model.config.dim);

@@ -59,7 +59,7 @@ impl Model {
                 (token + rows.start) * width..(token + rows.end) * width
             };
             let stored = range(0..span.tokens.len(), kv_heads * hd);
-            cache.store(sequence, layer, &k[stored.clone()], &v[stored], kv_heads);
+            cache.store(sequence, layer, &k[stored.clone()], &v[stored]);
             for (i, rows) in span.texts().enumerate() {
                 let mut held = cache.layer(sequence, layer);
                 if i > 0 {

@@ -1,6 +1,7 @@
 //! `Config`, `Weights`, the KV cache and the one `forward`; names no model.
 
 mod attend;
+mod blocks;
 mod bounds;
 mod cache;
 mod config;
@@ -10,10 +11,13 @@ mod importance;
 mod read;
 mod recur;
 mod replace;
+mod saved;
 mod scratch;
+mod sequence;
+mod shift;
 mod weights;
 
-pub use cache::{Cache, Sequence};
+pub use cache::Cache;
 pub use config::{
     Attention, Block, Config, DeltaRule, FeedForward, Mixer, Multipliers, Norm, Pooling, Reader,
     StateSpace,
@@ -22,4 +26,6 @@ pub use forward::{Model, SLICE, Span};
 pub use importance::{Importance, Input, Squares};
 pub use read::Pooled;
 pub use scratch::Scratch;
+pub use sequence::Sequence;
+pub use shift::kept;
 pub use weights::{BlockWeights, Change, Found, Part, Slot, TensorSpec, Weights, WeightsBuilder};

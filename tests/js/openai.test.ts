@@ -452,6 +452,23 @@ test("drop_oldest leaves out whole turns, never a system message nor the last tu
   assert.equal(few.seen.requests.length, 0);
 });
 
+test("context_overflow: shift goes to the engine, and what it is not is refused", async () => {
+  const { create, seen } = narrow(4);
+  const messages = [{ role: "user" as const, content: "1" }];
+  await create({ messages, context_overflow: "shift" });
+  await create({ messages, context_overflow: "error" });
+  assert.deepEqual(
+    seen.requests.map(({ contextOverflow }) => contextOverflow),
+    ["shift", undefined],
+  );
+  for (const wrong of ["Shift", 1, {}, ""]) {
+    await assert.rejects(
+      create({ messages, context_overflow: wrong as "shift" }),
+      { param: "context_overflow" },
+    );
+  }
+});
+
 test("runTools calls functions, tells the model of their failures, and ends", async () => {
   const call = (name: string): GenerateEvent[] => [
     REPLY[0]!,
