@@ -7,6 +7,7 @@ mod config;
 mod feed;
 mod forward;
 mod importance;
+mod narrow;
 mod read;
 mod recur;
 mod replace;
@@ -15,8 +16,8 @@ mod weights;
 
 pub use cache::{Cache, Sequence};
 pub use config::{
-    Attention, Block, Config, DeltaRule, FeedForward, Mixer, Multipliers, Norm, Pooling, Reader,
-    StateSpace,
+    Attention, Block, Config, DeltaRule, Factored, FeedForward, Mixer, Multipliers, Narrow, Norm,
+    Pooling, Reader, StateSpace,
 };
 pub use forward::{Model, SLICE, Span};
 pub use importance::{Importance, Input, Squares};
