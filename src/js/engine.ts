@@ -269,8 +269,12 @@ export class Llm {
 
   /** Embeddings of texts; what is over the context is left out. */
   embed(texts: string[], options: EmbedOptions = {}): Promise<Embeddings> {
-    const { pooling, normalise = true, signal } = options;
-    const input = { texts, normalise, ...(pooling ? { pooling } : {}) };
+    const { pooling, normalise, signal } = options;
+    const input = {
+      texts,
+      ...(pooling ? { pooling } : {}),
+      ...(normalise === undefined ? {} : { normalise }),
+    };
     return this.#call("embed", input, { signal });
   }
 

@@ -70,6 +70,7 @@ export function createEmbeddings(
       const dimensions = integer(body, "dimensions", 1);
       const { embeddings, tokens } = await embed(readInput(body.input), {
         signal: signal ?? null,
+        normalise: true,
         ...(pooled ? { pooling: pooled as "mean" } : {}),
       });
       return {

@@ -88,7 +88,7 @@ export interface Calls {
   };
   reset: { in: null; event: never; out: null };
   embed: {
-    in: { texts: string[]; pooling?: string; normalise: boolean };
+    in: { texts: string[]; pooling?: string; normalise?: boolean };
     event: never;
     out: Embeddings;
   };

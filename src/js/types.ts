@@ -190,7 +190,7 @@ export interface TemplateOptions {
 export interface EmbedOptions {
   /** How the tokens' representations become that of the text. Default: the model's own way. */
   pooling?: "mean" | "first" | "last";
-  /** Scale each embedding to length 1. Default true. */
+  /** Scale each embedding to length 1. Default: the model's own way, which nearly always is true. */
   normalise?: boolean;
   signal?: AbortSignal | null;
 }

@@ -69,7 +69,7 @@ enum Current {
     /// A file with weights, past its header.
     Shard(Shard),
     /// A small file of a Hugging Face folder, read as a whole.
-    Small { name: String },
+    Small { name: &'static str },
     /// A file that nothing is read of.
     Ignored,
 }
@@ -103,15 +103,14 @@ impl Loader {
     /// split GGUF come in order; of a Hugging Face folder the small files come before the weights.
     pub fn file(&mut self, name: &str) -> Result<()> {
         self.end_file()?;
+        let wanted = Folder::wanted(name);
         let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
         self.needed = 4;
         self.current = if name.ends_with(".safetensors") {
             self.needed = 8;
             Current::Header { safetensors: true }
-        } else if Folder::wants(name) {
-            Current::Small {
-                name: name.to_owned(),
-            }
+        } else if let Some(name) = wanted {
+            Current::Small { name }
         } else if [".json", ".jinja", ".txt", ".md", ".model"]
             .iter()
             .any(|end| name.ends_with(end))
