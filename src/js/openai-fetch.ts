@@ -25,7 +25,7 @@ export function createFetch(
     try {
       const route = paths.find((end) => path.endsWith(end));
       if (route !== undefined) {
-        if (request.method !== "POST") throw wrongMethod(request.method, path);
+        expectMethod("POST", request, path);
         const params = await parseJson(request);
         // Not Request.signal: some engines lose the abort when a Request wraps it.
         const signal = init?.signal ?? request.signal;
@@ -33,13 +33,17 @@ export function createFetch(
         return isStream(reply) ? eventStream(reply) : json(200, reply);
       }
       if (path.endsWith("/models")) {
+        expectMethod("GET", request, path);
         return json(200, { object: "list", data: [card] });
       }
       const asked = /\/models\/(.+)$/.exec(path)?.[1];
-      if (asked !== undefined && decodeURIComponent(asked) === card.id) {
-        return json(200, card);
+      if (asked !== undefined) {
+        expectMethod("GET", request, path);
+        // As the client encodes it: what it asks for need not be decodable.
+        const ours = [card.id, encodeURIComponent(card.id)];
+        if (ours.includes(asked)) return json(200, card);
+        throw modelNotFound(asked, card.id);
       }
-      if (asked !== undefined) throw modelNotFound(asked, card.id);
       throw new RequestError(
         "unknown_url",
         null,
@@ -119,11 +123,16 @@ function eventStream(stream: ReplyStream<unknown>): Response {
   });
 }
 
-function wrongMethod(method: string, path: string): RequestError {
-  return new RequestError(
+function expectMethod(
+  expected: string,
+  { method }: Request,
+  path: string,
+): void {
+  if (method === expected) return;
+  throw new RequestError(
     "method_not_allowed",
     null,
-    `${path} answers POST, not ${method}`,
+    `${path} answers ${expected}, not ${method}`,
     405,
   );
 }
