@@ -11,8 +11,12 @@ const DIGIT: &str = "0-9";
 const WORD: &str = "0-9A-Za-z_";
 const SPACE: &str =
     r"\t-\r \xa0\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}";
+const ANY: &str = r"\s\S";
 /// What a dot leaves out.
 const LINE_ENDS: &str = r"\n\r\x{2028}\x{2029}";
+/// Left out of every negated class too: `derivre` lets one that holds all control characters have quotes and backslashes,
+/// whatever it says of them.
+const NUL: &str = r"\x{0}";
 
 /// What becomes of `^` and `$` around the alternatives of a pattern.
 #[derive(Clone, Copy, PartialEq)]
@@ -35,7 +39,7 @@ pub(super) fn to_rust(pattern: &str, dot_all: bool, anchors: Anchors) -> Result<
         match c {
             '\\' => escape(&mut rest, &mut out, false)?,
             '[' => class(&mut rest, &mut out)?,
-            '.' if dot_all => out.push_str(r"[\s\S]"),
+            '.' if dot_all => set(&mut out, false, ANY),
             '.' => set(&mut out, true, LINE_ENDS),
             '^' if outermost && began => begins = true,
             '$' if outermost && matches!(rest.peek(), None | Some('|')) => {}
@@ -55,9 +59,9 @@ pub(super) fn to_rust(pattern: &str, dot_all: bool, anchors: Anchors) -> Result<
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
 fn set(out: &mut String, negated: bool, members: &str) {
-    out.push('[');
-    if negated {
-        out.push('^');
+    out.push_str(if negated { "[^" } else { "[" });
+    if negated && members != ANY {
+        out.push_str(NUL);
     }
     out.push_str(members);
     out.push(']');
@@ -91,10 +95,13 @@ fn escape(rest: &mut Chars, out: &mut String, in_class: bool) -> Result<()> {
 fn class(rest: &mut Chars, out: &mut String) -> Result<()> {
     let negated = rest.next_if_eq(&'^').is_some();
     if rest.next_if_eq(&']').is_some() {
-        set(out, !negated, r"\s\S");
+        set(out, !negated, ANY);
         return Ok(());
     }
     out.push_str(if negated { "[^" } else { "[" });
+    if negated {
+        out.push_str(NUL);
+    }
     let mut after_dash = false;
     while let Some(c) = rest.next() {
         let dash = c == '-' && !after_dash;

@@ -22,10 +22,11 @@ const FORMATS: [&str; 10] = [
 
 const DATE: &str = r"((\d\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29|\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|1\d|2[0-8])))";
 const TIME: &str = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)";
+const LETTERS: &str = "[A-Za-z0-9]*";
 const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 
 /// A format where its own grammar lets through what validators refuse: a leap second at noon, a leap day in a common
-/// year, a mailbox without a domain of two parts.
+/// year, a mailbox without a domain of two parts, an address of nothing.
 fn strict(format: &str) -> Option<String> {
     Some(match format {
         "date" => format!("^{DATE}$"),
@@ -33,6 +34,9 @@ fn strict(format: &str) -> Option<String> {
         "date-time" => format!("^{DATE}T{TIME}$"),
         "email" => format!(
             r"^[A-Za-z0-9_+-]{{1,32}}(\.[A-Za-z0-9_+-]{{1,31}})?@({LABEL}\.){{1,2}}[A-Za-z]{{2,24}}$"
+        ),
+        "uri" => format!(
+            r"^[A-Za-z][A-Za-z0-9+.-]*:(//([A-Za-z]{LETTERS}[.-])*[A-Za-z]{LETTERS}([/?#][!-~]*)?|[A-Za-z0-9][!-~]*)$"
         ),
         _ => return None,
     })
@@ -52,8 +56,11 @@ const NAMED: [&str; 5] = [
     "properties",
 ];
 
-/// The schema of a reply, with separators that leave no room for endless white space, and without `\u`, by which a key
-/// could be spelled twice.
+/// What only `\u` can write, as it stands in the JSON of a schema: control characters, and patterns of them.
+const CONTROLS: [&str; 4] = [r"\u00", r"\\x0", r"\\x1", r"\\v"];
+
+/// The schema of a reply, with separators that leave no room for endless white space, and, where nothing needs it,
+/// without `\u`, by which a key could be spelled a second time.
 pub(super) fn prepare(mut schema: Json) -> Result<Json> {
     if let Json::Object(map) = &mut schema {
         map.shift_remove("x-guidance");
@@ -63,13 +70,15 @@ pub(super) fn prepare(mut schema: Json) -> Result<Json> {
 
 fn with_options(mut schema: Json) -> Result<Json> {
     rewrite(&mut schema)?;
+    let text = schema.to_string();
+    let controls = CONTROLS.iter().any(|spelled| text.contains(spelled));
     if let Json::Object(map) = &mut schema {
         map.entry("x-guidance").or_insert_with(|| {
             json!({
                 "whitespace_flexible": false,
                 "item_separator": ", ?",
                 "key_separator": ": ?",
-                "json_allowed_escapes": "nrbtf\\\"",
+                "json_allowed_escapes": if controls { "nrbtf\\\"u" } else { "nrbtf\\\"" },
             })
         });
     }
@@ -165,7 +174,10 @@ fn rewrite_text(map: &mut Map<String, Json>) -> Result<()> {
     let Some(tighter) = tighter else {
         return Ok(());
     };
-    map.shift_remove("format");
+    // An address has more rules than this one.
+    if map.get("format") != Some(&Json::from("uri")) {
+        map.shift_remove("format");
+    }
     if map.contains_key("pattern") {
         let all = map.entry("allOf").or_insert_with(|| json!([]));
         if let Json::Array(all) = all {

@@ -1,6 +1,13 @@
 // `load` and the loaded model: keeps one worker, replaces it after a trap, and streams its tokens. Holds no weights.
 
-import { badArgument, oneOf, plain, text, texts, tokenIds } from "./arguments.ts";
+import {
+  badArgument,
+  oneOf,
+  plain,
+  text,
+  texts,
+  tokenIds,
+} from "./arguments.ts";
 import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
 import { aborted, SmidgenError } from "./errors.ts";
 import { createEmbeddings, type EmbeddingsApi } from "./openai-embeddings.ts";

@@ -109,7 +109,10 @@ function parsePrompts(
   return list.map((prompt, index) => {
     if (typeof prompt === "string") return { prompt };
     if (isIds(prompt)) return { ids: prompt };
-    throw wrongType(`prompt[${index}]`, `a text or token ids below ${vocabSize}`);
+    throw wrongType(
+      `prompt[${index}]`,
+      `a text or token ids below ${vocabSize}`,
+    );
   });
 }
 

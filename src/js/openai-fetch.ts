@@ -39,10 +39,9 @@ export function createFetch(
       const asked = /\/models\/(.+)$/.exec(path)?.[1];
       if (asked !== undefined) {
         expectMethod("GET", request, path);
-        // As the client encodes it: what it asks for need not be decodable.
-        const ours = [card.id, encodeURIComponent(card.id)];
-        if (ours.includes(asked)) return json(200, card);
-        throw modelNotFound(asked, card.id);
+        const id = decoded(asked);
+        if (id === card.id) return json(200, card);
+        throw modelNotFound(id, card.id);
       }
       throw new RequestError(
         "unknown_url",
@@ -121,6 +120,15 @@ function eventStream(stream: ReplyStream<unknown>): Response {
       "cache-control": "no-cache",
     },
   });
+}
+
+/** A part of an address as it was meant, or as it is where nobody can have meant it. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function expectMethod(

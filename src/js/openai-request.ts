@@ -188,7 +188,11 @@ function parseLogitBias(
   if (!given || isEmpty(given)) return undefined;
   for (const [id, bias] of Object.entries(given)) {
     if (!/^\d{1,9}$/.test(id) || Number(id) >= vocabSize) {
-      throw wrongValue("logit_bias", id, `token ids below ${vocabSize} as keys`);
+      throw wrongValue(
+        "logit_bias",
+        id,
+        `token ids below ${vocabSize} as keys`,
+      );
     }
     if (typeof bias !== "number" || !(Math.abs(bias) <= 100)) {
       throw wrongValue("logit_bias", bias, "numbers from -100 to 100");

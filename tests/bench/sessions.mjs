@@ -81,7 +81,9 @@ async function bench(plan) {
         first_evaluated: first.evaluated,
         second_ms: over((run) => run.second.firstMs),
         second_evaluated: second.evaluated,
-        restored_ms: over((run) => run.restored.restoreMs + run.restored.firstMs),
+        restored_ms: over(
+          (run) => run.restored.restoreMs + run.restored.firstMs,
+        ),
         restored_evaluated: restored.evaluated,
         restore_ms: over((run) => run.restored.restoreMs),
         save_ms: over((run) => run.saveMs),

@@ -116,10 +116,7 @@ describe("refusals", LIMIT, () => {
   test("the openai client makes its own errors of them", async () => {
     const wrong = [
       [() => openai.chat.completions.create({ messages: [] }), "messages"],
-      [
-        () => openai.completions.create({ model: "x", prompt: 5 }),
-        "prompt",
-      ],
+      [() => openai.completions.create({ model: "x", prompt: 5 }), "prompt"],
       [() => openai.embeddings.create({ model: "x", input: "" }), "input"],
     ];
     await all(wrong, ([work, param]) =>
@@ -171,10 +168,16 @@ describe("refusals", LIMIT, () => {
       ["a template of nothing", () => llm.applyTemplate()],
       ["a template of a message without a role", () => llm.applyTemplate([{}])],
       ["a template of a circle", () => llm.applyTemplate([circle])],
-      ["a template with tools that are none", () => llm.applyTemplate([], { templateVariables: 5 })],
+      [
+        "a template with tools that are none",
+        () => llm.applyTemplate([], { templateVariables: 5 }),
+      ],
       ["embed a text", () => llm.embed("x")],
       ["embed numbers", () => llm.embed([5])],
-      ["embed with another pooling", () => llm.embed(["x"], { pooling: "max" })],
+      [
+        "embed with another pooling",
+        () => llm.embed(["x"], { pooling: "max" }),
+      ],
       ["classify a number", () => llm.classify(5)],
       ["classify beside a number", () => llm.classify("x", 5)],
       ["rank a text", () => llm.rerank("x", "y")],
@@ -201,9 +204,15 @@ describe("refusals", LIMIT, () => {
       ["generate below zero", () => drain({ prompt, temperature: -1 })],
       ["generate with shares above one", () => drain({ prompt, topP: 2 })],
       ["generate with a share below zero", () => drain({ prompt, minP: -1 })],
-      ["generate with no penalty at all", () => drain({ prompt, repetitionPenalty: 0 })],
+      [
+        "generate with no penalty at all",
+        () => drain({ prompt, repetitionPenalty: 0 }),
+      ],
       ["generate with many logprobs", () => drain({ prompt, logprobs: 101 })],
-      ["generate with a wrong bias", () => drain({ prompt, logitBias: { x: 1 } })],
+      [
+        "generate with a wrong bias",
+        () => drain({ prompt, logitBias: { x: 1 } }),
+      ],
       ["generate with an unknown field", () => drain({ prompt, wizard: 1 })],
       ["generate with a stop of numbers", () => drain({ prompt, stop: [5] })],
     ];
@@ -212,11 +221,27 @@ describe("refusals", LIMIT, () => {
     );
     await all(
       [
-        ["generate too much", () => drain({ prompt: "word ".repeat(9000) }), "context_full"],
-        ["a grammar that is none", () => drain({ prompt, grammar: 5 }), "bad_grammar"],
-        ["a grammar of another kind", () => drain({ prompt, grammar: { type: "x" } }), "bad_grammar"],
+        [
+          "generate too much",
+          () => drain({ prompt: "word ".repeat(9000) }),
+          "context_full",
+        ],
+        [
+          "a grammar that is none",
+          () => drain({ prompt, grammar: 5 }),
+          "bad_grammar",
+        ],
+        [
+          "a grammar of another kind",
+          () => drain({ prompt, grammar: { type: "x" } }),
+          "bad_grammar",
+        ],
         ["classes of a model without", () => llm.classify("x"), "wrong_state"],
-        ["ranks of a model without", () => llm.rerank("x", ["y"]), "wrong_state"],
+        [
+          "ranks of a model without",
+          () => llm.rerank("x", ["y"]),
+          "wrong_state",
+        ],
         ["masks of a model without", () => llm.fillMask("x"), "wrong_state"],
       ],
       ([name, work, code]) =>
@@ -243,7 +268,11 @@ describe("refusals", LIMIT, () => {
         ["messages", { tools: [tool], messages: [] }],
       ],
       ([param, fields]) =>
-        refused(param, () => run(fields), (error) => error.param === param),
+        refused(
+          param,
+          () => run(fields),
+          (error) => error.param === param,
+        ),
     );
   });
 
@@ -278,7 +307,11 @@ describe("refusals", LIMIT, () => {
     );
     await all(
       [
-        ["an aborted load", load(MODEL, { signal: AbortSignal.abort() }), "aborted"],
+        [
+          "an aborted load",
+          load(MODEL, { signal: AbortSignal.abort() }),
+          "aborted",
+        ],
         ["another file", load(join(DIST, "index.js")), "not_gguf"],
         ["a Blob of nothing", load(new Blob([])), "truncated"],
         ["a Blob of words", load(new Blob(["hello"])), "not_gguf"],

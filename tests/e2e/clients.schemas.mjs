@@ -5,7 +5,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { before, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { Draws, seeded } from "./clients/draw.mjs";
@@ -18,9 +18,11 @@ import { DIST, LIMIT, MODEL } from "./package/stage.mjs";
 
 const FULL = Boolean(process.env.SMIDGEN_FULL);
 /** Replies drawn for each schema. */
-const DRAWS = FULL ? 30 : 4;
+const DRAWS = FULL ? 60 : 8;
 /** Of those whose replies may be of any length, so many have to end. */
 const ENDING = 0.9;
+/** And for each pair of schemas. */
+const PAIR_DRAWS = FULL ? 30 : 3;
 
 const WRITTEN = Object.entries({ ...VALUES, ...STRUCTURES });
 const OF_ZOD = Object.entries(ZOD).map(([name, schema]) => [
@@ -64,15 +66,30 @@ function validators() {
     (schema.$schema?.includes("draft-07") ? draft7 : latest).compile(schema);
 }
 
-const ZOD_FORMATS = ["nanoid", "cuid2", "ulid", "base64", "e164"];
+const ZOD_FORMATS = [
+  "base64",
+  "cuid2",
+  "e164",
+  "ends_with",
+  "includes",
+  "lowercase",
+  "nanoid",
+  "starts_with",
+  "ulid",
+];
 
 describe("JSON Schemas", LIMIT, () => {
   let draws;
+  let llm;
   const compile = validators();
 
   before(async () => {
     draws = await Draws.open();
+    const url = pathToFileURL(join(DIST, "node.js")).href;
+    const { Smidgen } = await import(url);
+    llm = await Smidgen.load(MODEL);
   });
+  after(() => llm?.unload());
 
   /** Draws replies under each schema; how many ended. */
   function check(schemas, times, random) {
@@ -108,8 +125,8 @@ describe("JSON Schemas", LIMIT, () => {
   });
 
   test(`${PAIRS.length} schemas made of two`, () => {
-    const ended = check(PAIRS, FULL ? 8 : 1, seeded(2));
-    assert.ok(ended > PAIRS.length * (FULL ? 8 : 1) * ENDING);
+    const ended = check(PAIRS, PAIR_DRAWS, seeded(2));
+    assert.ok(ended > PAIRS.length * PAIR_DRAWS * ENDING);
   });
 
   test(`${REFUSED.length} schemas are refused, and say why`, () => {
@@ -138,11 +155,7 @@ describe("JSON Schemas", LIMIT, () => {
     assert.equal(text, '"still here"');
   });
 
-  test("the model itself under schemas: whole replies validate, cut ones say so", async (context) => {
-    const url = pathToFileURL(join(DIST, "node.js")).href;
-    const { Smidgen } = await import(url);
-    const llm = await Smidgen.load(MODEL);
-    context.after(() => llm.unload());
+  test("the model itself under schemas: whole replies validate, cut ones say so", async () => {
     const chosen = SCHEMAS.filter((_, index) => FULL || index % 9 === 0);
     const ask = async ([name, schema, zod], index) => {
       const reply = await llm.chat.completions.create({
@@ -165,6 +178,53 @@ describe("JSON Schemas", LIMIT, () => {
     const ended = await Promise.all(chosen.map(ask));
     const whole = ended.filter(Boolean).length;
     assert.ok(whole >= 20, `${whole} of ${chosen.length} ended by themselves`);
+  });
+
+  test("tools whose definitions have the same names keep their own", async () => {
+    const described = (name, entry) => ({
+      type: "function",
+      function: {
+        name,
+        parameters: object(
+          { entry: { $ref: "#/$defs/Entry" } },
+          { $defs: { Entry: entry } },
+        ),
+      },
+    });
+    const tools = [
+      described("first", { enum: ["red", "green"] }),
+      described("second", object({ at: { type: "integer", maximum: 9 } })),
+      described("third", { type: "boolean" }),
+    ];
+    for (const { function: wanted } of tools) {
+      const reply = await llm.chat.completions.create({
+        messages: [{ role: "user", content: "Call it." }],
+        tools,
+        tool_choice: { type: "function", function: { name: wanted.name } },
+        parallel_tool_calls: false,
+        temperature: 1,
+        seed: 3,
+      });
+      const [call] = reply.choices[0].message.tool_calls;
+      assert.equal(call.function.name, wanted.name);
+      const validate = compile(wanted.parameters);
+      const problem = problemOf(call.function.arguments, validate);
+      assert.equal(problem, undefined, call.function.arguments);
+    }
+    const any = await llm.chat.completions.create({
+      messages: [{ role: "user", content: "Call one." }],
+      tools,
+      tool_choice: "required",
+      temperature: 1,
+      seed: 4,
+    });
+    for (const { function: made } of any.choices[0].message.tool_calls) {
+      const { parameters } = tools.find(
+        (tool) => tool.function.name === made.name,
+      ).function;
+      const problem = problemOf(made.arguments, compile(parameters));
+      assert.equal(problem, undefined, made.arguments);
+    }
   });
 });
 

@@ -83,7 +83,8 @@ function served(id: string, generate: Generate) {
   );
 }
 
-const parse = (body: unknown) => parseRequest(body, { chatTemplate: "", vocabSize: 100 });
+const parse = (body: unknown) =>
+  parseRequest(body, { chatTemplate: "", vocabSize: 100 });
 
 test("fields become the engine's, with OpenAI's names and nulls", () => {
   const { generate, stream, includeUsage } = parse({

@@ -1,5 +1,6 @@
 // JSON Schemas that are refused, with a word that the refusal has to say. No behaviour.
 
+import { z } from "zod";
 import { array, format, integer, object, pattern, string } from "./words.mjs";
 
 const nested = (levels) =>
@@ -12,24 +13,66 @@ export const REFUSED = [
   ["if", { if: { type: "string" }, then: { maxLength: 3 } }, /if|then/],
   ["unique items", array(integer(), { uniqueItems: true }), /uniqueItems/],
   ["contains", array({}, { contains: { const: 1 } }), /contains/],
-  ["dependent keys", object({ a: {} }, { dependentRequired: { a: ["b"] } }), /dependentRequired/],
-  ["dependent schemas", object({ a: {} }, { dependentSchemas: { a: {} } }), /dependentSchemas/],
-  ["dependencies", object({ a: {} }, { dependencies: { a: ["b"] } }), /dependencies/],
-  ["unevaluated keys", { type: "object", unevaluatedProperties: false }, /unevaluatedProperties/],
-  ["unevaluated items", { type: "array", unevaluatedItems: false }, /unevaluatedItems/],
-  ["names by length", { type: "object", propertyNames: { maxLength: 3 } }, /propertyNames/],
-  ["names beside named keys", { type: "object", properties: { a: {} }, propertyNames: { pattern: "^a" } }, /propertyNames/],
+  [
+    "dependent keys",
+    object({ a: {} }, { dependentRequired: { a: ["b"] } }),
+    /dependentRequired/,
+  ],
+  [
+    "dependent schemas",
+    object({ a: {} }, { dependentSchemas: { a: {} } }),
+    /dependentSchemas/,
+  ],
+  [
+    "dependencies",
+    object({ a: {} }, { dependencies: { a: ["b"] } }),
+    /dependencies/,
+  ],
+  [
+    "unevaluated keys",
+    { type: "object", unevaluatedProperties: false },
+    /unevaluatedProperties/,
+  ],
+  [
+    "unevaluated items",
+    { type: "array", unevaluatedItems: false },
+    /unevaluatedItems/,
+  ],
+  [
+    "names by length",
+    { type: "object", propertyNames: { maxLength: 3 } },
+    /propertyNames/,
+  ],
+  [
+    "names beside named keys",
+    { type: "object", properties: { a: {} }, propertyNames: { pattern: "^a" } },
+    /propertyNames/,
+  ],
   ["dynamic references", { $dynamicRef: "#node" }, /dynamicRef/],
   ["deep inside", object({ a: array({ anyOf: [{ not: {} }] }) }), /not/],
   // What cannot be told apart or counted.
   ["one of overlapping", { oneOf: [integer(), { type: "number" }] }, /oneOf/],
-  ["one of overlapping objects", { oneOf: [object({ a: {} }), object({ b: {} }, { additionalProperties: true })] }, /oneOf/],
-  ["several of several", object({ a: {}, b: {}, c: {} }, { required: [], minProperties: 2 }), /minProperties/],
+  [
+    "one of overlapping objects",
+    {
+      oneOf: [
+        { type: "object", required: ["a"] },
+        { type: "object", required: ["b"] },
+      ],
+    },
+    /oneOf/,
+  ],
+  [
+    "several of several",
+    object({ a: {}, b: {}, c: {} }, { required: [], minProperties: 2 }),
+    /minProperties/,
+  ],
   ["two free keys", { type: "object", minProperties: 2 }, /minProperties/],
   // Words of other validators.
   ["unknown format", format("licence-plate"), /licence-plate/],
   ["unknown type", { type: "text" }, /text/],
   ["pattern that looks ahead", pattern("^(?=a)b"), /look/],
+  ["zod's durations", z.toJSONSchema(z.iso.duration()), /look/],
   ["pattern that looks behind", pattern("(?<!a)b"), /look/],
   ["pattern that goes back", pattern("^(a)\\1$"), /backreference/],
   ["pattern with a border of words", pattern("\\bword\\b"), /./],
@@ -38,11 +81,25 @@ export const REFUSED = [
   ["pattern that ends in a backslash", pattern("a\\"), /backslash/],
   // References that lead nowhere.
   ["a place that is not there", { $ref: "#/$defs/none" }, /none/],
-  ["another document", { $ref: "https://example.com/schema.json" }, /example\.com/],
-  ["a name", { $ref: "#point", $defs: { point: { $anchor: "point" } } }, /#point/],
+  [
+    "another document",
+    { $ref: "https://example.com/schema.json" },
+    /example\.com/,
+  ],
+  [
+    "a name",
+    { $ref: "#point", $defs: { point: { $anchor: "point" } } },
+    /#point/,
+  ],
   ["itself and nothing else", { $ref: "#" }, /./],
-  ["each other and nothing else", { $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } } }, /./],
-  ["without an end", object({ again: { $ref: "#" } }), /./],
+  [
+    "each other and nothing else",
+    {
+      $ref: "#/$defs/a",
+      $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } },
+    },
+    /./,
+  ],
   // What nothing satisfies.
   ["false", object({ a: false }), /a/],
   ["no option", { enum: [] }, /./],
@@ -51,11 +108,23 @@ export const REFUSED = [
   ["an open gap", integer({ exclusiveMinimum: 3, exclusiveMaximum: 4 }), /./],
   ["lengths that cross", string({ minLength: 3, maxLength: 2 }), /minLength/],
   ["items that cross", array({}, { minItems: 3, maxItems: 2 }), /./],
-  ["keys that cross", { type: "object", required: ["a", "b"], maxProperties: 1 }, /./],
+  [
+    "keys that cross",
+    { type: "object", required: ["a", "b"], maxProperties: 1 },
+    /./,
+  ],
   ["types that exclude each other", { allOf: [string(), integer()] }, /./],
-  ["constants that exclude each other", { allOf: [{ const: 1 }, { const: 2 }] }, /./],
+  [
+    "constants that exclude each other",
+    { allOf: [{ const: 1 }, { const: 2 }] },
+    /./,
+  ],
   ["a constant of another type", { type: "string", const: 5 }, /./],
-  ["a constant against its pattern", { allOf: [{ const: "b" }, pattern("^a$")] }, /./],
+  [
+    "a constant against its pattern",
+    { allOf: [{ const: "b" }, pattern("^a$")] },
+    /./,
+  ],
   ["a key that is closed out", { ...object({ a: {} }), required: ["b"] }, /b/],
   // What is no schema.
   ["a word as lengths", string({ maxLength: "3" }), /maxLength/],
@@ -71,8 +140,6 @@ export const REFUSED = [
   ["a word as a bound", integer({ minimum: "3" }), /minimum/],
   ["a number as a pattern", string({ pattern: 5 }), /pattern/],
   // What is too much.
-  ["nested without end", nested(120), /./],
+  ["nested without end", nested(200), /./],
   ["a length beyond counting", string({ minLength: 2 ** 53 }), /./],
-  ["a list beyond memory", array(string({ maxLength: 9 }), { minItems: 10_000_000 }), /./],
-  ["a pattern beyond memory", pattern("^((a{1,999}){1,999}){1,999}$"), /./],
 ];

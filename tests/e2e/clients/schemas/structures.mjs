@@ -1,6 +1,16 @@
 // JSON Schemas of arrays, objects, unions and references by name, each of another shape. No behaviour.
 
-import { array, draft7, format, integer, number, object, pattern, ref, string } from "./words.mjs";
+import {
+  array,
+  draft7,
+  format,
+  integer,
+  number,
+  object,
+  pattern,
+  ref,
+  string,
+} from "./words.mjs";
 
 const ARRAYS = {
   "array of strings": array(string({ maxLength: 5 }), { maxItems: 4 }),
@@ -218,7 +228,7 @@ const COMBINED = {
     anyOf: [{ required: ["a"] }, { required: ["b"] }],
     additionalProperties: false,
   },
-  "any of, one impossible": { anyOf: [{ enum: [] }, { const: "left" }] },
+  "any of, one impossible": { anyOf: [false, { const: "left" }] },
   "one of types": { oneOf: [string({ maxLength: 4 }), { type: "boolean" }] },
   "one of constants": { oneOf: [{ const: "a" }, { const: "b" }] },
   "one of, told apart by a const": {
@@ -457,9 +467,12 @@ const GUIDES = {
   }),
   "a query of a table": object({
     table_name: { enum: ["orders"] },
-    columns: array({ enum: ["id", "status", "expected_delivery_date"] }, {
-      maxItems: 3,
-    }),
+    columns: array(
+      { enum: ["id", "status", "expected_delivery_date"] },
+      {
+        maxItems: 3,
+      },
+    ),
     conditions: array(
       object({
         column: string({ maxLength: 6 }),
@@ -534,4 +547,11 @@ const GUIDES = {
   ),
 };
 
-export const STRUCTURES = { ...ARRAYS, ...OBJECTS, ...COMBINED, ...REFERENCES, ...UNICODE, ...GUIDES };
+export const STRUCTURES = {
+  ...ARRAYS,
+  ...OBJECTS,
+  ...COMBINED,
+  ...REFERENCES,
+  ...UNICODE,
+  ...GUIDES,
+};

@@ -15,4 +15,3 @@ export const pattern = (pattern) => ({ type: "string", pattern });
 export const format = (format) => ({ type: "string", format });
 export const ref = (name) => ({ $ref: `#/$defs/${name}` });
 export const draft7 = { $schema: "http://json-schema.org/draft-07/schema#" };
-

@@ -39,7 +39,6 @@ export const ZOD = {
   "ISO time": z.iso.time(),
   "ISO date and time": z.iso.datetime(),
   "ISO date and time with an offset": z.iso.datetime({ offset: true }),
-  "ISO duration": z.iso.duration(),
   "ISO date, and the old way": z.string().date(),
   number: z.number(),
   "number, bounds": z.number().min(0).max(10),
@@ -68,8 +67,8 @@ export const ZOD = {
     c: z.boolean().nullish(),
   }),
   "with defaults": z.object({ retries: z.int().min(0).max(9).default(3) }),
-  "described": z.object({ city: z.string().max(9).describe("a city") }),
-  "partial": z.object({ a: z.int(), b: z.boolean() }).partial(),
+  described: z.object({ city: z.string().max(9).describe("a city") }),
+  partial: z.object({ a: z.int(), b: z.boolean() }).partial(),
   array: z.array(z.string().max(4)).max(3),
   "array, not empty": z.array(z.boolean()).nonempty(),
   tuple: z.tuple([z.boolean(), z.int()]),
@@ -94,10 +93,10 @@ export const ZOD = {
     z.object({ b: z.boolean() }),
   ),
   extended: z.object({ a: z.boolean() }).extend({ b: z.null() }),
-  "refined": z.object({ a: z.int().min(2).max(8) }).readonly(),
+  refined: z.object({ a: z.int().min(2).max(8) }).readonly(),
   tree: Tree,
   categories: Category,
-  "recipe": z.object({
+  recipe: z.object({
     name: z.string().max(10),
     ingredients: z
       .array(z.object({ name: z.string().max(8), amount: z.string().max(6) }))
