@@ -1,5 +1,13 @@
 // `load` and the loaded model: keeps one worker, replaces it after a trap, and streams its tokens. Holds no weights.
 
+import {
+  badArgument,
+  oneOf,
+  plain,
+  text,
+  texts,
+  tokenIds,
+} from "./arguments.ts";
 import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
 import { aborted, SmidgenError } from "./errors.ts";
 import { createEmbeddings, type EmbeddingsApi } from "./openai-embeddings.ts";
@@ -109,6 +117,7 @@ export class Llm {
     const model = {
       id: info.id,
       chatTemplate: info.chatTemplate,
+      vocabSize: info.vocabSize,
       generate: this.generate.bind(this),
       controlToken: (name: string) => this.#controlToken(name),
     };
@@ -119,10 +128,13 @@ export class Llm {
       this.embed(texts, options),
     );
     this.sessions = {
-      save: (name) => this.#call("keepSession", { name }),
-      restore: (name) => this.#call("resumeSession", { name }),
+      save: async (name) =>
+        this.#call("keepSession", { name: text("name", name) }),
+      restore: async (name) =>
+        this.#call("resumeSession", { name: text("name", name) }),
       list: () => this.#call("listSessions", null),
-      delete: (name) => this.#call("deleteSession", { name }),
+      delete: async (name) =>
+        this.#call("deleteSession", { name: text("name", name) }),
     };
     const card: ModelCard = {
       id: info.id,
@@ -178,7 +190,7 @@ export class Llm {
     if (options.signal?.aborted) throw aborted("generate");
     options.signal?.addEventListener("abort", forward, { once: true });
 
-    this.#call("generate", complete(request), {
+    this.#call("generate", complete(plain("the request", request)), {
       signal: controller.signal,
       onEvent: (event) => {
         // Where another call has broken the worker, the next one makes the same reply again, with the same seed and so
@@ -241,63 +253,75 @@ export class Llm {
   }
 
   /** `parseSpecial`: read `<|…|>` in the text as control tokens. Leave it off for text that a user wrote. */
-  tokenize(
-    text: string,
+  async tokenize(
+    input: string,
     options: { parseSpecial?: boolean } = {},
   ): Promise<number[]> {
-    const parseSpecial = options.parseSpecial ?? false;
-    return this.#call("tokenize", { text, parseSpecial });
+    const parseSpecial = options.parseSpecial === true;
+    return this.#call("tokenize", { text: text("text", input), parseSpecial });
   }
 
-  detokenize(ids: ArrayLike<number>): Promise<string> {
-    return this.#call("detokenize", { ids: Array.from(ids) });
+  async detokenize(ids: ArrayLike<number>): Promise<string> {
+    const { vocabSize } = this.info;
+    return this.#call("detokenize", { ids: tokenIds("ids", ids, vocabSize) });
   }
 
   /** The prompt text that the model's own chat template makes of `messages`. */
-  applyTemplate(
+  async applyTemplate(
     messages: Message[],
     options: TemplateOptions = {},
   ): Promise<string> {
     const { addGenerationPrompt = true, ...rest } = options;
-    return this.#call("applyTemplate", {
+    const request = {
       messages,
       addGenerationPrompt,
       now: localTime(),
       ...rest,
-    });
+    };
+    return this.#call("applyTemplate", plain("the request", request));
   }
 
   /** Embeddings of texts; what is over the context is left out. */
-  embed(texts: string[], options: EmbedOptions = {}): Promise<Embeddings> {
+  async embed(
+    input: string[],
+    options: EmbedOptions = {},
+  ): Promise<Embeddings> {
     const { pooling, normalise, signal } = options;
-    const input = {
-      texts,
-      ...(pooling ? { pooling } : {}),
-      ...(normalise === undefined ? {} : { normalise }),
+    const request = {
+      texts: texts("texts", input),
+      ...(normalise === undefined ? {} : { normalise: normalise === true }),
+      ...(pooling ? { pooling: oneOf("pooling", pooling, POOLINGS) } : {}),
     };
-    return this.#call("embed", input, { signal });
+    return this.#call("embed", request, { signal });
   }
 
   /** The classes of a text, or of two read together, by a model with a classifier. */
-  classify(text: string, second?: string): Promise<TextClass[]> {
+  async classify(input: string, second?: string): Promise<TextClass[]> {
     return this.#call("classify", {
-      text,
-      ...(second === undefined ? {} : { second }),
+      text: text("text", input),
+      ...(second === undefined ? {} : { second: text("second", second) }),
     });
   }
 
   /** How well each document answers `query`, 0 to 1, by a model that reads both together. */
-  rerank(
+  async rerank(
     query: string,
     documents: string[],
     options: { signal?: AbortSignal | null } = {},
   ): Promise<number[]> {
-    return this.#call("rerank", { query, documents }, options);
+    const request = {
+      query: text("query", query),
+      documents: texts("documents", documents),
+    };
+    return this.#call("rerank", request, options);
   }
 
   /** For each `[MASK]` or `<mask>` in a text the likeliest tokens, by a model with a head for it. */
-  fillMask(text: string, topK = 5): Promise<FilledToken[][]> {
-    return this.#call("fillMask", { text, topK });
+  async fillMask(input: string, topK = 5): Promise<FilledToken[][]> {
+    if (!(Number.isInteger(topK) && topK >= 1)) {
+      throw badArgument("topK", topK, "a whole number, 1 or more");
+    }
+    return this.#call("fillMask", { text: text("text", input), topK });
   }
 
   /** What has been evaluated, as bytes: some 20 KB for each token of a small model. */
@@ -306,7 +330,10 @@ export class Llm {
   }
 
   /** Takes up what `saveState` of the same model returned; how many tokens that is. */
-  restoreState(state: Uint8Array<ArrayBuffer>): Promise<number> {
+  async restoreState(state: Uint8Array<ArrayBuffer>): Promise<number> {
+    if (!(state instanceof Uint8Array)) {
+      throw badArgument("the state", state, "the bytes that saveState gave");
+    }
     return this.#call("restoreState", { state });
   }
 
@@ -440,6 +467,15 @@ export async function load(
 }
 
 const CACHE_FORMATS: CacheFormat[] = ["f16", "q8_0"];
+const POOLINGS = ["mean", "first", "last"];
+const STORAGE = ["auto", "opfs", "indexeddb", "memory"];
+const FLAVOURS = [
+  "auto",
+  "simd128",
+  "relaxed",
+  "simd128-threads",
+  "relaxed-threads",
+];
 
 function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
   const { threads = 1 } = options;
@@ -447,36 +483,28 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
     threads !== "auto" &&
     !(Number.isInteger(threads) && threads >= 1 && threads <= 16)
   ) {
-    throw new SmidgenError(
-      "bad_argument",
-      `threads is ${String(threads)}, expected a whole number from 1 to 16 or "auto"`,
+    throw badArgument(
+      "threads",
+      threads,
+      'a whole number from 1 to 16 or "auto"',
     );
   }
   const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
   const { wasmBase: base, cacheFormat } = options;
-  if (cacheFormat !== undefined && !CACHE_FORMATS.includes(cacheFormat)) {
-    throw new SmidgenError(
-      "bad_argument",
-      `cacheFormat is ${String(cacheFormat)}, expected ${CACHE_FORMATS.join(" or ")}`,
-    );
-  }
   return {
     source: toWireSource(source),
     ...lengths,
-    ...(cacheFormat ? { cacheFormat } : {}),
+    ...(cacheFormat === undefined
+      ? {}
+      : { cacheFormat: oneOf("cacheFormat", cacheFormat, CACHE_FORMATS) }),
     threads,
-    flavour: options.flavour ?? "auto",
-    storage: options.storage ?? "auto",
+    flavour: oneOf("flavour", options.flavour ?? "auto", FLAVOURS),
+    storage: oneOf("storage", options.storage ?? "auto", STORAGE),
     cache: options.cache ?? true,
     makeRoom: options.makeRoom ?? false,
     ...(base === undefined
       ? {}
-      : {
-          wasmBase: new URL(String(base), pageAddress()).href.replace(
-            /\/?$/,
-            "/",
-          ),
-        }),
+      : { wasmBase: absolute(base).replace(/\/?$/, "/") }),
   };
 }
 
@@ -490,10 +518,7 @@ function tokenCounts<K extends "contextLength" | "cacheLength">(
     const count = options[name];
     if (count === undefined) continue;
     if (!(Number.isInteger(count) && count >= 1)) {
-      throw new SmidgenError(
-        "bad_argument",
-        `${name} is ${String(count)}, expected a whole number of tokens, 1 or more`,
-      );
+      throw badArgument(name, count, "a whole number of tokens, 1 or more");
     }
     counts[name] = count;
   }
@@ -521,10 +546,7 @@ export function toWireSource(source: ModelSource): WireSource {
     const { sha256 } = source;
     if (sha256 === undefined) return { kind: "url", url: absolute(source.url) };
     if (!/^[0-9a-f]{64}$/i.test(sha256)) {
-      throw new SmidgenError(
-        "bad_argument",
-        `sha256 is ${JSON.stringify(sha256)}, expected 64 hexadecimal digits`,
-      );
+      throw badArgument("sha256", sha256, "64 hexadecimal digits");
     }
     return {
       kind: "url",

@@ -226,8 +226,13 @@ export interface SavedSession {
 export type Grammar =
   | { type: "json_object" }
   | { type: "json_schema"; schema: unknown }
-  /** In the syntax of Rust's `regex`; the whole reply matches. */
-  | { type: "regex"; pattern: string }
+  /** The whole reply matches. Default: in the syntax of Rust's `regex`; `"ecma"`: in JavaScript's. */
+  | {
+      type: "regex";
+      pattern: string;
+      syntax?: "rust" | "ecma";
+      flags?: string;
+    }
   /** In the Lark dialect of llguidance; begins with `start`. */
   | { type: "lark"; source: string }
   /** As llama.cpp writes grammars; begins with `root`. */
