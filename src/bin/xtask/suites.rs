@@ -241,7 +241,14 @@ fn native(options: &Options) -> Result<()> {
 fn families(options: &Options) -> Result<()> {
     let mut cargo = native_tests(FAMILIES.into_iter(), options)?;
     cargo.env("SMIDGEN_READER", model::fetch_reader()?);
-    counted("Tests of families", &mut cargo, 5)
+    counted("Tests of families", &mut cargo, 5)?;
+    build::build(&build::Options {
+        no_www: true,
+        ..Default::default()
+    })?;
+    let mut tests = end_to_end_tests()?;
+    tests.retain(|path| room(path) == Room::Families);
+    browser_tests("Families in wasm", tests, options)
 }
 
 fn formats(options: &Options) -> Result<()> {
@@ -419,6 +426,7 @@ enum Room {
     App,
     CacheFaults,
     Formats,
+    Families,
     Clients,
 }
 
@@ -427,6 +435,7 @@ fn room(path: &Path) -> Room {
     match name.split('.').next() {
         Some("cache-faults") => Room::CacheFaults,
         Some("fidelity" | "formats") => Room::Formats,
+        Some("families") => Room::Families,
         Some("clients") => Room::Clients,
         Some("app") => Room::App,
         _ => Room::EndToEnd,
