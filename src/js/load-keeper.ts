@@ -75,15 +75,17 @@ export class Keeper {
     await this.#writer?.room();
   }
 
-  /** True when the file is now complete in storage. */
-  async commit(totalBytes: number, sha256?: string): Promise<boolean> {
-    try {
-      await this.#writer?.commit({ totalBytes, sha256 });
-      return this.#writer !== undefined;
-    } catch (error) {
-      await this.#giveUp(error);
-      return false;
-    }
+  /** Whether the file is complete in storage, once the chunks under way are too; a plain false where nothing is stored. Never rejects. */
+  commit(totalBytes: number, sha256?: string): false | Promise<boolean> {
+    const writer = this.#writer;
+    if (!writer) return false;
+    return writer.commit({ totalBytes, sha256 }).then(
+      () => true,
+      async (error: unknown) => {
+        await this.#giveUp(error);
+        return false;
+      },
+    );
   }
 
   /** Leaves the durable chunks for a later load to go on from. */
