@@ -179,8 +179,11 @@ export class FaultServer {
       return;
     }
     const { socket } = request;
-    site.sockets.add(socket);
-    socket.once("close", () => site.sockets.delete(socket));
+    // A connection carries many requests.
+    if (!site.sockets.has(socket)) {
+      site.sockets.add(socket);
+      socket.once("close", () => site.sockets.delete(socket));
+    }
     const fault = site.fault();
     const range = request.headers.range ?? "";
     site.log.push(`${request.method} ${range} ${fault ?? ""}`);
