@@ -263,7 +263,7 @@ async function complete(
   const record =
     older ??
     newRecord({ id: url, name: nameOf(url), url, ...download!.validators });
-  const keeper = await Keeper.open(context, record, older !== undefined);
+  const keeper = new Keeper(context, record, older !== undefined);
   const have = (index: number) => Boolean(record.chunks[index]);
   download?.start({
     chunkBytes: record.chunkBytes,
@@ -316,7 +316,7 @@ async function fromBlob(
   name: string,
 ): Promise<Loaded> {
   const record = newRecord({ id, name, totalBytes: blob.size });
-  const keeper = await Keeper.open(context, record, false);
+  const keeper = new Keeper(context, record, false);
   const feed = new Feed({
     ...context,
     phase: "load",
