@@ -4,6 +4,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Person } from "../e2e/app/person.mjs";
 import { open } from "../e2e/drive/browser.mjs";
 import { serve } from "../e2e/drive/server.mjs";
 import { cpuShare } from "./cpu-share.mjs";
@@ -21,7 +22,7 @@ import { spread, table } from "./statistics.mjs";
 
 const QUESTION = "Write a story about a fox.";
 /** A longer reply tells nothing more. */
-const LONGEST_REPLY_MS = 20_000;
+const MOST_TOKENS = 64;
 
 /** Resolves in the page with `result(now)` as soon as it is defined; looks when the page changes, not by the clock. */
 const once = (result) => `new Promise((done) => {
@@ -51,21 +52,24 @@ const SEND = `(() => {
   const field = document.querySelector("#composer");
   field.value = ${JSON.stringify(QUESTION)};
   field.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  window.before = document.querySelectorAll("article").length;
   setTimeout(() => {
     window.sentAt = performance.now();
     document.querySelector('[aria-label="Send"]').click();
   });
 })()`;
 
+/** The question and its reply come behind what a conversation held before. */
+const REPLY = `[...document.querySelectorAll("article")][window.before + 1]`;
+
 const FIRST_TOKEN = once(`(now) => {
-  const reply = [...document.querySelectorAll("article")].at(-1);
-  if (window.sentAt && reply?.querySelector(".block, .problem"))
-    return { after: now - window.sentAt };
+  const reply = ${REPLY};
+  if (reply?.querySelector(".problem")) return { failed: reply.innerText };
+  if (reply?.querySelector(".block")) return { after: now - window.sentAt };
 }`);
 
 const FIGURES = once(`() => {
-  const reply = [...document.querySelectorAll("article")].at(-1);
-  const meta = reply?.querySelector(".meta")?.textContent ?? "";
+  const meta = ${REPLY}?.querySelector(".meta")?.textContent ?? "";
   const speed = /([\\d.,]+) tok\\/s/.exec(meta);
   if (speed && !document.querySelector('[aria-label="Stop"]'))
     return { tokensPerSecond: Number(speed[1].replace(",", "")) };
@@ -114,15 +118,14 @@ class Visit {
 
   async chat() {
     const { page, figures } = this;
+    const person = new Person(page);
+    await person.press("Settings of this conversation");
+    await person.write("Temperature", "0");
+    await person.write("Longest reply (tokens)", String(MOST_TOKENS));
+    await person.press("Done");
     await page.evaluate(SEND);
     figures.firstToken = (await this.step("first token", FIRST_TOKEN)).after;
-    const stop = setTimeout(() => {
-      page
-        .evaluate(`document.querySelector('[aria-label="Stop"]')?.click()`)
-        .catch(() => {});
-    }, LONGEST_REPLY_MS);
     const { tokensPerSecond } = await this.step("the reply", FIGURES);
-    clearTimeout(stop);
     figures.tokensPerSecond = tokensPerSecond;
   }
 }

@@ -201,7 +201,9 @@ test(
     const server = await serve(t, { mounts });
     const attach = async (app, ...files) => {
       const chooser = app.page.waitForEvent("filechooser");
-      await app.page.getByRole("button", { name: "Attach a text or PDF" }).click();
+      await app.page
+        .getByRole("button", { name: "Attach a text or PDF" })
+        .click();
       await (await chooser).setFiles(files);
     };
     const attached = (app, { name }) =>

@@ -63,7 +63,10 @@ const firstScript = (): Plugin => ({
       const tag = (attributes: string, file: string) =>
         `<${attributes.replace("…", `"./${file}"`)}`;
       const before = [
-        tag('script type="module" async crossorigin src=…></script>', entry.fileName),
+        tag(
+          'script type="module" async crossorigin src=…></script>',
+          entry.fileName,
+        ),
         ...entry.imports.map((file) =>
           tag('link rel="modulepreload" crossorigin href=…>', file),
         ),

@@ -84,11 +84,12 @@ function Code(props: { language: string; text: string; finished: boolean }) {
         <CopyButton text={text} label={t("messages.copyCode")} />
       </div>
       <pre
+        dir="ltr"
         tabIndex={0}
         role="group"
         aria-label={language || t("messages.code")}
       >
-        <code dir="ltr">
+        <code>
           {finished ? <Colours language={language} text={text} /> : text}
         </code>
       </pre>
