@@ -33,7 +33,7 @@ export class Feed<T> {
   readonly #options: FeedOptions<T>;
   #loader: Taker<T> | undefined;
   #hash: StreamHash | undefined;
-  #toldAt = 0;
+  #toldAt = -Infinity;
   loadedBytes = 0;
   totalBytes: number | undefined;
 
@@ -66,7 +66,7 @@ export class Feed<T> {
         { details: { found, expected: sha256 } },
       );
     }
-    this.#toldAt = 0;
+    this.#toldAt = -Infinity;
     this.#tell();
     const loader = this.#loader ?? (await this.#options.newLoader());
     // finish() consumes the loader, whether it succeeds or not.
