@@ -108,10 +108,11 @@ export interface ModelInfo extends EngineInfo {
   storage: StorageKind | undefined;
   /** True when not one byte of weights came from the network. */
   fromCache: boolean;
-  /** True when the next visit will find the model on this device. */
+  /** True when the next visit will find the model on this device; false while it is still being written (`stored`). */
   cached: boolean;
   /** From the call of `load` to a model that answers, in milliseconds. */
   loadMs: number;
+  /** Those of storing come after the load where it takes longer. */
   warnings: Warning[];
 }
 
@@ -190,7 +191,7 @@ export interface TemplateOptions {
 export interface EmbedOptions {
   /** How the tokens' representations become that of the text. Default: the model's own way. */
   pooling?: "mean" | "first" | "last";
-  /** Scale each embedding to length 1. Default true. */
+  /** Scale each embedding to length 1. Default: the model's own way, which nearly always is true. */
   normalise?: boolean;
   signal?: AbortSignal | null;
 }
@@ -226,8 +227,13 @@ export interface SavedSession {
 export type Grammar =
   | { type: "json_object" }
   | { type: "json_schema"; schema: unknown }
-  /** In the syntax of Rust's `regex`; the whole reply matches. */
-  | { type: "regex"; pattern: string }
+  /** The whole reply matches. Default: in the syntax of Rust's `regex`; `"ecma"`: in JavaScript's. */
+  | {
+      type: "regex";
+      pattern: string;
+      syntax?: "rust" | "ecma";
+      flags?: string;
+    }
   /** In the Lark dialect of llguidance; begins with `start`. */
   | { type: "lark"; source: string }
   /** As llama.cpp writes grammars; begins with `root`. */

@@ -38,15 +38,17 @@ pub struct Filled {
 }
 
 impl Engine {
-    /// The embedding of each of `texts`, of length 1 if `normalise`; `pooling` is the file's unless it is given. What is
-    /// over the context is left out.
+    /// The embedding of each of `texts`, of length 1 if `normalise`; that and `pooling` are the file's unless they are
+    /// given. What is over the context is left out.
     pub fn embed(
         &mut self,
         texts: &[&str],
         pooling: Option<Pooling>,
-        normalise: bool,
+        normalise: Option<bool>,
     ) -> Result<Vec<Vec<f32>>> {
-        let pooling = pooling.unwrap_or(self.model.config.reader.pooling);
+        let reader = &self.model.config.reader;
+        let pooling = pooling.unwrap_or(reader.pooling);
+        let normalise = normalise.unwrap_or(reader.normalises);
         let framed = texts.iter().map(|text| Ok(self.framed(text, None)?.0));
         let framed: Vec<Vec<u32>> = framed.collect::<Result<_>>()?;
         let mut embeddings = Vec::with_capacity(texts.len());

@@ -20,7 +20,7 @@ impl Model {
         (layer, a): (usize, &Attention),
         w: &BlockWeights,
     ) {
-        let (n, dim) = (s.tokens, self.config.dim);
+        let (n, dim) = (s.tokens, s.width);
         let (heads, kv_heads, hd) = (a.shape.n_heads, a.shape.n_kv_heads, a.shape.head_dim);
         let shared = self.config.blocks[layer].weights;
         s.observe(Input::Mixer(shared), n, dim);
@@ -29,13 +29,21 @@ impl Model {
             &mut s.k[..n * kv_heads * hd],
             &mut s.v[..n * kv_heads * hd],
         );
-        self.multiply(
-            pool,
-            &mut s.activations,
-            (&s.h[..n * dim], dim),
-            [Part::Query, Part::Key, Part::Value].map(|part| self.packed(w, part)),
-            [&mut *q, &mut *k, &mut *v],
-        );
+        let x = (&s.h[..n * dim], dim);
+        let packed = |part| self.packed(w, part);
+        if self.config.blocks[layer].narrow.is_some() {
+            let weights = [Part::Query, Part::Key].map(packed);
+            self.multiply(pool, &mut s.activations, x, weights, [&mut *q, &mut *k]);
+        } else {
+            let weights = [Part::Query, Part::Key, Part::Value].map(packed);
+            self.multiply(
+                pool,
+                &mut s.activations,
+                x,
+                weights,
+                [&mut *q, &mut *k, &mut *v],
+            );
+        }
         self.add_bias(q, w.vector(Part::QueryBias));
         self.add_bias(k, w.vector(Part::KeyBias));
         self.add_bias(v, w.vector(Part::ValueBias));

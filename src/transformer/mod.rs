@@ -8,6 +8,7 @@ mod config;
 mod feed;
 mod forward;
 mod importance;
+mod narrow;
 mod read;
 mod recur;
 mod replace;
@@ -19,8 +20,8 @@ mod weights;
 
 pub use cache::Cache;
 pub use config::{
-    Attention, Block, Config, DeltaRule, FeedForward, Mixer, Multipliers, Norm, Pooling, Reader,
-    StateSpace,
+    Attention, Block, Config, DeltaRule, Factored, FeedForward, Mixer, Multipliers, Narrow, Norm,
+    Pooling, Reader, StateSpace,
 };
 pub use forward::{Model, SLICE, Span};
 pub use importance::{Importance, Input, Squares};

@@ -135,7 +135,7 @@ fn conversations_are_held_until_others_need_their_room() {
         assert_eq!((again.cached, &again.ids), (109, &first.ids));
     }
     // Reading a text, and a fourth, cost the least recently used ones.
-    engine.embed(&["A text"], None, true).unwrap();
+    engine.embed(&["A text"], None, None).unwrap();
     assert_eq!(ask(&mut engine, 2).cached, 109);
     assert_eq!(ask(&mut engine, 3).cached, 0);
     assert_eq!(ask(&mut engine, 2).cached, 109);
