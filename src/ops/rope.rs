@@ -145,6 +145,7 @@ impl Rotation {
     }
 
     /// Computes the angles of positions `first..first + tokens`, which are those of the slice from `token` on.
+    #[inline(never)]
     pub fn set(&mut self, token: usize, first: usize, tokens: usize) {
         let pairs = self.frequencies.len();
         for (t, turns) in self
@@ -162,6 +163,7 @@ impl Rotation {
     }
 
     /// Turns the heads of `x` ([tokens, heads, head_dim]) in place; dimensions past the rotated ones stay.
+    #[inline(never)]
     pub fn apply(&self, x: &mut [f32], heads: usize, head_dim: usize) {
         let pairs = self.frequencies.len();
         for (x, turns) in x

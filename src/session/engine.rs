@@ -229,7 +229,10 @@ impl Engine {
         self.reset();
         let mut conversation = self.about(ids)?;
         for (n, slice) in ids.chunks(SLICE).enumerate() {
-            self.read_on(&mut conversation, slice, &[])?;
+            if let Err(error) = self.read_on(&mut conversation, slice, &[]) {
+                self.cache.release(conversation.sequence);
+                return Err(error);
+            }
             let mut start = from.saturating_sub(n * SLICE);
             while start < slice.len() {
                 let range = start..(start + AT_ONCE).min(slice.len());

@@ -252,12 +252,12 @@ impl Cache {
     pub fn reach(&self, sequence: &Sequence, seen: usize) -> usize {
         let (len, first) = sequence.before(seen);
         let sinks = if first { 0 } else { sequence.shifts.kept };
-        let kinds = self.kinds.iter().zip(&sequence.blocks);
+        let mut kinds = self.kinds.iter().zip(&sequence.blocks);
         let gone = |(kind, blocks): (&Blocks, &Vec<u32>)| {
             let seen = kind.seen(len, sinks);
             seen * CHUNK < len && blocks[seen] == GONE
         };
-        match kinds.map(gone).any(|gone| gone) {
+        match kinds.any(gone) {
             true => 0,
             false if first => len,
             false => len + sequence.shifts.forgotten,

@@ -1,35 +1,15 @@
 //! The KV cache: eight bits in the place of f16, and layers with a sliding window, which hold what the window reaches.
 
-use smidgen::session::{CacheFormat, Engine, LoadOptions};
+use smidgen::session::{CacheFormat, Engine, Request};
 
 #[allow(dead_code)]
 #[path = "family_model.rs"]
 mod family_model;
-use family_model::{Family, causal, load_with};
+use family_model::{Family, causal};
+#[allow(dead_code)]
 #[path = "replies.rs"]
 mod replies;
-use replies::{longer, request, together};
-
-fn family(name: &str) -> Family {
-    causal().into_iter().find(|f| f.name == name).unwrap()
-}
-
-fn engine(family: &Family, context: usize, cache: usize, format: CacheFormat) -> Engine {
-    let options = LoadOptions {
-        context_length: Some(context),
-        cache_length: Some(cache),
-        cache_format: format,
-        ..LoadOptions::default()
-    };
-    load_with(&longer(family, 8192), options)
-}
-
-/// `n` ids from the family's own, starting with the one at `from`.
-fn text(family: &Family, from: usize, n: usize) -> Vec<u32> {
-    let ids = family.ids();
-    let id = |i: usize| ids[(from + i * i + i / 7) % ids.len()];
-    (0..n).map(id).collect()
-}
+use replies::{engine, family, request, text, together};
 
 #[test]
 fn eight_bits_cost_little_and_take_half() {
@@ -148,6 +128,7 @@ fn windows_let_go_of_what_they_have_left_behind() {
     assert!(12 * LIVE >= blocks);
     let (found, expected) = (engine_a.score(&ids).unwrap(), whole.score(&ids).unwrap());
     assert_eq!(found, expected);
+    let saved = engine_a.save();
     // Going back: a little costs nothing, far is evaluated again, and both come out the same.
     for (len, cached, held) in [(context - 60, context - 61, true), (2000, 0, false)] {
         let asked = [request(&ids[..len], 12)];
@@ -157,8 +138,6 @@ fn windows_let_go_of_what_they_have_left_behind() {
         assert_eq!(found.ids, expected.ids);
     }
     // What is saved is what is held.
-    engine_a.score(&ids).unwrap();
-    let saved = engine_a.save();
     assert!(saved.len() < 5 * LIVE * BLOCK_BYTES + (blocks + 1) * BLOCK_BYTES + 4 * context + 64);
     let asked = [request(&ids[..context - 30], 12)];
     let expected = together(&mut whole, &asked).remove(0);
@@ -234,7 +213,7 @@ fn texts_with_windows_share_go_back_and_wait_as_others_do() {
 #[test]
 fn windows_and_shifts_go_together() {
     let family = family("gemma3");
-    let asked = smidgen::session::Request {
+    let asked = Request {
         shift: true,
         ..request(&text(&family, 0, 1500), 900)
     };

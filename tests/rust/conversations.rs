@@ -7,9 +7,10 @@ use smidgen::session::{Engine, LoadOptions, Made, Prefilled, Request};
 #[path = "family_model.rs"]
 mod family_model;
 use family_model::{Family, causal, load_with};
+#[allow(dead_code)]
 #[path = "replies.rs"]
 mod replies;
-use replies::{longer, request, together};
+use replies::{family, longer, request, together};
 
 const CONTEXT: usize = 300;
 
@@ -21,10 +22,6 @@ fn forgetful() -> Vec<Family> {
     });
     assert!(all.len() > 8);
     all
-}
-
-fn family(name: &str) -> Family {
-    causal().into_iter().find(|f| f.name == name).unwrap()
 }
 
 fn engine(family: &Family, cache: usize) -> Engine {

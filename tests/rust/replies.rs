@@ -1,7 +1,7 @@
 //! Several replies of one engine, made as the worker makes them.
 
-use super::family_model::{Family, File};
-use smidgen::session::{Engine, Made, Prefilled, Request};
+use super::family_model::{Family, File, causal, load_with};
+use smidgen::session::{CacheFormat, Engine, LoadOptions, Made, Prefilled, Request};
 
 /// The family's files, with a context that several blocks of positions fit into.
 pub fn longer(family: &Family, context: usize) -> Vec<File> {
@@ -11,6 +11,29 @@ pub fn longer(family: &Family, context: usize) -> Vec<File> {
     json["max_position_embeddings"] = context.into();
     *config = serde_json::to_vec(&json).unwrap();
     files
+}
+
+/// The family called `name`.
+pub fn family(name: &str) -> Family {
+    causal().into_iter().find(|f| f.name == name).unwrap()
+}
+
+/// The family with room for `cache` positions, and `context` in each text.
+pub fn engine(family: &Family, context: usize, cache: usize, format: CacheFormat) -> Engine {
+    let options = LoadOptions {
+        context_length: Some(context),
+        cache_length: Some(cache),
+        cache_format: format,
+        ..LoadOptions::default()
+    };
+    load_with(&longer(family, 8192), options)
+}
+
+/// `n` ids from the family's own, starting with the one at `from`.
+pub fn text(family: &Family, from: usize, n: usize) -> Vec<u32> {
+    let ids = family.ids();
+    let id = |i: usize| ids[(from + i * i + i / 7) % ids.len()];
+    (0..n).map(id).collect()
 }
 
 pub fn request(ids: &[u32], max_tokens: usize) -> Request {

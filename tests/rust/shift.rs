@@ -1,37 +1,24 @@
 //! Contexts that are full and shifted: what is said behind a shift against a plain computation of the same rule, and that
 //! nothing else held is touched.
 
-use smidgen::session::{CacheFormat, Engine, Finish, LoadOptions, Made, Prefilled, Request};
+use smidgen::session::{CacheFormat, Engine, Finish, Made, Prefilled, Request};
 
 #[allow(dead_code)]
 #[path = "family_model.rs"]
 mod family_model;
-use family_model::{Family, causal, load_with};
+use family_model::Family;
+#[allow(dead_code)]
 #[path = "replies.rs"]
 mod replies;
-use replies::{longer, request, together};
+use replies::{family, request, text, together};
 
 /// Three blocks of 128 positions: the first is kept, and each shift forgets the second.
 const CONTEXT: usize = 384;
 const KEPT: usize = 128;
 const FORGOTTEN: usize = 128;
 
-fn family(name: &str) -> Family {
-    causal().into_iter().find(|f| f.name == name).unwrap()
-}
-
-fn engine_of(family: &Family, context: usize, cache: usize, format: CacheFormat) -> Engine {
-    let options = LoadOptions {
-        context_length: Some(context),
-        cache_length: Some(cache),
-        cache_format: format,
-        ..LoadOptions::default()
-    };
-    load_with(&longer(family, 8192), options)
-}
-
 fn engine(family: &Family, cache: usize) -> Engine {
-    engine_of(family, CONTEXT, cache, CacheFormat::F16)
+    replies::engine(family, CONTEXT, cache, CacheFormat::F16)
 }
 
 fn shifting(ids: &[u32], max_tokens: usize) -> Request {
@@ -39,14 +26,6 @@ fn shifting(ids: &[u32], max_tokens: usize) -> Request {
         shift: true,
         ..request(ids, max_tokens)
     }
-}
-
-/// `n` ids from the family's own, starting with the one at `from`.
-fn text(family: &Family, from: usize, n: usize) -> Vec<u32> {
-    let ids = family.ids();
-    // Repetitions would let a shift by their length go unnoticed.
-    let id = |i: usize| ids[(from + i * i + i / 7) % ids.len()];
-    (0..n).map(id).collect()
 }
 
 fn alone(family: &Family, request: &Request) -> Vec<u32> {
@@ -219,7 +198,7 @@ fn what_is_said_behind_shifts_is_what_the_plain_computation_says() {
                 seed: 3,
                 ..shifting(&ids, n)
             };
-            let mut engine = engine_of(&family, CONTEXT, CONTEXT, format);
+            let mut engine = replies::engine(&family, CONTEXT, CONTEXT, format);
             let found = said(&mut engine, &request, 64);
             assert_eq!(found.len(), n);
             let (mean, most) = distance(Plain::new(FORGOTTEN), &ids, &found);
@@ -298,14 +277,14 @@ fn a_shifted_conversation_goes_on_without_being_evaluated_again() {
     // Also back to any point behind the last shift, and from bytes.
     assert_eq!(ask(&mut engine, shifting(&ids[..527], 20)), 526);
     let saved = engine.save();
-    let mut other = engine_of(&family, CONTEXT, 2 * CONTEXT, CacheFormat::F16);
+    let mut other = replies::engine(&family, CONTEXT, 2 * CONTEXT, CacheFormat::F16);
     let tokens = other.restore(&saved).unwrap();
     assert_eq!(other.save(), saved);
     assert_eq!(ask(&mut other, shifting(&ids[..527], 9)), 526);
     assert!(tokens > CONTEXT);
     // Before it, or by another rule, only what is kept stays.
     assert_eq!(ask(&mut other, shifting(&ids[..400], 20)), KEPT);
-    let mut engine = engine_of(&family, 512, 512, CacheFormat::F16);
+    let mut engine = replies::engine(&family, 512, 512, CacheFormat::F16);
     together(&mut engine, &[shifting(&ids, 100)]);
     let keep = Request {
         keep_tokens: Some(129),
@@ -377,7 +356,7 @@ fn what_cannot_shift_says_so_and_changes_nothing() {
     }
     let family = family("smollm3");
     let ids = text(&family, 0, 20);
-    let mut short = engine_of(&family, CONTEXT - 1, CONTEXT - 1, CacheFormat::F16);
+    let mut short = replies::engine(&family, CONTEXT - 1, CONTEXT - 1, CacheFormat::F16);
     assert_eq!(
         short.begin(&shifting(&ids, 5)).unwrap_err().code(),
         "bad_argument"
