@@ -15,12 +15,13 @@ import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
 import { createCompletions } from "./openai-completions.ts";
 import { createChatCompletions } from "./openai.ts";
 import { memory, type Resident } from "./memory-budget.ts";
+import { absolute, toWireSource } from "./model-source.ts";
 import type {
   ChatCompletions,
   Completions,
   ModelCard,
 } from "./openai-types.ts";
-import type { CallName, Calls, LoadRequest, WireSource } from "./protocol.ts";
+import type { CallName, Calls, LoadRequest } from "./protocol.ts";
 import {
   canShare,
   connectShared,
@@ -61,9 +62,30 @@ export interface SavedSessions {
   delete(name: string): Promise<boolean>;
 }
 
+/** What is not stored by then is left to be fetched by the next load. */
+const STORE_MS = 10_000;
+
+/** What a model is made of that `load` has found. */
+interface Found {
+  connection: Connection;
+  /** Another worker with the same model. */
+  connect: () => Promise<Connection>;
+  info: ModelInfo;
+  /** The model is still being written; `info.cached` is not known yet. */
+  storing: boolean;
+  /** Whether its worker may be ended while nobody calls, because it starts again from this device. */
+  mayRest: () => boolean;
+  onWarning: ((warning: Warning) => void) | undefined;
+}
+
 /** A loaded model. Made by `Smidgen.load`. */
 export class Llm {
   readonly info: ModelInfo;
+  /**
+   * Whether the next visit will find the model on this device, once that is known: a model answers before its last bytes
+   * are written. `info.cached` and `info.warnings` say it then too. Never rejects.
+   */
+  readonly stored: Promise<boolean>;
   readonly chat: { completions: ChatCompletions };
   /** OpenAI's older interface: text goes in as it is, without a template. */
   readonly completions: Completions;
@@ -88,19 +110,14 @@ export class Llm {
   readonly #resident: Resident;
 
   /** Not for use outside the package: `Smidgen.load` makes these. */
-  constructor(
-    connection: Connection,
-    connect: () => Promise<Connection>,
-    info: ModelInfo,
-    /** Whether its worker may be ended while nobody calls, because it starts again from this device. */
-    mayRest = false,
-  ) {
+  constructor(found: Found) {
+    const { connection, connect, info, storing, mayRest, onWarning } = found;
     this.#connection = Promise.resolve(connection);
     this.#connect = connect;
     this.info = info;
     const inMemory = () => this.#inMemory;
     const usedAt = () => this.#usedAt;
-    const isIdle = () => mayRest && this.#calls === 0;
+    const isIdle = () => mayRest() && this.#calls === 0;
     this.#resident = {
       get residentBytes() {
         return inMemory() ? info.plan.totalBytes : 0;
@@ -114,6 +131,9 @@ export class Llm {
       rest: () => this.#rest(),
     };
     memory.add(this.#resident);
+    this.stored = storing
+      ? this.#whenStored(onWarning)
+      : Promise.resolve(info.cached);
     const model = {
       id: info.id,
       chatTemplate: info.chatTemplate,
@@ -342,13 +362,32 @@ export class Llm {
     await this.#call("reset", null);
   }
 
-  /** Frees the memory. Calls under way are rejected with `unloaded`; the stored copy stays. */
+  /** Frees the memory, once the model is stored. Calls under way are rejected with `unloaded`; the stored copy stays. */
   async unload(): Promise<void> {
     if (this.#unloaded) return;
     this.#unloaded = true;
     memory.remove(this.#resident);
     const connection = await this.#connection.catch(() => undefined);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STORE_MS);
+    });
+    await Promise.race([this.stored, late]);
+    clearTimeout(timer);
     connection?.close(unloaded());
+  }
+
+  async #whenStored(
+    onWarning: ((warning: Warning) => void) | undefined,
+  ): Promise<boolean> {
+    // Where its worker has gone for good, the next load goes on from what was written.
+    const result = await this.#call("stored", null).catch(() => undefined);
+    this.info.cached = result?.cached ?? false;
+    for (const warning of result?.warnings ?? []) {
+      this.info.warnings.push(warning);
+      onWarning?.(warning);
+    }
+    return this.info.cached;
   }
 
   /** One call on the living worker; a call that only waited while another broke the worker is made again. */
@@ -456,14 +495,19 @@ export async function load(
     id,
     storage,
     fromCache,
-    cached,
+    cached: cached ?? false,
     loadMs: performance.now() - startedAt,
     warnings,
   };
   // Other tabs may be using it, or nothing but the network has it.
-  const mayRest =
-    connect === connectAlone && (cached || request.source.kind === "blob");
-  return new Llm(connection, again, loaded, mayRest);
+  const mayRest = () =>
+    connect === connectAlone &&
+    (loaded.cached || request.source.kind === "blob");
+  return new Llm({
+    ...{ connection, connect: again, info: loaded, mayRest },
+    storing: cached === undefined,
+    onWarning: options.onWarning,
+  });
 }
 
 const CACHE_FORMATS: CacheFormat[] = ["f16", "q8_0"];
@@ -523,60 +567,6 @@ function tokenCounts<K extends "contextLength" | "cacheLength">(
     counts[name] = count;
   }
   return counts;
-}
-
-export function toWireSource(source: ModelSource): WireSource {
-  if (typeof source === "string" || source instanceof URL) {
-    return { kind: "url", url: absolute(source) };
-  }
-  if (source instanceof Blob) {
-    const file = source instanceof File ? source : undefined;
-    const name = file?.name ?? "model";
-    return {
-      kind: "blob",
-      blob: source,
-      name,
-      id: `file:${name}:${source.size}:${file?.lastModified ?? 0}`,
-    };
-  }
-  if (typeof source === "object" && source !== null && "id" in source) {
-    return { kind: "stored", id: source.id };
-  }
-  if (typeof source === "object" && source !== null && "url" in source) {
-    const { sha256 } = source;
-    if (sha256 === undefined) return { kind: "url", url: absolute(source.url) };
-    if (!/^[0-9a-f]{64}$/i.test(sha256)) {
-      throw badArgument("sha256", sha256, "64 hexadecimal digits");
-    }
-    return {
-      kind: "url",
-      url: absolute(source.url),
-      sha256: sha256.toLowerCase(),
-    };
-  }
-  throw new SmidgenError(
-    "bad_argument",
-    "the model source is none of: an address, a File or Blob, { url, sha256 }, { id }",
-  );
-}
-
-/** Relative addresses are the page's, also where the package itself runs in a worker. */
-function pageAddress(): string | undefined {
-  return globalThis.document?.baseURI ?? globalThis.location?.href;
-}
-
-function absolute(address: string | URL): string {
-  let url: URL;
-  try {
-    url = new URL(String(address), pageAddress());
-  } catch {
-    throw new SmidgenError(
-      "bad_argument",
-      `${JSON.stringify(String(address))} is not an address`,
-    );
-  }
-  url.hash = "";
-  return url.href;
 }
 
 /** The engine knows neither chance nor time: a seed and a clock always go in. */

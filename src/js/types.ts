@@ -108,10 +108,11 @@ export interface ModelInfo extends EngineInfo {
   storage: StorageKind | undefined;
   /** True when not one byte of weights came from the network. */
   fromCache: boolean;
-  /** True when the next visit will find the model on this device. */
+  /** True when the next visit will find the model on this device; false while it is still being written (`stored`). */
   cached: boolean;
   /** From the call of `load` to a model that answers, in milliseconds. */
   loadMs: number;
+  /** Those of storing come after the load where it takes longer. */
   warnings: Warning[];
 }
 

@@ -12,6 +12,7 @@ import type {
   GenerateResult,
   LoadRequest,
   LoadResult,
+  StoredResult,
   ToPage,
   ToWorker,
   WireSource,
@@ -37,6 +38,7 @@ import type {
   Grammar,
   StorageChoice,
   TextClass,
+  Warning,
 } from "./types.ts";
 import type { Engine } from "./wasm-interface.ts";
 
@@ -63,12 +65,15 @@ const TEXTS_AT_ONCE = 16;
 let engine: Engine | undefined;
 let grammars: Grammars | undefined;
 let modelId = "";
+/** What is left of the load once the engine is ready. */
+let storing: Promise<StoredResult> | undefined;
 /** The replies under way. */
 let batch: ReplyBatch | undefined;
 const queue = new JobQueue();
 
 const work: Work = {
   load,
+  stored: () => storing!,
   generate,
   tokenize: ({ text, parseSpecial }) =>
     Array.from(loaded().tokenize(text, parseSpecial)),
@@ -165,8 +170,11 @@ async function load(
   request: LoadRequest,
   { signal, event }: Context<"load">,
 ): Promise<LoadResult> {
-  const warn = (warning: { code: string; message: string }) =>
-    event({ type: "warning", warning });
+  /** Told with `stored`, as this call's events are no longer heard then. */
+  const late: Warning[] = [];
+  let ready = false;
+  const warn = (warning: Warning) =>
+    ready ? late.push(warning) : event({ type: "warning", warning });
   // The engine comes up while the first bytes are on their way.
   const starting = start({
     flavour: request.flavour,
@@ -189,7 +197,12 @@ async function load(
     progress: (progress) => event({ type: "progress", progress }),
     warn,
   });
-  const model = await loading.finally(() => storage?.close());
+  storing = loading
+    .then(async ({ stored }) => ({ cached: await stored, warnings: late }))
+    .finally(() => storage?.close());
+  storing.catch(() => {});
+  const model = await loading;
+  ready = true;
   engine = model.engine;
   grammars = new Grammars(engine, request.wasmBase);
   modelId = model.id;
@@ -201,14 +214,14 @@ async function load(
     },
     storage: storage?.kind,
     fromCache: model.fromCache,
-    cached: model.cached,
+    cached: typeof model.stored === "boolean" ? model.stored : undefined,
   };
 }
 
 async function storageFor(
   cache: boolean,
   choice: StorageChoice,
-  warn: (warning: { code: string; message: string }) => void,
+  warn: (warning: Warning) => void,
 ): Promise<StorageBackEnd | undefined> {
   if (!cache) return undefined;
   const { storage, reason } = await openThread(choice);
@@ -310,8 +323,9 @@ function fail(id: number, name: CallName, error: unknown): void {
 
 type Call = Extract<ToWorker, { type: "call" }>;
 
-/** Replies are made beside each other; these calls read what never changes. */
+/** Replies are made beside each other; these calls read what never changes, or touch no engine. */
 const ASIDE: ReadonlySet<CallName> = new Set([
+  "stored",
   "tokenize",
   "detokenize",
   "applyTemplate",

@@ -84,6 +84,35 @@ pub struct Loader {
     current: Current,
     folder: Folder,
     opened: Option<Opened>,
+    /// Made as soon as the first header has been read, while the next bytes are still on their way.
+    words: Option<Result<Words>>,
+}
+
+/// What a model knows of text.
+struct Words {
+    tokenizer: Tokenizer,
+    template: Template,
+}
+
+impl Words {
+    fn of(opened: &Opened) -> Result<Words> {
+        let meta = &opened.gguf.metadata;
+        let tokenizer = Tokenizer::from_gguf(meta)?;
+        if tokenizer.vocab_size() > opened.config.vocab_size {
+            return Err(Error::Tokenizer {
+                what: format!(
+                    "it has {} pieces, but the model only {} ids",
+                    tokenizer.vocab_size(),
+                    opened.config.vocab_size
+                ),
+            });
+        }
+        let template = Template::from_gguf(meta, &tokenizer)?;
+        Ok(Words {
+            tokenizer,
+            template,
+        })
+    }
 }
 
 impl Loader {
@@ -96,6 +125,7 @@ impl Loader {
             current: Current::Header { safetensors: false },
             folder: Folder::default(),
             opened: None,
+            words: None,
         }
     }
 
@@ -190,6 +220,9 @@ impl Loader {
                 Ok(())
             }
             Progress::Done(shard) => {
+                if self.words.is_none() {
+                    self.words = self.opened.as_ref().map(Words::of);
+                }
                 let header = core::mem::take(&mut self.held);
                 let start = shard.start().min(header.len() as u64) as usize;
                 self.current = Current::Shard(shard);
@@ -237,7 +270,7 @@ impl Loader {
     /// The engine, once every byte has come.
     pub fn finish(mut self) -> Result<Engine> {
         self.end_file()?;
-        let Some(opened) = self.opened else {
+        let (Some(opened), Some(words)) = (self.opened, self.words) else {
             return Err(Error::Truncated {
                 what: "the header".into(),
                 expected: self.needed,
@@ -258,19 +291,13 @@ impl Loader {
                 name: name.to_owned(),
             });
         }
-        let meta = &opened.gguf.metadata;
-        let tokenizer = Tokenizer::from_gguf(meta)?;
-        if tokenizer.vocab_size() > opened.config.vocab_size {
-            return Err(Error::Tokenizer {
-                what: format!(
-                    "it has {} pieces, but the model only {} ids",
-                    tokenizer.vocab_size(),
-                    opened.config.vocab_size
-                ),
-            });
-        }
-        let template = Template::from_gguf(meta, &tokenizer)?;
-        let name = meta
+        let Words {
+            tokenizer,
+            template,
+        } = words?;
+        let name = opened
+            .gguf
+            .metadata
             .str("general.name")?
             .unwrap_or(opened.architecture.name)
             .to_owned();
