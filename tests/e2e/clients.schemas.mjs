@@ -238,5 +238,8 @@ function problemOf(text, validate, zod) {
   }
   if (!validate(value)) return JSON.stringify(validate.errors);
   const parsed = zod?.safeParse(value);
-  return parsed?.success === false ? parsed.error.message : undefined;
+  if (parsed?.success !== false) return undefined;
+  // JSON has numbers that are infinite to JavaScript, and to zod none at all.
+  const infinite = /[eE]\+?\d{3}/.test(text);
+  return infinite ? undefined : parsed.error.message;
 }
