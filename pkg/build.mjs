@@ -1,7 +1,13 @@
 // Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine, the façades that are entry points of their own, and the same for Node. `--tests`: the unit tests too.
 
 import { build } from "esbuild";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 
 const common = {
   bundle: true,
@@ -120,6 +126,8 @@ if (process.argv.includes("--tests")) {
     ],
     outdir: "dist",
   });
+  // Only what lies in this folder is packed.
+  copyFileSync("../LICENSE", "LICENSE");
   markImport("dist/worker.js");
   markImport("dist/thread.js");
 }

@@ -14,6 +14,7 @@ import type {
 } from "@ai-sdk/provider";
 import { toCall } from "./ai-sdk-prompt.ts";
 import type { Llm } from "./engine.ts";
+import type { RequestError } from "./openai-fields.ts";
 import type {
   ChatCompletionChunk,
   ChatDelta,
@@ -310,14 +311,16 @@ function toUsage(usage: CompletionUsage | undefined): LanguageModelV4Usage {
 
 /** A refused request as the SDK's error; all else as it is. */
 function asApiError(error: unknown, body: unknown): unknown {
-  const { status, message } = error as { status?: unknown; message?: string };
-  if (typeof status !== "number") return error;
+  const refused = error as Partial<RequestError>;
+  if (typeof refused.status !== "number") return error;
   return new APICallError({
-    message: message ?? String(error),
+    message: refused.message ?? String(error),
     url: "smidgen:/chat/completions",
     requestBodyValues: body,
-    statusCode: status,
+    statusCode: refused.status,
     isRetryable: false,
     cause: error,
+    // What a server would have answered.
+    data: { error: refused.error },
   });
 }

@@ -194,9 +194,13 @@ describe("every façade", LIMIT, () => {
       const at = 2 * (head.length - 1 + index);
       return { logprob: scores[at], likeliest: scores[at + 1] };
     });
-    expected.forEach(({ likeliest }, index) =>
-      assert.equal(likeliest, tail[index], `token ${index} is the likeliest`),
-    );
+    const { content } = own.choices[0].logprobs;
+    expected.forEach(({ likeliest }, index) => {
+      const [first, second] = content[index].top_logprobs;
+      // Where two are as likely as each other, rounding decides.
+      if (first.logprob - second.logprob < TOLERANCE) return;
+      assert.equal(likeliest, tail[index], `token ${index} is the likeliest`);
+    });
 
     const same = (logprobs, facade) => {
       assert.equal(logprobs.length, tail.length, facade);
@@ -205,7 +209,6 @@ describe("every façade", LIMIT, () => {
         assert.ok(off < TOLERANCE, `${facade}, token ${index}: off by ${off}`);
       });
     };
-    const { content } = own.choices[0].logprobs;
     same(
       content.map(({ logprob }) => logprob),
       "llm",

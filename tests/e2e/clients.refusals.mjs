@@ -1,5 +1,10 @@
 // Wrong arguments by the hundred, each refused as the original would refuse it, and each followed by proof that the session is what it was.
 
+import {
+  APICallError,
+  NoSuchModelError,
+  UnsupportedFunctionalityError,
+} from "@ai-sdk/provider";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -246,6 +251,86 @@ describe("refusals", LIMIT, () => {
       ],
       ([name, work, code]) =>
         refused(name, work, (error) => error.code === code),
+    );
+  });
+
+  test("the AI SDK's errors: what a server would have answered, and what no device can read", async () => {
+    const url = pathToFileURL(join(DIST, "ai-sdk.js")).href;
+    const { createSmidgen } = await import(url);
+    const model = createSmidgen(llm)();
+    const prompt = [{ role: "user", content: [{ type: "text", text: "x" }] }];
+    const say = (part) => ({ prompt: [{ role: "user", content: [part] }] });
+    const png = { type: "file", mediaType: "image/png" };
+    const tool = (name) => ({ type: "function", name, inputSchema: {} });
+    const rows = [
+      ["temperature", { prompt, temperature: -1 }],
+      ["top_p", { prompt, topP: 2 }],
+      ["top_k", { prompt, topK: -1 }],
+      ["presence_penalty", { prompt, presencePenalty: 9 }],
+      ["frequency_penalty", { prompt, frequencyPenalty: -9 }],
+      ["max_completion_tokens", { prompt, maxOutputTokens: 0 }],
+      ["seed", { prompt, seed: 0.5 }],
+      ["stop", { prompt, stopSequences: [""] }],
+      ["messages", { prompt: [] }],
+      ["messages", say({ type: "text", text: "word ".repeat(9000) })],
+      ["tools[0].function.name", { prompt, tools: [tool("a b")] }],
+      ["tools[1].function.name", { prompt, tools: [tool("a"), tool("a")] }],
+      [
+        "tool_choice.function.name",
+        {
+          prompt,
+          tools: [tool("a")],
+          toolChoice: { type: "tool", toolName: "b" },
+        },
+      ],
+      [
+        "response_format",
+        { prompt, responseFormat: { type: "json", schema: { not: {} } } },
+      ],
+      ["reasoning_effort", { prompt, reasoning: "much" }],
+      ["min_p", { prompt, providerOptions: { smidgen: { min_p: 2 } } }],
+    ];
+    for (const call of ["doGenerate", "doStream"]) {
+      await all(rows, ([param, options]) =>
+        refused(
+          `${call}: ${param}`,
+          () => model[call](options),
+          (error) =>
+            APICallError.isInstance(error) &&
+            error.statusCode === 400 &&
+            !error.isRetryable &&
+            error.data.error.param === param,
+        ),
+      );
+      await all(
+        [
+          say({ ...png, data: { type: "data", data: new Uint8Array(4) } }),
+          say({
+            ...png,
+            mediaType: "audio/wav",
+            data: { type: "url", url: new URL(BASE) },
+          }),
+          say({
+            ...png,
+            mediaType: "text/plain",
+            data: { type: "url", url: new URL(BASE) },
+          }),
+          { prompt: [{ role: "assistant", content: [png] }] },
+        ],
+        (options) =>
+          refused(
+            call,
+            () => model[call](options),
+            (error) => UnsupportedFunctionalityError.isInstance(error),
+          ),
+      );
+    }
+    await all(["imageModel", "embeddingModel", "languageModel"], (kind) =>
+      refused(
+        kind,
+        async () => createSmidgen({ small: llm })[kind]("large"),
+        (error) => NoSuchModelError.isInstance(error),
+      ),
     );
   });
 

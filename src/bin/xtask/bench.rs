@@ -263,16 +263,7 @@ fn families(options: &Options) -> Result<()> {
 
 /// Embeddings, by ourselves and by transformers.js.
 fn encoder(options: &Options) -> Result<()> {
-    let flavours: Vec<Flavour> = flavours(options)
-        .into_iter()
-        .filter(|flavour| !flavour.threads)
-        .collect();
-    build::build(&build::Options {
-        flavours: flavours.clone(),
-        no_www: true,
-        ..Default::default()
-    })?;
-    tools::npm_packages(&project::e2e())?;
+    let flavours = built_for_one_thread(options)?;
     let bench = project::root().join("tests/bench");
     tools::npm_packages(&bench)?;
     let model = model::reader_in("q8_0")?;
@@ -285,7 +276,7 @@ fn encoder(options: &Options) -> Result<()> {
         "browser": driven(Browser::Chromium)?,
         "model": format!("/models/{name}"),
         "onnx": format!("/models/{}", model::READER_ONNX),
-        "flavours": flavours.iter().map(|flavour| flavour.name).collect::<Vec<_>>(),
+        "flavours": flavours,
         "repetitions": options.repetitions,
         "json": options.json,
         "record": record.map(|name| bench.join("record").join(format!("{name}.jsonl"))),
@@ -293,18 +284,22 @@ fn encoder(options: &Options) -> Result<()> {
     measured(&bench.join("encoder.mjs"), &plan)
 }
 
-/// Turns of a conversation, and one that is taken up.
-fn sessions(options: &Options) -> Result<()> {
-    let flavours: Vec<Flavour> = flavours(options)
-        .into_iter()
-        .filter(|flavour| !flavour.threads)
-        .collect();
+/// Builds the flavours without threads that are to be measured, and names them.
+fn built_for_one_thread(options: &Options) -> Result<Vec<&'static str>> {
+    let mut flavours = flavours(options);
+    flavours.retain(|flavour| !flavour.threads);
     build::build(&build::Options {
         flavours: flavours.clone(),
         no_www: true,
         ..Default::default()
     })?;
     tools::npm_packages(&project::e2e())?;
+    Ok(flavours.iter().map(|flavour| flavour.name).collect())
+}
+
+/// Turns of a conversation, and one that is taken up.
+fn sessions(options: &Options) -> Result<()> {
+    let flavours = built_for_one_thread(options)?;
     let bench = project::root().join("tests/bench");
     let model = model::fetch()?;
     let server = Server::start(0, mounts(&bench))?;
@@ -314,7 +309,7 @@ fn sessions(options: &Options) -> Result<()> {
         "address": server.address(),
         "browser": driven(Browser::Chromium)?,
         "model": format!("/models/{name}"),
-        "flavours": flavours.iter().map(|flavour| flavour.name).collect::<Vec<_>>(),
+        "flavours": flavours,
         "prompts": options.prompt_tokens,
         "repetitions": options.repetitions,
         "json": options.json,

@@ -3,14 +3,14 @@
 use crate::fingerprint::{Fingerprint, files, unless_done};
 use crate::flavours::{self, FLAVOURS, Flavour, STD_ARGUMENTS};
 use crate::process::{announce, run};
-use crate::{project, tools, wasm_file};
+use crate::{notices, project, tools, wasm_file};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Folders of an npm package that are made, not written.
-const MADE: [&str; 4] = ["dist", "dist-tests", "node_modules", "dev-dist"];
+const MADE: [&str; 5] = ["dist", "dist-tests", "node_modules", "dev-dist", "LICENSE"];
 
 /// Arguments for cargo that make the library the grammar module.
 pub const GRAMMAR_ARGUMENTS: [&str; 3] = ["--no-default-features", "--features", "grammar"];
@@ -197,12 +197,16 @@ fn build_package() -> Result<bool> {
     let installed = tools::npm_packages(&pkg)?;
     let fingerprint = Fingerprint::new("pkg")
         .tree(&pkg, &MADE)?
-        .tree(&project::root().join("src/js"), &[])?;
-    let built = unless_done("pkg", fingerprint, &[pkg.join("dist/index.js")], || {
+        .tree(&project::root().join("src/js"), &[])?
+        .tree(&project::root().join("Cargo.lock"), &[])?
+        .tree(&project::root().join("LICENSE"), &[])?;
+    let outputs = ["dist/index.js", "LICENSE", notices::FILE].map(|name| pkg.join(name));
+    let built = unless_done("pkg", fingerprint, &outputs, || {
         run(
             "Building pkg",
             tools::npm(&pkg).args(["run", "--silent", "build"]),
-        )
+        )?;
+        notices::write()
     })?;
     Ok(installed || built)
 }

@@ -13,6 +13,7 @@ mod formats_table;
 mod http;
 mod llama_cpp;
 mod model;
+mod notices;
 mod packages;
 mod process;
 mod project;

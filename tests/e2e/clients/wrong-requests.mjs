@@ -336,7 +336,7 @@ const CHAT = [
     "invalid_type",
   ],
   [
-    { messages: [user], context_overflow: "shift" },
+    { messages: [user], context_overflow: "squeeze" },
     "context_overflow",
     "invalid_value",
   ],
