@@ -1,5 +1,13 @@
 // `load` and the loaded model: keeps one worker, replaces it after a trap, and streams its tokens. Holds no weights.
 
+import {
+  badArgument,
+  oneOf,
+  plain,
+  text,
+  texts,
+  tokenIds,
+} from "./arguments.ts";
 import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
 import { aborted, SmidgenError } from "./errors.ts";
 import { createEmbeddings, type EmbeddingsApi } from "./openai-embeddings.ts";
@@ -7,7 +15,7 @@ import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
 import { createCompletions } from "./openai-completions.ts";
 import { createChatCompletions } from "./openai.ts";
 import { memory, type Resident } from "./memory-budget.ts";
-import { pageAddress, toWireSource } from "./model-source.ts";
+import { absolute, toWireSource } from "./model-source.ts";
 import type {
   ChatCompletions,
   Completions,
@@ -22,6 +30,7 @@ import {
 } from "./shared-tabs.ts";
 import type {
   EmbedOptions,
+  CacheFormat,
   Embeddings,
   FilledToken,
   GenerateEvent,
@@ -128,6 +137,7 @@ export class Llm {
     const model = {
       id: info.id,
       chatTemplate: info.chatTemplate,
+      vocabSize: info.vocabSize,
       generate: this.generate.bind(this),
       controlToken: (name: string) => this.#controlToken(name),
     };
@@ -138,10 +148,13 @@ export class Llm {
       this.embed(texts, options),
     );
     this.sessions = {
-      save: (name) => this.#call("keepSession", { name }),
-      restore: (name) => this.#call("resumeSession", { name }),
+      save: async (name) =>
+        this.#call("keepSession", { name: text("name", name) }),
+      restore: async (name) =>
+        this.#call("resumeSession", { name: text("name", name) }),
       list: () => this.#call("listSessions", null),
-      delete: (name) => this.#call("deleteSession", { name }),
+      delete: async (name) =>
+        this.#call("deleteSession", { name: text("name", name) }),
     };
     const card: ModelCard = {
       id: info.id,
@@ -197,7 +210,7 @@ export class Llm {
     if (options.signal?.aborted) throw aborted("generate");
     options.signal?.addEventListener("abort", forward, { once: true });
 
-    this.#call("generate", complete(request), {
+    this.#call("generate", complete(plain("the request", request)), {
       signal: controller.signal,
       onEvent: (event) => {
         // Where another call has broken the worker, the next one makes the same reply again, with the same seed and so
@@ -260,59 +273,75 @@ export class Llm {
   }
 
   /** `parseSpecial`: read `<|…|>` in the text as control tokens. Leave it off for text that a user wrote. */
-  tokenize(
-    text: string,
+  async tokenize(
+    input: string,
     options: { parseSpecial?: boolean } = {},
   ): Promise<number[]> {
-    const parseSpecial = options.parseSpecial ?? false;
-    return this.#call("tokenize", { text, parseSpecial });
+    const parseSpecial = options.parseSpecial === true;
+    return this.#call("tokenize", { text: text("text", input), parseSpecial });
   }
 
-  detokenize(ids: ArrayLike<number>): Promise<string> {
-    return this.#call("detokenize", { ids: Array.from(ids) });
+  async detokenize(ids: ArrayLike<number>): Promise<string> {
+    const { vocabSize } = this.info;
+    return this.#call("detokenize", { ids: tokenIds("ids", ids, vocabSize) });
   }
 
   /** The prompt text that the model's own chat template makes of `messages`. */
-  applyTemplate(
+  async applyTemplate(
     messages: Message[],
     options: TemplateOptions = {},
   ): Promise<string> {
     const { addGenerationPrompt = true, ...rest } = options;
-    return this.#call("applyTemplate", {
+    const request = {
       messages,
       addGenerationPrompt,
       now: localTime(),
       ...rest,
-    });
+    };
+    return this.#call("applyTemplate", plain("the request", request));
   }
 
   /** Embeddings of texts; what is over the context is left out. */
-  embed(texts: string[], options: EmbedOptions = {}): Promise<Embeddings> {
-    const { pooling, normalise = true, signal } = options;
-    const input = { texts, normalise, ...(pooling ? { pooling } : {}) };
-    return this.#call("embed", input, { signal });
+  async embed(
+    input: string[],
+    options: EmbedOptions = {},
+  ): Promise<Embeddings> {
+    const { pooling, normalise, signal } = options;
+    const request = {
+      texts: texts("texts", input),
+      ...(normalise === undefined ? {} : { normalise: normalise === true }),
+      ...(pooling ? { pooling: oneOf("pooling", pooling, POOLINGS) } : {}),
+    };
+    return this.#call("embed", request, { signal });
   }
 
   /** The classes of a text, or of two read together, by a model with a classifier. */
-  classify(text: string, second?: string): Promise<TextClass[]> {
+  async classify(input: string, second?: string): Promise<TextClass[]> {
     return this.#call("classify", {
-      text,
-      ...(second === undefined ? {} : { second }),
+      text: text("text", input),
+      ...(second === undefined ? {} : { second: text("second", second) }),
     });
   }
 
   /** How well each document answers `query`, 0 to 1, by a model that reads both together. */
-  rerank(
+  async rerank(
     query: string,
     documents: string[],
     options: { signal?: AbortSignal | null } = {},
   ): Promise<number[]> {
-    return this.#call("rerank", { query, documents }, options);
+    const request = {
+      query: text("query", query),
+      documents: texts("documents", documents),
+    };
+    return this.#call("rerank", request, options);
   }
 
   /** For each `[MASK]` or `<mask>` in a text the likeliest tokens, by a model with a head for it. */
-  fillMask(text: string, topK = 5): Promise<FilledToken[][]> {
-    return this.#call("fillMask", { text, topK });
+  async fillMask(input: string, topK = 5): Promise<FilledToken[][]> {
+    if (!(Number.isInteger(topK) && topK >= 1)) {
+      throw badArgument("topK", topK, "a whole number, 1 or more");
+    }
+    return this.#call("fillMask", { text: text("text", input), topK });
   }
 
   /** What has been evaluated, as bytes: some 20 KB for each token of a small model. */
@@ -321,7 +350,10 @@ export class Llm {
   }
 
   /** Takes up what `saveState` of the same model returned; how many tokens that is. */
-  restoreState(state: Uint8Array<ArrayBuffer>): Promise<number> {
+  async restoreState(state: Uint8Array<ArrayBuffer>): Promise<number> {
+    if (!(state instanceof Uint8Array)) {
+      throw badArgument("the state", state, "the bytes that saveState gave");
+    }
     return this.#call("restoreState", { state });
   }
 
@@ -478,35 +510,45 @@ export async function load(
   });
 }
 
+const CACHE_FORMATS: CacheFormat[] = ["f16", "q8_0"];
+const POOLINGS = ["mean", "first", "last"];
+const STORAGE = ["auto", "opfs", "indexeddb", "memory"];
+const FLAVOURS = [
+  "auto",
+  "simd128",
+  "relaxed",
+  "simd128-threads",
+  "relaxed-threads",
+];
+
 function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
   const { threads = 1 } = options;
   if (
     threads !== "auto" &&
     !(Number.isInteger(threads) && threads >= 1 && threads <= 16)
   ) {
-    throw new SmidgenError(
-      "bad_argument",
-      `threads is ${String(threads)}, expected a whole number from 1 to 16 or "auto"`,
+    throw badArgument(
+      "threads",
+      threads,
+      'a whole number from 1 to 16 or "auto"',
     );
   }
   const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
-  const base = options.wasmBase;
+  const { wasmBase: base, cacheFormat } = options;
   return {
     source: toWireSource(source),
     ...lengths,
+    ...(cacheFormat === undefined
+      ? {}
+      : { cacheFormat: oneOf("cacheFormat", cacheFormat, CACHE_FORMATS) }),
     threads,
-    flavour: options.flavour ?? "auto",
-    storage: options.storage ?? "auto",
+    flavour: oneOf("flavour", options.flavour ?? "auto", FLAVOURS),
+    storage: oneOf("storage", options.storage ?? "auto", STORAGE),
     cache: options.cache ?? true,
     makeRoom: options.makeRoom ?? false,
     ...(base === undefined
       ? {}
-      : {
-          wasmBase: new URL(String(base), pageAddress()).href.replace(
-            /\/?$/,
-            "/",
-          ),
-        }),
+      : { wasmBase: absolute(base).replace(/\/?$/, "/") }),
   };
 }
 
@@ -520,10 +562,7 @@ function tokenCounts<K extends "contextLength" | "cacheLength">(
     const count = options[name];
     if (count === undefined) continue;
     if (!(Number.isInteger(count) && count >= 1)) {
-      throw new SmidgenError(
-        "bad_argument",
-        `${name} is ${String(count)}, expected a whole number of tokens, 1 or more`,
-      );
+      throw badArgument(name, count, "a whole number of tokens, 1 or more");
     }
     counts[name] = count;
   }

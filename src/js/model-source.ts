@@ -1,5 +1,6 @@
 // Where a model is to come from, as the caller says it → as the worker needs it. Fetches nothing.
 
+import { badArgument } from "./arguments.ts";
 import { SmidgenError } from "./errors.ts";
 import type { WireSource } from "./protocol.ts";
 import type { ModelSource } from "./types.ts";
@@ -25,10 +26,7 @@ export function toWireSource(source: ModelSource): WireSource {
     const { sha256 } = source;
     if (sha256 === undefined) return { kind: "url", url: absolute(source.url) };
     if (!/^[0-9a-f]{64}$/i.test(sha256)) {
-      throw new SmidgenError(
-        "bad_argument",
-        `sha256 is ${JSON.stringify(sha256)}, expected 64 hexadecimal digits`,
-      );
+      throw badArgument("sha256", sha256, "64 hexadecimal digits");
     }
     return {
       kind: "url",
@@ -43,11 +41,11 @@ export function toWireSource(source: ModelSource): WireSource {
 }
 
 /** Relative addresses are the page's, also where the package itself runs in a worker. */
-export function pageAddress(): string | undefined {
+function pageAddress(): string | undefined {
   return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
 
-function absolute(address: string | URL): string {
+export function absolute(address: string | URL): string {
   let url: URL;
   try {
     url = new URL(String(address), pageAddress());

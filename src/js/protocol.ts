@@ -3,6 +3,7 @@
 import type { WireError } from "./errors.ts";
 import type {
   BegunEvent,
+  CacheFormat,
   Embeddings,
   EngineInfo,
   FilledToken,
@@ -30,6 +31,7 @@ export interface LoadRequest {
   source: WireSource;
   contextLength?: number;
   cacheLength?: number;
+  cacheFormat?: CacheFormat;
   threads: number | "auto";
   flavour: Flavour | "auto";
   storage: StorageChoice;
@@ -95,7 +97,7 @@ export interface Calls {
   };
   reset: { in: null; event: never; out: null };
   embed: {
-    in: { texts: string[]; pooling?: string; normalise: boolean };
+    in: { texts: string[]; pooling?: string; normalise?: boolean };
     event: never;
     out: Embeddings;
   };

@@ -186,8 +186,8 @@ async function load(
   // Its failure is met where its loader is asked for.
   starting.catch(() => {});
   const storage = await storageFor(request.cache, request.storage, warn);
-  const { contextLength, cacheLength } = request;
-  const options = JSON.stringify({ contextLength, cacheLength });
+  const { contextLength, cacheLength, cacheFormat } = request;
+  const options = JSON.stringify({ contextLength, cacheLength, cacheFormat });
   const loading = loadModel({
     source: request.source,
     storage,
@@ -246,6 +246,7 @@ async function generate(
     grammar,
     grammarAfter,
     logitBias,
+    contextOverflow,
     alone: _,
     ...rest
   }: Calls["generate"]["in"],
@@ -254,6 +255,7 @@ async function generate(
   const request = {
     ...rest,
     ...(logitBias ? { logitBias: biases(logitBias) } : {}),
+    ...(overflows(contextOverflow) ? { shift: true } : {}),
   };
   const engine = loaded();
   const constrain = (grammar: Grammar) => grammars!.constrain(grammar, signal);
@@ -265,6 +267,16 @@ async function generate(
         detokenize: (id) => engine.detokenize(Uint32Array.of(id)),
       });
   return batch!.reply(JSON.stringify(request), constraint, { signal, event });
+}
+
+/** Whether a reply goes on where the context is full. */
+function overflows(choice: string | undefined): boolean {
+  if (choice === undefined || choice === "error") return false;
+  if (choice === "shift") return true;
+  throw new SmidgenError(
+    "bad_argument",
+    `contextOverflow is ${String(choice)}, expected "error" or "shift"`,
+  );
 }
 
 /** As the engine takes them. */
