@@ -1,6 +1,7 @@
 // How the page is built: a static folder with relative paths, one service worker, one manifest.
 import { defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
+import { firstPaint } from "./scripts/first-paint.ts";
 
 /** `…/wasm/<flavour>/smidgen_bg.wasm` keeps its flavour in its name: the service worker keeps one flavour (sw.ts). */
 function assetFileNames({
@@ -48,6 +49,7 @@ export default defineConfig({
   },
   server: { fs: { allow: [".."] } },
   plugins: [
+    firstPaint(),
     VitePWA({
       strategies: "injectManifest",
       srcDir: "src",

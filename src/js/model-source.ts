@@ -45,6 +45,7 @@ function pageAddress(): string | undefined {
   return globalThis.document?.baseURI ?? globalThis.location?.href;
 }
 
+/** Without what a page keeps for itself behind "#". */
 export function absolute(address: string | URL): string {
   let url: URL;
   try {

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { LETTER, MANUAL } from "./app/files.mjs";
+import { LETTER, MANUAL, MENUS } from "./app/files.mjs";
+import { LEFTOVERS } from "./app/leftovers.mjs";
 import {
   browse,
   ENCODER_FILE,
@@ -119,30 +120,7 @@ test(
     await app.page.getByRole("button", { name: "Delete everything" }).click();
     await app.page.getByRole("button", { name: "Really delete?" }).click();
     await app.page.getByText("Everything was deleted.").waitFor(SLOW);
-    const left = await app.page.evaluate(async () => {
-      const records = {};
-      for (const { name } of await indexedDB.databases()) {
-        const db = await new Promise((resolve, reject) => {
-          const opening = indexedDB.open(name);
-          opening.onsuccess = () => resolve(opening.result);
-          opening.onerror = () => reject(opening.error);
-        });
-        for (const store of db.objectStoreNames)
-          records[`${name}/${store}`] = await new Promise((resolve, reject) => {
-            const counting = db.transaction(store).objectStore(store).count();
-            counting.onsuccess = () => resolve(counting.result);
-            counting.onerror = () => reject(counting.error);
-          });
-        db.close();
-      }
-      const root = await navigator.storage.getDirectory();
-      const files = [];
-      for await (const [name, handle] of root)
-        if (handle.kind === "directory")
-          for await (const inner of handle.keys())
-            files.push(`${name}/${inner}`);
-      return { records, files };
-    });
+    const left = await app.page.evaluate(LEFTOVERS);
     for (const [store, count] of Object.entries(left.records))
       assert.equal(count, 0, `${store} still holds ${count}`);
     assert.deepEqual(left.files, []);
@@ -214,3 +192,63 @@ test("a text and a PDF go with a message", LIMIT, async (t) => {
   await drop("noise.gguf", "not a model");
   await app.page.getByText("Code: not_gguf").waitFor(SLOW);
 });
+
+test(
+  "a PDF that names its character maps: fetched when it is read, kept for offline use",
+  LIMIT,
+  async (t) => {
+    const profile = await profileFolder(t);
+    const server = await serve(t, { mounts });
+    const attach = async (app, ...files) => {
+      const chooser = app.page.waitForEvent("filechooser");
+      await app.page
+        .getByRole("button", { name: "Attach a text or PDF" })
+        .click();
+      await (await chooser).setFiles(files);
+    };
+    const attached = (app, { name }) =>
+      app.page.getByRole("button", { name: `Remove ${name}` }).waitFor(SLOW);
+    {
+      const { browser, close, complaints } = await browse(t, profile);
+      const app = await visit(browser, server);
+      await app.load();
+      await app.settings({ Temperature: 0, "Longest reply (tokens)": 8 });
+      // The reader is kept for offline use by now, and none of its maps.
+      await app.page.waitForFunction(
+        async () =>
+          (await (await caches.open("smidgen-extras")).keys()).length > 3,
+        null,
+        SLOW,
+      );
+      assert.equal(server.count("/cmaps/"), 0);
+      await attach(app, MANUAL);
+      await attached(app, MANUAL);
+      assert.equal(server.count("/cmaps/"), 0);
+      await attach(app, MENUS.chinese);
+      await attached(app, MENUS.chinese);
+      assert.ok(server.count("/cmaps/") > 0);
+      assert.deepEqual(complaints, []);
+      await close();
+    }
+    await server.stop();
+    const { browser } = await browse(t, profile);
+    const app = await visit(browser, server);
+    await app.ready();
+    // The same maps again, from this device; others are not here, and that is what the page says.
+    const again = { ...MENUS.chinese, name: "again.pdf" };
+    await attach(app, again);
+    await attached(app, again);
+    await attach(app, MENUS.japanese);
+    await app.page.getByText("Code: file_needs_map").waitFor(SLOW);
+    assert.deepEqual(await violations(app.page), []);
+    await app.message.fill("What is on the menu?");
+    await app.send.click();
+    await app.articles.nth(1).waitFor(SLOW);
+    for (const { name } of [MENUS.chinese, again]) {
+      await app.articles.first().getByText(name, { exact: true }).click();
+    }
+    const read = app.articles.first().getByText(MENUS.chinese.says);
+    await read.first().waitFor();
+    assert.equal(await read.count(), 2);
+  },
+);

@@ -1,87 +1,175 @@
-// The page in every browser engine at hand: first visit, a chat, and, where a profile can be kept, again without a server.
-// SMIDGEN_BROWSERS names them.
+// One person's way through the whole app in every browser engine at hand, on a phone's screen: first visit, a download cut
+// off and taken up, a chat, stop, another visit, documents, no server, everything deleted. SMIDGEN_BROWSERS names them.
 
 import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
-import { LIMIT, profileFolder, serve } from "./app/stage.mjs";
+import { LETTER } from "./app/files.mjs";
+import { LEFTOVERS } from "./app/leftovers.mjs";
+import { Person } from "./app/person.mjs";
+import {
+  ENCODER_FILE,
+  ENCODER_PATH,
+  MODEL_BYTES,
+  MODEL_PATH,
+  PICTURES,
+  profileFolder,
+  sent,
+  serve,
+} from "./app/stage.mjs";
 import { open } from "./drive/browser.mjs";
 
 const BROWSERS = JSON.parse(
   process.env.SMIDGEN_BROWSERS ??
     '[{"name":"chromium","executable":"/usr/bin/chromium","sandbox":false}]',
 );
-const PATIENCE_MS = 120_000;
+const LIMIT = { timeout: 600_000 };
 
-/** The value of `expression` in the page once it is neither false nor empty. */
-async function until(page, expression) {
-  const end = Date.now() + PATIENCE_MS;
-  for (;;) {
-    // The page may be in the middle of its one reload.
-    const value = await page.evaluate(expression).catch(() => undefined);
-    if (value) return value;
-    if (Date.now() > end) throw new Error(`never true: ${expression}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
-
-const ready = `document.querySelector(".chip[data-phase=ready]") !== null`;
-const figures = `[...document.querySelectorAll("article .meta")].at(-1)?.textContent ?? ""`;
-
-async function ask(page, text) {
-  const before = await page.evaluate(
-    `document.querySelectorAll("article").length`,
-  );
-  await page.evaluate(
-    `(() => {
-      const field = document.querySelector('[aria-label="Message"]');
-      field.value = ${JSON.stringify(text)};
-      field.dispatchEvent(new InputEvent("input", { bubbles: true }));
-    })()`,
-  );
-  await until(
-    page,
-    `document.querySelector('[aria-label="Send"]')?.ariaDisabled !== "true" &&
-     (document.querySelector('[aria-label="Send"]').click(), true)`,
-  );
-  await until(
-    page,
-    `document.querySelectorAll("article").length === ${before + 2} &&
-     document.querySelector('[aria-label="Stop"]') === null`,
-  );
-  return until(page, figures);
-}
+/** The screen of a Pixel; of an iPhone for the engine that iPhones have, with what Safari there says it is. */
+const PIXEL = { width: 412, height: 915 };
+const PHONES = {
+  webkit: {
+    width: 390,
+    height: 844,
+    userAgent:
+      "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
+  },
+};
 
 for (const driven of BROWSERS)
   test(`the page in ${driven.name}`, LIMIT, async (t) => {
     // A plain host: isolation is the service worker's work.
-    const server = await serve(t, { isolated: false });
+    const server = await serve(t, {
+      isolated: false,
+      mounts: { [ENCODER_PATH]: ENCODER_FILE },
+    });
     const profile = await profileFolder(t);
-    const keeps = driven.name !== "webkit";
-    let page = await open(driven, keeps ? { profile } : {});
-    try {
+    const phone = PHONES[driven.name] ?? PIXEL;
+    let page;
+    const visit = async () => {
+      page = await open(driven, { profile, phone });
       await page.goto(`${server.origin}/`);
-      await until(page, "crossOriginIsolated");
-      await until(
-        page,
-        `document.querySelector(".panel .primary") !== null &&
-         (document.querySelector(".panel .primary").click(), true)`,
+      return new Person(page);
+    };
+    await mkdir(join(PICTURES, "engines"), { recursive: true });
+    const picture = (what) =>
+      page.picture(join(PICTURES, "engines", `${driven.name}-${what}.png`));
+    // Whatever happens, no browser stays behind; it closes before its profile goes.
+    try {
+      let me = await visit();
+      await me.until("isolation", "return crossOriginIsolated;");
+      await me.see("A language model that runs on this device");
+      await me.until(
+        "a manifest with icons",
+        `return fetch(document.querySelector("link[rel=manifest]").href)
+           .then((response) => response.json())
+           .then(({ icons, display }) => display === "standalone" && icons.length >= 3);`,
       );
-      await until(page, ready);
-      const said = await ask(page, "Say hello.");
-      t.diagnostic(`${driven.name}: ${said}`);
-      assert.match(said, /tok\/s/);
-      if (!keeps) return;
+      await picture("offer");
+
+      // The line holds at 60 %; the person closes the browser.
+      server.faults.set(MODEL_PATH, { holdAt: MODEL_BYTES * 0.6 });
+      await me.press(/^Download and start/);
+      await sent(server, MODEL_PATH, MODEL_BYTES * 0.55);
+      await me.until(
+        "half of it stored",
+        `return document.querySelector("progress")?.value >= 0.5;`,
+      );
+      await page.close();
+      server.faults.clear();
+      const before = server.sent.get(MODEL_PATH);
+      me = await visit();
+      await picture("continue");
+      await me.press(/^Continue the download/);
+      await me.ready();
+      const again = server.sent.get(MODEL_PATH) - before;
+      t.diagnostic(`${driven.name}: ${again} of ${MODEL_BYTES} bytes came`);
+      assert.ok(again < MODEL_BYTES * 0.6, `${again} bytes came again`);
+
+      await me.press("Settings of this conversation");
+      await me.write("Temperature", "0");
+      await me.press("Done");
+      const hello = await me.ask("Say hello.");
+      t.diagnostic(`${driven.name}: ${hello.figures}`);
+      assert.match(hello.figures, /tok\/s/);
+      await picture("reply");
+
+      // Stopped at its first words, by whatever the page does next.
+      await me.send("Write a long story about a fox.");
+      await page.evaluate(`new Promise((done) => {
+        const look = () => {
+          const stop = document.querySelector('[aria-label="Stop"]');
+          const words = [...document.querySelectorAll("article")].at(-1)?.querySelector(".markdown")?.textContent;
+          if (!stop || !words) return;
+          observer.disconnect();
+          stop.click();
+          done(true);
+        };
+        const observer = new MutationObserver(look);
+        observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+        look();
+      })`);
+      await me.see("Stopped");
+
+      // Another visit while the browser runs: nothing is downloaded.
+      const had = server.sent.get(MODEL_PATH);
+      await page.goto(`${server.origin}/`);
+      await me.ready();
+      assert.equal(server.sent.get(MODEL_PATH), had);
+      await me.until(
+        "the conversation",
+        `return document.querySelectorAll("article").length === 4;`,
+      );
+
+      // A second conversation, with a document.
+      await me.press("New conversation");
+      await me.see("Ask something.");
+      await me.press("Show conversations");
+      if (phone.userAgent) {
+        await me.press("This device");
+        await me.see(/share menu and choose “Add to Home Screen”/);
+        await me.press("Close");
+      }
+      await me.press("Documents");
+      await me.press(/^Download the search model/);
+      await me.see("No documents yet.");
+      await me.give("dialog[open] input[type=file][multiple]", [LETTER]);
+      await me.press("Answer from my documents in this conversation");
+      await picture("documents");
+      await me.press("Close");
+      await me.press("Close");
+      const cited = await me.ask("When were the apple trees planted?");
+      assert.match(cited.text, /\[1\] letter\.md/);
+      await picture("sources");
+
+      // No server, a browser started anew.
       await page.close();
       await server.stop();
-      page = await open(driven, { profile });
-      await page.goto(`${server.origin}/`);
-      await until(page, ready);
-      assert.equal(
-        await until(page, `document.querySelectorAll("article").length`),
-        2,
+      me = await visit();
+      await me.ready();
+      await picture("offline");
+      await me.press("Show conversations");
+      await me.until(
+        "two conversations",
+        `return document.querySelectorAll("dialog[open] .entry").length === 2;`,
       );
-      assert.match(await ask(page, "And goodbye."), /tok\/s/);
+      await me.press("Close");
+      const offline = await me.ask("Who planted the apple trees?");
+      assert.match(offline.text, /letter\.md/);
+      t.diagnostic(`${driven.name}, offline: ${offline.figures}`);
+
+      await me.press("Show conversations");
+      await me.press("This device");
+      await me.press("Delete everything");
+      await me.press("Really delete?");
+      await me.see("Everything was deleted.");
+      await picture("deleted");
+      const left = await page.evaluate(LEFTOVERS);
+      for (const [store, count] of Object.entries(left.records))
+        assert.equal(count, 0, `${store} still holds ${count}`);
+      assert.deepEqual(left.files, []);
     } finally {
-      await page.close();
+      await page?.close().catch(() => {});
     }
   });

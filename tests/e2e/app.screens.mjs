@@ -51,6 +51,14 @@ const CONVERSATIONS = [
     updatedAt: 3000,
     messages: [{ role: "user", content: "اكتب رسالة إلى صديق" }],
   },
+  {
+    title:
+      "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+    updatedAt: 2000,
+    messages: [
+      { role: "user", content: "https://example.org/" + "a".repeat(90) },
+    ],
+  },
 ];
 
 async function bring(app) {
@@ -92,6 +100,7 @@ for (const [view, browser] of Object.entries(VIEWS))
           () => document.documentElement.scrollWidth,
         );
         if (wide > width) found.push(`${screen}: ${wide} pixels wide`);
+        if (width === 320) await picture(page, `screens/narrow-${screen}`);
       }
       await page.setViewportSize(browser.viewport);
     };
@@ -188,5 +197,13 @@ for (const [view, browser] of Object.entries(VIEWS))
     await page.getByLabel("Language").selectOption("ar");
     await page.getByText("محادثة جديدة").first().waitFor(SLOW);
     await check("arabic");
+    await close();
+    await app.model.or(page.locator(".chip")).first().click();
+    await page.locator("dialog[open] .fit").first().waitFor(SLOW);
+    await check("arabic-models");
+    await close();
+    await page.goto(`${server.origin}/`);
+    await page.locator(".chip[data-phase=ready]").waitFor(SLOW);
+    await check("arabic-ready");
     assert.deepEqual(found, []);
   });

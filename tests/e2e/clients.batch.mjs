@@ -255,12 +255,12 @@ describe("many callers", LIMIT, () => {
         held: kept - first.begun.promptTokens,
       };
     }, MODEL_PATH);
-    assert.deepEqual([found.refused, found.other], Array(2).fill("bad_argument"));
-    const [halves, bytes] = found.plans;
     assert.deepEqual(
-      [halves.cacheFormat, bytes.cacheFormat],
-      ["f16", "q8_0"],
+      [found.refused, found.other],
+      Array(2).fill("bad_argument"),
     );
+    const [halves, bytes] = found.plans;
+    assert.deepEqual([halves.cacheFormat, bytes.cacheFormat], ["f16", "q8_0"]);
     // Heads of 64 numbers: 68 bytes in the place of 128.
     assert.equal(bytes.cacheBytes / halves.cacheBytes, 68 / 128);
     assert.equal(found.first.length, 420);

@@ -103,8 +103,8 @@ let depth = 0;
 
 /** Marks this tab as working until `work` ends; a mark whose tab is gone tells of a crash. */
 export async function marked<T>(work: () => Promise<T>): Promise<T> {
-  if (depth === 0) setMarks([...marks().filter((tab) => tab !== TAB), TAB]);
   depth += 1;
+  if (!document.hidden) mark();
   try {
     return await work();
   } finally {
@@ -113,6 +113,7 @@ export async function marked<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+const mark = () => setMarks([...marks().filter((tab) => tab !== TAB), TAB]);
 const unmark = () => setMarks(marks().filter((tab) => tab !== TAB));
 
 /** Looks for marks of tabs that are gone. Call it before the engine starts. */
@@ -135,8 +136,12 @@ export async function startCare(): Promise<void> {
   // Leaving is no crash.
   addEventListener("pagehide", unmark);
   addEventListener("pageshow", (event) => {
-    if ((event as PageTransitionEvent).persisted && depth > 0)
-      setMarks([...marks(), TAB]);
+    if ((event as PageTransitionEvent).persisted && depth > 0) mark();
+  });
+  // Neither is it a crash when the system ends what nobody looks at, or a person swipes it away.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) unmark();
+    else if (depth > 0) mark();
   });
   await Promise.all([
     watchBattery().catch(() => undefined),

@@ -15,6 +15,7 @@ import { percent, t } from "./i18n";
 import { type Problem, problemFrom } from "./problem";
 import { read, write } from "./remember";
 import { engineCanStart, keepExtras } from "./shell";
+import { LAST_MODEL } from "./visits";
 
 export type Llm = Awaited<ReturnType<typeof Smidgen.load>>;
 
@@ -41,7 +42,6 @@ export const llm = computed(() =>
 
 const DEFAULT_MODEL: string =
   import.meta.env.VITE_MODEL_URL ?? "./models/SmolLM2-135M-Instruct.Q4_1.gguf";
-const LAST_MODEL = "smidgen:model";
 
 /** The engine is a separate download: the page paints before it. */
 export const engine = async () => (await import("smidgen")).Smidgen;

@@ -70,7 +70,15 @@ impl Browser {
         match self {
             Self::Chromium => &["chromium", "chromium-driver"],
             Self::Firefox => &["firefox-esr"],
-            Self::Webkit => &["webkit2gtk-driver", "xvfb", "xauth"],
+            Self::Webkit => &[
+                "webkit2gtk-driver",
+                "xvfb",
+                "xauth",
+                // A view that keeps its profile (tests/e2e/drive/webkit-view.py).
+                "python3-gi",
+                "python3-gi-cairo",
+                "gir1.2-webkit2-4.1",
+            ],
         }
     }
 

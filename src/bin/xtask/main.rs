@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod bench;
+mod bench_app;
 mod bench_cache;
 mod browsers;
 mod build;
@@ -53,6 +54,8 @@ enum Command {
     Bench(bench::Options),
     /// Measure what keeping a model costs its download and how soon a second visit answers, in every browser
     BenchCache(bench_cache::Options),
+    /// Measure the app's first visit and its second one offline, in a browser held to a quarter of a core
+    BenchApp(bench_app::Options),
     /// Measure what each format keeps of the demo model, and write the table into src/README.md
     FormatsTable(formats_table::Options),
     /// Check files, vocabularies and replies against llama.cpp, where it is built; with --build, build it
@@ -80,6 +83,7 @@ fn run(command: Command) -> Result<()> {
         Command::Size(options) => size::size(&options),
         Command::Bench(options) => bench::bench(&options),
         Command::BenchCache(options) => bench_cache::bench(&options),
+        Command::BenchApp(options) => bench_app::bench(&options),
         Command::FormatsTable(options) => formats_table::table(&options),
         Command::LlamaCpp(options) => llama_cpp::check(&options),
         Command::FetchModel => model::fetch().map(|path| println!("{}", path.display())),

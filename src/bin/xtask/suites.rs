@@ -20,6 +20,9 @@ pub struct Options {
     /// Also what takes long: other browsers, longer fuzzing (SMIDGEN_FULL=1 for the tests)
     #[arg(long)]
     full: bool,
+    /// Of the browser tests only the files whose name holds this: `app --only screens --full`
+    #[arg(long)]
+    only: Option<String>,
 }
 
 struct Suite {
@@ -434,6 +437,17 @@ fn room(path: &Path) -> Room {
 }
 
 fn browser_tests(step: &str, mut tests: Vec<PathBuf>, options: &Options) -> Result<()> {
+    if let Some(only) = &options.only {
+        tests.retain(|path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .contains(only)
+        });
+        if tests.is_empty() {
+            bail!("{step}: no file's name holds {only}");
+        }
+    }
     tools::npm_packages(&project::e2e())?;
     let model = model::fetch()?;
     let app = tests.iter().any(|path| room(path) == Room::App);

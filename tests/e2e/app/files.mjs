@@ -1,27 +1,7 @@
-// Files as a person would have them: a PDF of several pages, written here so that the tests need no binary.
+// Files as a person would have them: PDFs among them, written here so that the tests need no binary.
 
-/** A PDF with one text on each page, in Helvetica; lines are broken where the text has line breaks. */
-export function pdf(pages) {
-  const objects = [];
-  const add = (body) => objects.push(body);
-  const first = 4;
-  const kids = pages.map((_, at) => `${first + at * 2} 0 R`).join(" ");
-  add("<< /Type /Catalog /Pages 2 0 R >>");
-  add(`<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`);
-  add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>");
-  pages.forEach((text, at) => {
-    const lines = text
-      .split("\n")
-      .map((line) => `(${line.replace(/[()\\]/g, "\\$&")}) Tj T*`)
-      .join("\n");
-    const drawing = `BT /F1 12 Tf 14 TL 50 780 Td\n${lines}\nET`;
-    add(
-      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] ` +
-        `/Resources << /Font << /F1 3 0 R >> >> ` +
-        `/Contents ${first + at * 2 + 1} 0 R >>`,
-    );
-    add(`<< /Length ${drawing.length} >>\nstream\n${drawing}\nendstream`);
-  });
+/** A PDF of these objects, numbered from 1; the first is its catalogue. */
+function file(objects) {
   let file = "%PDF-1.4\n";
   const offsets = objects.map((body, at) => {
     const offset = file.length;
@@ -38,6 +18,83 @@ export function pdf(pages) {
     `startxref\n${xref}\n%%EOF\n`;
   return Buffer.from(file, "latin1");
 }
+
+const stream = (text) =>
+  `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
+
+/** A page that draws object `contents` in font F1, which is object `font`. */
+const page = (contents, font) =>
+  `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] ` +
+  `/Resources << /Font << /F1 ${font} 0 R >> >> /Contents ${contents} 0 R >>`;
+
+/** A PDF with one text on each page, in Helvetica; lines are broken where the text has line breaks. */
+export function pdf(pages) {
+  const first = 4;
+  const kids = pages.map((_, at) => `${first + at * 2} 0 R`).join(" ");
+  const objects = [
+    "<< /Type /Catalog /Pages 2 0 R >>",
+    `<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`,
+    "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+  ];
+  pages.forEach((text, at) => {
+    const lines = text
+      .split("\n")
+      .map((line) => `(${line.replace(/[()\\]/g, "\\$&")}) Tj T*`)
+      .join("\n");
+    objects.push(
+      page(first + at * 2 + 1, 3),
+      stream(`BT /F1 12 Tf 14 TL 50 780 Td\n${lines}\nET`),
+    );
+  });
+  return file(objects);
+}
+
+/** `text` in a legacy encoding of two bytes a character, as hexadecimal digits: its decoder, turned around. */
+function legacy(text, label) {
+  const decoder = new TextDecoder(label);
+  const codes = new Map();
+  for (let code = 0x8140; code <= 0xfefe; code += 1) {
+    const character = decoder.decode(Uint8Array.of(code >> 8, code & 0xff));
+    if ([...character].length === 1 && !codes.has(character))
+      codes.set(character, code.toString(16));
+  }
+  return [...text].map((character) => codes.get(character)).join("");
+}
+
+/** A PDF as older programs write Chinese and Japanese: a font that is not in the file, in an encoding named only. */
+function named(text, { label, map, ordering }) {
+  return file([
+    "<< /Type /Catalog /Pages 2 0 R >>",
+    "<< /Type /Pages /Kids [6 0 R] /Count 1 >>",
+    `<< /Type /Font /Subtype /Type0 /BaseFont /Song /Encoding /${map} /DescendantFonts [4 0 R] >>`,
+    `<< /Type /Font /Subtype /CIDFontType0 /BaseFont /Song /FontDescriptor 5 0 R ` +
+      `/CIDSystemInfo << /Registry (Adobe) /Ordering (${ordering}) /Supplement 2 >> >>`,
+    "<< /Type /FontDescriptor /FontName /Song /Flags 4 /FontBBox [0 -120 1000 880] " +
+      "/ItalicAngle 0 /Ascent 880 /Descent -120 /CapHeight 700 /StemV 80 >>",
+    page(7, 3),
+    stream(`BT /F1 12 Tf 50 780 Td <${legacy(text, label)}> Tj ET`),
+  ]);
+}
+
+const menu = (name, says, how) => ({
+  name,
+  says,
+  mimeType: "application/pdf",
+  buffer: named(says, how),
+});
+
+export const MENUS = {
+  chinese: menu("menu-zh.pdf", "咖啡和苹果蛋糕", {
+    label: "gbk",
+    map: "GBK-EUC-H",
+    ordering: "GB1",
+  }),
+  japanese: menu("menu-ja.pdf", "抹茶と林檎の菓子", {
+    label: "shift_jis",
+    map: "90ms-RKSJ-H",
+    ordering: "Japan1",
+  }),
+};
 
 /** The manual of a coffee machine: what stands on which page is what the tests ask for. */
 export const MANUAL = {

@@ -15,13 +15,20 @@ const engines = { chromium, firefox, webkit };
  * @typedef {object} Page
  * @property {(address: string) => Promise<void>} goto
  * @property {(expression: string) => Promise<any>} evaluate the value of a JavaScript expression; it must survive JSON
+ * @property {(x: number, y: number) => Promise<void>} [tap] a finger at a place of the viewport, where it can be sent
+ * @property {(path: string) => Promise<void>} picture the viewport as PNG; not through WebDriver
  * @property {() => Promise<void>} close
+ *
+ * @typedef {object} Phone a screen to imitate, in CSS pixels
+ * @property {number} width
+ * @property {number} height
+ * @property {string} [userAgent]
  */
 
 /**
  * @param {Driven} driven
- * @param {{ profile?: string, unwatched?: boolean }} [options] `profile`: a folder that outlives the browser, where the
- *   engine can have one; `unwatched`: nothing may listen to the network, which costs Chromium's pages time and memory
+ * @param {{ profile?: string, unwatched?: boolean, phone?: Phone }} [options] `profile`: a folder that outlives the
+ *   browser, which WebKit has as a phone only; `unwatched`: nothing may listen to the network, which costs Chromium's pages time and memory
  * @returns {Promise<Page>}
  */
 export function open(driven, options = {}) {

@@ -30,7 +30,7 @@ export function context(driven, profile, options = {}) {
  * A driver that listens to the network makes the renderer keep a copy of every answer below 10 MB: a download in ranges
  * costs twice the time on its thread then, and 100 MB more. What is measured is measured without.
  */
-async function openUnwatched(driven, profile) {
+async function openUnwatched(driven, profile, phone) {
   const browser = await puppeteer.launch({
     executablePath: driven.executable,
     headless: true,
@@ -41,6 +41,7 @@ async function openUnwatched(driven, profile) {
     issuesEnabled: false,
   });
   const page = (await browser.pages())[0] ?? (await browser.newPage());
+  if (phone) await page.setViewport(asPhone(phone).viewport);
   return {
     goto: async (address) => void (await page.goto(address)),
     evaluate: (expression) => page.evaluate(expression),
@@ -48,14 +49,28 @@ async function openUnwatched(driven, profile) {
   };
 }
 
-export async function open(driven, { profile, unwatched } = {}) {
-  if (unwatched) return openUnwatched(driven, profile);
+const asPhone = ({ width, height, userAgent }) => ({
+  viewport: { width, height },
+  userAgent,
+  hasTouch: true,
+  isMobile: true,
+  deviceScaleFactor: 2,
+});
+
+export async function open(driven, { profile, unwatched, phone } = {}) {
+  if (unwatched) return openUnwatched(driven, profile, phone);
   const own = profile ? undefined : await mkdtemp(join(tmpdir(), "smidgen-"));
-  const browser = await context(driven, profile ?? own);
+  const browser = await context(
+    driven,
+    profile ?? own,
+    phone && asPhone(phone),
+  );
   const page = browser.pages()[0] ?? (await browser.newPage());
   return {
     goto: async (address) => void (await page.goto(address)),
     evaluate: (expression) => page.evaluate(expression),
+    tap: phone && ((x, y) => page.touchscreen.tap(x, y)),
+    picture: async (path) => void (await page.screenshot({ path })),
     close: async () => {
       await browser.close();
       if (own)

@@ -2,7 +2,7 @@
 
 import puppeteer from "puppeteer-core";
 
-export async function open(driven, { profile } = {}) {
+export async function open(driven, { profile, phone } = {}) {
   const browser = await puppeteer.launch({
     browser: "firefox",
     protocol: "webDriverBiDi",
@@ -16,9 +16,13 @@ export async function open(driven, { profile } = {}) {
     },
   });
   const page = (await browser.pages())[0] ?? (await browser.newPage());
+  if (phone)
+    await page.setViewport({ width: phone.width, height: phone.height });
   return {
     goto: async (address) => void (await page.goto(address)),
     evaluate: (expression) => page.evaluate(expression),
+    tap: phone && ((x, y) => page.touchscreen.tap(x, y)),
+    picture: async (path) => void (await page.screenshot({ path })),
     close: () => browser.close(),
   };
 }

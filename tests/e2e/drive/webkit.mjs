@@ -1,7 +1,8 @@
-// WebKitGTK through its WebDriver. Its sessions are ephemeral, so there is no profile to keep.
+// WebKitGTK through its WebDriver. Its sessions are ephemeral: a phone, which keeps its profile, is a view of our own.
 
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
+import { open as openView } from "./webkit-view.mjs";
 
 /** A port that is free now. */
 function freePort() {
@@ -52,7 +53,8 @@ async function start(port) {
   return { child, base };
 }
 
-export async function open(driven) {
+export async function open(driven, { profile, phone } = {}) {
+  if (phone) return openView({ profile, phone });
   const { child, base } = await start(await freePort());
   const stop = () => process.kill(-child.pid);
   try {

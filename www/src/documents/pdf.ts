@@ -7,6 +7,29 @@ import {
 } from "pdfjs-dist/legacy/build/pdf.mjs";
 import Reader from "pdfjs-dist/legacy/build/pdf.worker.min.mjs?worker";
 
+/** The file names a character map that is neither in it nor on this device, and the page's host was not to be reached. */
+export class MissingMap extends Error {}
+
+const MAPS = "./cmaps/";
+
+/** Where pdf.js gets what a file names instead of holding: the maps beside this page. Fonts it needs to draw only. */
+function fetcher(missing: Set<string>) {
+  return class {
+    async fetch({ kind, filename }: { kind: string; filename: string }) {
+      if (kind !== "cMapUrl") throw new Error(`${filename} is not needed here`);
+      const name = encodeURIComponent(filename);
+      try {
+        const response = await fetch(new URL(MAPS + name, document.baseURI));
+        if (!response.ok) throw new Error(`status ${response.status}`);
+        return new Uint8Array(await response.arrayBuffer());
+      } catch (error) {
+        missing.add(filename);
+        throw error;
+      }
+    }
+  };
+}
+
 async function textOfPage(page: PDFPageProxy): Promise<string> {
   const { items } = await page.getTextContent();
   let text = "";
@@ -26,14 +49,17 @@ export async function readPdf(
 ): Promise<string[]> {
   const thread = new Reader();
   const worker = PDFWorker.create({ port: thread });
+  const missing = new Set<string>();
   const task = getDocument({
     data,
     worker,
     isEvalSupported: false,
     disableFontFace: true,
     useWasm: false,
-    cMapUrl: new URL("./cmaps/", document.baseURI).href,
+    cMapUrl: MAPS,
     cMapPacked: true,
+    useWorkerFetch: false,
+    BinaryDataFactory: fetcher(missing),
   });
   try {
     const file = await task.promise;
@@ -41,6 +67,8 @@ export async function readPdf(
     let characters = 0;
     for (let at = 1; at <= Math.min(file.numPages, most.mostPages); at += 1) {
       const text = await textOfPage(await file.getPage(at));
+      // Its text would be silently short of all that is written in that font.
+      if (missing.size > 0) throw new MissingMap([...missing].join(", "));
       characters += text.length;
       if (characters > most.mostCharacters) break;
       pages.push(text);

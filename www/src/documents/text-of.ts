@@ -10,7 +10,11 @@ export interface Pages {
 export class UnreadableFile extends Error {
   constructor(
     readonly code:
-      "file_too_large" | "file_not_text" | "file_bad_pdf" | "file_empty",
+      | "file_too_large"
+      | "file_not_text"
+      | "file_bad_pdf"
+      | "file_needs_map"
+      | "file_empty",
     message: string,
   ) {
     super(message);
@@ -50,7 +54,7 @@ async function plain(file: File): Promise<Pages> {
 }
 
 async function pdf(file: File): Promise<Pages> {
-  const { readPdf } = await import("./pdf");
+  const { readPdf, MissingMap } = await import("./pdf");
   try {
     const pages = await readPdf(await file.arrayBuffer(), {
       mostPages: MOST_PAGES,
@@ -59,6 +63,9 @@ async function pdf(file: File): Promise<Pages> {
     return { kind: "pdf", pages };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UnreadableFile("file_bad_pdf", `${file.name}: ${reason}`);
+    throw new UnreadableFile(
+      error instanceof MissingMap ? "file_needs_map" : "file_bad_pdf",
+      `${file.name}: ${reason}`,
+    );
   }
 }

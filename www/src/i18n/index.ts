@@ -1,7 +1,8 @@
 // The page's words: i18next with one lazily loaded file per language, and the language as a signal.
 import { signal } from "@preact/signals";
 import i18next from "i18next";
-import { read, write } from "../remember";
+import { write } from "../remember";
+import { CHOSEN, chosenLanguage, deviceLanguage } from "./wanted";
 import en from "./en.json";
 
 export const languages = {
@@ -32,19 +33,10 @@ export function t(key: Phrase, values?: Record<string, unknown>): string {
   return values ? i18next.t(key, values) : i18next.t(key);
 }
 
-const CHOSEN = "smidgen:language";
-
 /** The language a person chose here, undefined while the page follows the device. */
 export const chosen = signal<Language | undefined>(undefined);
 
-const ofDevice = (): Language => {
-  for (const wanted of navigator.languages) {
-    const base = wanted.toLowerCase().split("-")[0];
-    const match = known.find((language) => language === base);
-    if (match) return match;
-  }
-  return "en";
-};
+const ofDevice = (): Language => deviceLanguage(known) ?? "en";
 
 async function show(next: Language): Promise<void> {
   const { default: words } = await languages[next].load();
@@ -69,7 +61,7 @@ export async function startLanguage(): Promise<void> {
     // Preact escapes what it renders.
     interpolation: { escapeValue: false },
   });
-  chosen.value = known.find((language) => language === read(CHOSEN));
+  chosen.value = chosenLanguage(known);
   const wanted = chosen.value ?? ofDevice();
   if (wanted === "en") return;
   // English is better than a page that does not start.

@@ -4,11 +4,24 @@ import { memo } from "preact/compat";
 import type { parts } from "../highlight";
 import type { Block, blocks } from "../markdown";
 import { t } from "../i18n";
+import { read } from "../remember";
+import { LAST_MODEL } from "../visits";
 import { CheckIcon, CopyIcon } from "./icons";
 
-/** Not part of the first paint. */
+/** Not before the first reply. */
 const parse = signal<typeof blocks | undefined>(undefined);
-void import("../markdown").then((module) => (parse.value = module.blocks));
+let wantedParser: Promise<void> | undefined;
+function wantParser(): void {
+  wantedParser ??= import("../markdown").then(
+    (module) => void (parse.value = module.blocks),
+    () => {
+      // Plain text until the next reply asks again.
+      wantedParser = undefined;
+    },
+  );
+}
+// On a later visit there may be replies at once.
+if (read(LAST_MODEL) !== null) wantParser();
 
 /** Not before the first code. */
 const coloured = signal<typeof parts | undefined>(undefined);
@@ -71,11 +84,12 @@ function Code(props: { language: string; text: string; finished: boolean }) {
         <CopyButton text={text} label={t("messages.copyCode")} />
       </div>
       <pre
+        dir="ltr"
         tabIndex={0}
         role="group"
         aria-label={language || t("messages.code")}
       >
-        <code dir="ltr">
+        <code>
           {finished ? <Colours language={language} text={text} /> : text}
         </code>
       </pre>
@@ -102,6 +116,7 @@ const BlockItem = memo(
 
 export function ReplyText(props: { text: string; finished?: boolean }) {
   const { text, finished = true } = props;
+  wantParser();
   const parsed = parse.value?.(text);
   if (!parsed)
     return (

@@ -67,48 +67,54 @@ export function StoredModelItem({ entry }: { entry: StoredModel }) {
         {name}
         <Facts entry={entry} inUse={inUse} />
       </span>
-      {source && !inUse && !isEncoder(entry) && (
-        <button type="button" class="button" onClick={() => void load(source)}>
-          {t(entry.complete ? "source.load" : "storage.resume")}
-          <span class="visually-hidden">: {name}</span>
+      <span class="stored-actions">
+        {source && !inUse && !isEncoder(entry) && (
+          <button
+            type="button"
+            class="button"
+            onClick={() => void load(source)}
+          >
+            {t(entry.complete ? "source.load" : "storage.resume")}
+            <span class="visually-hidden">: {name}</span>
+          </button>
+        )}
+        {entry.complete && (
+          <>
+            <button
+              type="button"
+              class={pinned ? "icon-button primary" : "icon-button"}
+              aria-pressed={pinned}
+              aria-label={pin}
+              title={pin}
+              onClick={() => void attempt(() => pinStored(entry, !pinned))}
+            >
+              <PinIcon />
+            </button>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={save}
+              title={save}
+              disabled={busy.value}
+              onClick={() => void attempt(() => saveStored(entry))}
+            >
+              <SaveIcon />
+            </button>
+          </>
+        )}
+        <button
+          type="button"
+          class={sure.value ? "button danger" : "icon-button danger"}
+          aria-label={sure.value ? undefined : remove}
+          title={remove}
+          onClick={() => {
+            if (sure.value) void attempt(() => deleteStored(entry));
+            sure.value = !sure.value;
+          }}
+        >
+          {sure.value ? t("storage.sure") : <TrashIcon />}
         </button>
-      )}
-      {entry.complete && (
-        <>
-          <button
-            type="button"
-            class={pinned ? "icon-button primary" : "icon-button"}
-            aria-pressed={pinned}
-            aria-label={pin}
-            title={pin}
-            onClick={() => void attempt(() => pinStored(entry, !pinned))}
-          >
-            <PinIcon />
-          </button>
-          <button
-            type="button"
-            class="icon-button"
-            aria-label={save}
-            title={save}
-            disabled={busy.value}
-            onClick={() => void attempt(() => saveStored(entry))}
-          >
-            <SaveIcon />
-          </button>
-        </>
-      )}
-      <button
-        type="button"
-        class={sure.value ? "button danger" : "icon-button danger"}
-        aria-label={sure.value ? undefined : remove}
-        title={remove}
-        onClick={() => {
-          if (sure.value) void attempt(() => deleteStored(entry));
-          sure.value = !sure.value;
-        }}
-      >
-        {sure.value ? t("storage.sure") : <TrashIcon />}
-      </button>
+      </span>
       {problem.value && <ProblemText problem={problem.value} />}
     </li>
   );
