@@ -22,7 +22,8 @@ export class Keeper {
   readonly #options: KeeperOptions;
   readonly #record: FileRecord;
   #writer: FileWriter | undefined;
-  #failed = false;
+  /** Settles when it has been told what went wrong. */
+  #givingUp: Promise<void> | undefined;
   /** What is needed and free, where that is known. */
   #figures = "";
 
@@ -68,6 +69,8 @@ export class Keeper {
 
   /** Whether the file is complete in storage, once the chunks under way are too; a plain false where nothing is stored. Never rejects. */
   commit(totalBytes: number, sha256?: string): false | Promise<boolean> {
+    // What it tells is part of the outcome.
+    if (this.#givingUp) return this.#givingUp.then(() => false);
     const writer = this.#writer;
     if (!writer) return false;
     return writer.commit({ totalBytes, sha256 }).then(
@@ -104,10 +107,12 @@ export class Keeper {
     return true;
   }
 
-  async #giveUp(error: unknown): Promise<void> {
-    // Several chunks may be under way when the first one fails.
-    if (this.#failed) return;
-    this.#failed = true;
+  /** Once: several chunks may be under way when the first one fails. */
+  #giveUp(error: unknown): Promise<void> {
+    return (this.#givingUp ??= this.#tell(error));
+  }
+
+  async #tell(error: unknown): Promise<void> {
     await this.settle();
     const { storage, warn } = this.#options;
     if ((error as Error)?.name !== "QuotaExceededError") {

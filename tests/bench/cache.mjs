@@ -178,6 +178,7 @@ async function bench(plan) {
         file_bytes: body.length,
         uncached_load_ms: uncached,
         cached_load_ms: stored,
+        durable_ms: over((one) => one.stored.durableMs),
         caching_costs_percent: Number(
           (100 * (stored.median / uncached.median - 1)).toFixed(1),
         ),
@@ -201,6 +202,7 @@ async function bench(plan) {
         "flavour",
         "download ms",
         "stored too",
+        "durable",
         "costs %",
         "warm load ms",
         "warm first token ms",
@@ -212,6 +214,7 @@ async function bench(plan) {
         one.flavour,
         show(one.uncached_load_ms),
         show(one.cached_load_ms),
+        show(one.durable_ms),
         one.caching_costs_percent,
         show(one.warm_load_ms),
         show(one.warm_first_token_ms),

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { sha256Of, StreamHash } from "../../src/js/hash.ts";
 import { IndexedDbStorage } from "../../src/js/storage/indexeddb.ts";
 import { MemoryStorage } from "../../src/js/storage/memory.ts";
+import { Keeper } from "../../src/js/load-keeper.ts";
 import { readFile, type Source } from "../../src/js/storage/reader.ts";
 import {
   deletableModels,
@@ -569,4 +570,39 @@ test("both ways to hash agree with a known answer", async () => {
   const stream = new StreamHash();
   for (const byte of abc) stream.update(Uint8Array.of(byte));
   assert.equal(stream.digest(), known);
+});
+
+test("the outcome of storing waits until what went wrong has been told", async () => {
+  let asked = () => {};
+  const whenAsked = new Promise<void>((resolve) => (asked = resolve));
+  let answer = () => {};
+  const whenAnswered = new Promise<void>((resolve) => (answer = resolve));
+  class Full extends MemoryStorage {
+    override append(): Promise<never> {
+      return Promise.reject(new DOMException("", "QuotaExceededError"));
+    }
+    override async listComplete() {
+      asked();
+      await whenAnswered;
+      return super.listComplete();
+    }
+  }
+  const told: string[] = [];
+  const keeper = new Keeper(
+    {
+      storage: new Full(),
+      makeRoom: false,
+      warn: ({ code }) => told.push(code),
+    },
+    newRecord({ id: "a", name: "a", totalBytes: 4 }),
+    false,
+  );
+  void keeper.write(0, new Uint8Array(4));
+  await whenAsked;
+  // Which models could go is still being asked for.
+  const stored = keeper.commit(4);
+  assert.deepEqual(told, []);
+  answer();
+  assert.equal(await stored, false);
+  assert.deepEqual(told, ["storage_quota"]);
 });

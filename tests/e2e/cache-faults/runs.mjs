@@ -159,6 +159,9 @@ async function durable(tab, url, site) {
   // Nor is it held against a load that it began with a length that was a lie.
   const same =
     (value.etag === undefined || value.etag === site.file.etag) &&
+    // Other origins show this header where they hide the other.
+    (value.lastModified === undefined ||
+      value.lastModified === site.modified) &&
     (value.totalBytes ?? site.file.body.length) === site.file.body.length;
   return same ? value.spans : [];
 }

@@ -67,6 +67,11 @@ export class Site {
     return this.revisions[this.revision];
   }
 
+  /** When the file was changed last, as HTTP says it. */
+  get modified() {
+    return new Date(Date.UTC(2026, 0, 1 + this.revision)).toUTCString();
+  }
+
   /** Resolves once so many more bytes have been sent. */
   after(bytes) {
     const at = this.sent + bytes;
@@ -210,9 +215,7 @@ export class FaultServer {
     }
     const { body, etag } = site.file;
     headers["etag"] = etag;
-    headers["last-modified"] = new Date(
-      Date.UTC(2026, 0, 1 + site.revision),
-    ).toUTCString();
+    headers["last-modified"] = site.modified;
     let [start, end, status] = [0, body.length, 200];
     const asked = /^bytes=(\d+)-(\d*)$/.exec(range);
     const condition = request.headers["if-range"];

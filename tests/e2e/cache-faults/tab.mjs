@@ -144,8 +144,8 @@ export const inPage = {
             const start = index * record.chunkBytes;
             return chunk ? [[start, start + chunk.bytes]] : [];
           });
-          const { etag, totalBytes } = record ?? {};
-          resolve({ etag, totalBytes, spans });
+          const { etag, lastModified, totalBytes } = record ?? {};
+          resolve({ etag, lastModified, totalBytes, spans });
         };
       };
     }),
