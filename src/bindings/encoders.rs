@@ -7,13 +7,13 @@ use crate::session::Pooling;
 
 #[wasm_bindgen]
 impl Engine {
-    /// The embeddings of texts (JSON of `string[]`), one after the other. `pooling`: `mean`, `first` or `last`, by default
-    /// what the file says.
+    /// The embeddings of texts (JSON of `string[]`), one after the other. `pooling` (`mean`, `first` or `last`) and
+    /// `normalise` are what the file says by default.
     pub fn embed(
         &mut self,
         texts: &str,
         pooling: Option<String>,
-        normalise: bool,
+        normalise: Option<bool>,
     ) -> Result<Vec<f32>, JsValue> {
         let pooling: Option<Pooling> = match pooling {
             Some(name) => Some(parse("pooling", &json(&name))?),

@@ -5,9 +5,12 @@
 
 #[cfg(target_arch = "wasm32")]
 mod bindings;
+mod ecma;
 mod gbnf;
+mod schema;
 
 use crate::error::{Error, Result};
+use ecma::Anchors;
 use llguidance::api::{ParserLimits, TopLevelGrammar};
 use llguidance::{Matcher, ParserFactory};
 use serde::Deserialize;
@@ -39,8 +42,14 @@ pub enum Grammar {
     },
     /// A text that a regular expression matches whole.
     Regex {
-        /// In the syntax of Rust's `regex`.
+        /// In the syntax of Rust's `regex`, or as `syntax` says.
         pattern: String,
+        /// Whose syntax it is.
+        #[serde(default)]
+        syntax: Syntax,
+        /// Of these `i` and `s` make a difference to a whole text.
+        #[serde(default)]
+        flags: String,
     },
     /// A grammar in the Lark dialect of `llguidance`.
     Lark {
@@ -59,21 +68,30 @@ pub enum Grammar {
     },
 }
 
+/// How regular expressions are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Syntax {
+    /// As Rust's `regex` reads them.
+    #[default]
+    Rust,
+    /// As JavaScript reads them.
+    Ecma,
+}
+
 fn refused(what: impl ToString) -> Error {
     Error::Grammar {
         what: what.to_string(),
     }
 }
 
-/// A schema with separators that leave no room for endless white space.
-fn compact(mut schema: Json) -> Json {
-    if let Json::Object(map) = &mut schema {
-        map.insert(
-            "x-guidance".into(),
-            json!({ "whitespace_flexible": false, "item_separator": ", ?", "key_separator": ": ?" }),
-        );
-    }
-    schema
+/// Its refusals, where they speak of options that nobody here can set.
+fn explained(what: &str) -> Error {
+    refused(if what.contains("oneOf constraints") {
+        "the cases of a oneOf may overlap, which is not supported: tell them apart by a required property with a const each, or write anyOf"
+    } else {
+        what
+    })
 }
 
 impl Grammar {
@@ -91,11 +109,28 @@ impl Grammar {
     fn compile(self) -> Result<TopLevelGrammar> {
         Ok(match self {
             Grammar::JsonObject => {
-                TopLevelGrammar::from_json_schema(compact(json!({ "type": "object" })))
+                let any = schema::prepare(json!({ "type": "object" }))?;
+                TopLevelGrammar::from_json_schema(any)
             }
-            Grammar::JsonSchema { schema } => TopLevelGrammar::from_json_schema(compact(schema)),
-            Grammar::Regex { pattern } => TopLevelGrammar::from_regex(&pattern),
-            Grammar::Lark { source } => TopLevelGrammar::from_lark(source),
+            Grammar::JsonSchema { schema } => {
+                TopLevelGrammar::from_json_schema(schema::prepare(schema)?)
+            }
+            Grammar::Regex {
+                pattern,
+                syntax,
+                flags,
+            } => {
+                if let Some(flag) = flags.chars().find(|flag| !"dgimsuy".contains(*flag)) {
+                    return Err(refused(format!("the flag {flag} is not supported")));
+                }
+                let pattern = match syntax {
+                    Syntax::Rust => pattern,
+                    Syntax::Ecma => ecma::to_rust(&pattern, flags.contains('s'), Anchors::Drop)?,
+                };
+                let folded = if flags.contains('i') { "(?i)" } else { "" };
+                TopLevelGrammar::from_regex(&format!("{folded}{pattern}"))
+            }
+            Grammar::Lark { source } => TopLevelGrammar::from_lark(schema::prepare_lark(&source)?),
             Grammar::Gbnf { source } => TopLevelGrammar::from_lark(gbnf::to_lark(&source)?),
             Grammar::Choice { choices } => {
                 if choices.is_empty() || choices.len() > MAX_CHOICES {
@@ -183,7 +218,7 @@ impl Vocabulary {
     pub fn constrain(&self, grammar: Grammar) -> Result<Constraint> {
         let matcher = Matcher::new(self.factory.create_parser(grammar.compile()?));
         match matcher.get_error() {
-            Some(what) => Err(refused(what)),
+            Some(what) => Err(explained(&what)),
             None => Ok(Constraint(matcher)),
         }
     }

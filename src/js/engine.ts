@@ -1,5 +1,13 @@
 // `load` and the loaded model: keeps one worker, replaces it after a trap, and streams its tokens. Holds no weights.
 
+import {
+  badArgument,
+  oneOf,
+  plain,
+  text,
+  texts,
+  tokenIds,
+} from "./arguments.ts";
 import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
 import { aborted, SmidgenError } from "./errors.ts";
 import { createEmbeddings, type EmbeddingsApi } from "./openai-embeddings.ts";
@@ -7,12 +15,13 @@ import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
 import { createCompletions } from "./openai-completions.ts";
 import { createChatCompletions } from "./openai.ts";
 import { memory, type Resident } from "./memory-budget.ts";
+import { absolute, toWireSource } from "./model-source.ts";
 import type {
   ChatCompletions,
   Completions,
   ModelCard,
 } from "./openai-types.ts";
-import type { CallName, Calls, LoadRequest, WireSource } from "./protocol.ts";
+import type { CallName, Calls, LoadRequest } from "./protocol.ts";
 import {
   canShare,
   connectShared,
@@ -21,6 +30,7 @@ import {
 } from "./shared-tabs.ts";
 import type {
   EmbedOptions,
+  CacheFormat,
   Embeddings,
   FilledToken,
   GenerateEvent,
@@ -52,9 +62,30 @@ export interface SavedSessions {
   delete(name: string): Promise<boolean>;
 }
 
+/** What is not stored by then is left to be fetched by the next load. */
+const STORE_MS = 10_000;
+
+/** What a model is made of that `load` has found. */
+interface Found {
+  connection: Connection;
+  /** Another worker with the same model. */
+  connect: () => Promise<Connection>;
+  info: ModelInfo;
+  /** The model is still being written; `info.cached` is not known yet. */
+  storing: boolean;
+  /** Whether its worker may be ended while nobody calls, because it starts again from this device. */
+  mayRest: () => boolean;
+  onWarning: ((warning: Warning) => void) | undefined;
+}
+
 /** A loaded model. Made by `Smidgen.load`. */
 export class Llm {
   readonly info: ModelInfo;
+  /**
+   * Whether the next visit will find the model on this device, once that is known: a model answers before its last bytes
+   * are written. `info.cached` and `info.warnings` say it then too. Never rejects.
+   */
+  readonly stored: Promise<boolean>;
   readonly chat: { completions: ChatCompletions };
   /** OpenAI's older interface: text goes in as it is, without a template. */
   readonly completions: Completions;
@@ -79,19 +110,14 @@ export class Llm {
   readonly #resident: Resident;
 
   /** Not for use outside the package: `Smidgen.load` makes these. */
-  constructor(
-    connection: Connection,
-    connect: () => Promise<Connection>,
-    info: ModelInfo,
-    /** Whether its worker may be ended while nobody calls, because it starts again from this device. */
-    mayRest = false,
-  ) {
+  constructor(found: Found) {
+    const { connection, connect, info, storing, mayRest, onWarning } = found;
     this.#connection = Promise.resolve(connection);
     this.#connect = connect;
     this.info = info;
     const inMemory = () => this.#inMemory;
     const usedAt = () => this.#usedAt;
-    const isIdle = () => mayRest && this.#calls === 0;
+    const isIdle = () => mayRest() && this.#calls === 0;
     this.#resident = {
       get residentBytes() {
         return inMemory() ? info.plan.totalBytes : 0;
@@ -105,9 +131,13 @@ export class Llm {
       rest: () => this.#rest(),
     };
     memory.add(this.#resident);
+    this.stored = storing
+      ? this.#whenStored(onWarning)
+      : Promise.resolve(info.cached);
     const model = {
       id: info.id,
       chatTemplate: info.chatTemplate,
+      vocabSize: info.vocabSize,
       generate: this.generate.bind(this),
       controlToken: (name: string) => this.#controlToken(name),
     };
@@ -118,10 +148,13 @@ export class Llm {
       this.embed(texts, options),
     );
     this.sessions = {
-      save: (name) => this.#call("keepSession", { name }),
-      restore: (name) => this.#call("resumeSession", { name }),
+      save: async (name) =>
+        this.#call("keepSession", { name: text("name", name) }),
+      restore: async (name) =>
+        this.#call("resumeSession", { name: text("name", name) }),
       list: () => this.#call("listSessions", null),
-      delete: (name) => this.#call("deleteSession", { name }),
+      delete: async (name) =>
+        this.#call("deleteSession", { name: text("name", name) }),
     };
     const card: ModelCard = {
       id: info.id,
@@ -177,7 +210,7 @@ export class Llm {
     if (options.signal?.aborted) throw aborted("generate");
     options.signal?.addEventListener("abort", forward, { once: true });
 
-    this.#call("generate", complete(request), {
+    this.#call("generate", complete(plain("the request", request)), {
       signal: controller.signal,
       onEvent: (event) => {
         // Where another call has broken the worker, the next one makes the same reply again, with the same seed and so
@@ -240,59 +273,75 @@ export class Llm {
   }
 
   /** `parseSpecial`: read `<|…|>` in the text as control tokens. Leave it off for text that a user wrote. */
-  tokenize(
-    text: string,
+  async tokenize(
+    input: string,
     options: { parseSpecial?: boolean } = {},
   ): Promise<number[]> {
-    const parseSpecial = options.parseSpecial ?? false;
-    return this.#call("tokenize", { text, parseSpecial });
+    const parseSpecial = options.parseSpecial === true;
+    return this.#call("tokenize", { text: text("text", input), parseSpecial });
   }
 
-  detokenize(ids: ArrayLike<number>): Promise<string> {
-    return this.#call("detokenize", { ids: Array.from(ids) });
+  async detokenize(ids: ArrayLike<number>): Promise<string> {
+    const { vocabSize } = this.info;
+    return this.#call("detokenize", { ids: tokenIds("ids", ids, vocabSize) });
   }
 
   /** The prompt text that the model's own chat template makes of `messages`. */
-  applyTemplate(
+  async applyTemplate(
     messages: Message[],
     options: TemplateOptions = {},
   ): Promise<string> {
     const { addGenerationPrompt = true, ...rest } = options;
-    return this.#call("applyTemplate", {
+    const request = {
       messages,
       addGenerationPrompt,
       now: localTime(),
       ...rest,
-    });
+    };
+    return this.#call("applyTemplate", plain("the request", request));
   }
 
   /** Embeddings of texts; what is over the context is left out. */
-  embed(texts: string[], options: EmbedOptions = {}): Promise<Embeddings> {
-    const { pooling, normalise = true, signal } = options;
-    const input = { texts, normalise, ...(pooling ? { pooling } : {}) };
-    return this.#call("embed", input, { signal });
+  async embed(
+    input: string[],
+    options: EmbedOptions = {},
+  ): Promise<Embeddings> {
+    const { pooling, normalise, signal } = options;
+    const request = {
+      texts: texts("texts", input),
+      ...(normalise === undefined ? {} : { normalise: normalise === true }),
+      ...(pooling ? { pooling: oneOf("pooling", pooling, POOLINGS) } : {}),
+    };
+    return this.#call("embed", request, { signal });
   }
 
   /** The classes of a text, or of two read together, by a model with a classifier. */
-  classify(text: string, second?: string): Promise<TextClass[]> {
+  async classify(input: string, second?: string): Promise<TextClass[]> {
     return this.#call("classify", {
-      text,
-      ...(second === undefined ? {} : { second }),
+      text: text("text", input),
+      ...(second === undefined ? {} : { second: text("second", second) }),
     });
   }
 
   /** How well each document answers `query`, 0 to 1, by a model that reads both together. */
-  rerank(
+  async rerank(
     query: string,
     documents: string[],
     options: { signal?: AbortSignal | null } = {},
   ): Promise<number[]> {
-    return this.#call("rerank", { query, documents }, options);
+    const request = {
+      query: text("query", query),
+      documents: texts("documents", documents),
+    };
+    return this.#call("rerank", request, options);
   }
 
   /** For each `[MASK]` or `<mask>` in a text the likeliest tokens, by a model with a head for it. */
-  fillMask(text: string, topK = 5): Promise<FilledToken[][]> {
-    return this.#call("fillMask", { text, topK });
+  async fillMask(input: string, topK = 5): Promise<FilledToken[][]> {
+    if (!(Number.isInteger(topK) && topK >= 1)) {
+      throw badArgument("topK", topK, "a whole number, 1 or more");
+    }
+    return this.#call("fillMask", { text: text("text", input), topK });
   }
 
   /** What has been evaluated, as bytes: some 20 KB for each token of a small model. */
@@ -301,7 +350,10 @@ export class Llm {
   }
 
   /** Takes up what `saveState` of the same model returned; how many tokens that is. */
-  restoreState(state: Uint8Array<ArrayBuffer>): Promise<number> {
+  async restoreState(state: Uint8Array<ArrayBuffer>): Promise<number> {
+    if (!(state instanceof Uint8Array)) {
+      throw badArgument("the state", state, "the bytes that saveState gave");
+    }
     return this.#call("restoreState", { state });
   }
 
@@ -310,13 +362,32 @@ export class Llm {
     await this.#call("reset", null);
   }
 
-  /** Frees the memory. Calls under way are rejected with `unloaded`; the stored copy stays. */
+  /** Frees the memory, once the model is stored. Calls under way are rejected with `unloaded`; the stored copy stays. */
   async unload(): Promise<void> {
     if (this.#unloaded) return;
     this.#unloaded = true;
     memory.remove(this.#resident);
     const connection = await this.#connection.catch(() => undefined);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, STORE_MS);
+    });
+    await Promise.race([this.stored, late]);
+    clearTimeout(timer);
     connection?.close(unloaded());
+  }
+
+  async #whenStored(
+    onWarning: ((warning: Warning) => void) | undefined,
+  ): Promise<boolean> {
+    // Where its worker has gone for good, the next load goes on from what was written.
+    const result = await this.#call("stored", null).catch(() => undefined);
+    this.info.cached = result?.cached ?? false;
+    for (const warning of result?.warnings ?? []) {
+      this.info.warnings.push(warning);
+      onWarning?.(warning);
+    }
+    return this.info.cached;
   }
 
   /** One call on the living worker; a call that only waited while another broke the worker is made again. */
@@ -424,15 +495,31 @@ export async function load(
     id,
     storage,
     fromCache,
-    cached,
+    cached: cached ?? false,
     loadMs: performance.now() - startedAt,
     warnings,
   };
   // Other tabs may be using it, or nothing but the network has it.
-  const mayRest =
-    connect === connectAlone && (cached || request.source.kind === "blob");
-  return new Llm(connection, again, loaded, mayRest);
+  const mayRest = () =>
+    connect === connectAlone &&
+    (loaded.cached || request.source.kind === "blob");
+  return new Llm({
+    ...{ connection, connect: again, info: loaded, mayRest },
+    storing: cached === undefined,
+    onWarning: options.onWarning,
+  });
 }
+
+const CACHE_FORMATS: CacheFormat[] = ["f16", "q8_0"];
+const POOLINGS = ["mean", "first", "last"];
+const STORAGE = ["auto", "opfs", "indexeddb", "memory"];
+const FLAVOURS = [
+  "auto",
+  "simd128",
+  "relaxed",
+  "simd128-threads",
+  "relaxed-threads",
+];
 
 function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
   const { threads = 1 } = options;
@@ -440,29 +527,28 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
     threads !== "auto" &&
     !(Number.isInteger(threads) && threads >= 1 && threads <= 16)
   ) {
-    throw new SmidgenError(
-      "bad_argument",
-      `threads is ${String(threads)}, expected a whole number from 1 to 16 or "auto"`,
+    throw badArgument(
+      "threads",
+      threads,
+      'a whole number from 1 to 16 or "auto"',
     );
   }
   const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
-  const base = options.wasmBase;
+  const { wasmBase: base, cacheFormat } = options;
   return {
     source: toWireSource(source),
     ...lengths,
+    ...(cacheFormat === undefined
+      ? {}
+      : { cacheFormat: oneOf("cacheFormat", cacheFormat, CACHE_FORMATS) }),
     threads,
-    flavour: options.flavour ?? "auto",
-    storage: options.storage ?? "auto",
+    flavour: oneOf("flavour", options.flavour ?? "auto", FLAVOURS),
+    storage: oneOf("storage", options.storage ?? "auto", STORAGE),
     cache: options.cache ?? true,
     makeRoom: options.makeRoom ?? false,
     ...(base === undefined
       ? {}
-      : {
-          wasmBase: new URL(String(base), pageAddress()).href.replace(
-            /\/?$/,
-            "/",
-          ),
-        }),
+      : { wasmBase: absolute(base).replace(/\/?$/, "/") }),
   };
 }
 
@@ -476,71 +562,11 @@ function tokenCounts<K extends "contextLength" | "cacheLength">(
     const count = options[name];
     if (count === undefined) continue;
     if (!(Number.isInteger(count) && count >= 1)) {
-      throw new SmidgenError(
-        "bad_argument",
-        `${name} is ${String(count)}, expected a whole number of tokens, 1 or more`,
-      );
+      throw badArgument(name, count, "a whole number of tokens, 1 or more");
     }
     counts[name] = count;
   }
   return counts;
-}
-
-export function toWireSource(source: ModelSource): WireSource {
-  if (typeof source === "string" || source instanceof URL) {
-    return { kind: "url", url: absolute(source) };
-  }
-  if (source instanceof Blob) {
-    const file = source instanceof File ? source : undefined;
-    const name = file?.name ?? "model";
-    return {
-      kind: "blob",
-      blob: source,
-      name,
-      id: `file:${name}:${source.size}:${file?.lastModified ?? 0}`,
-    };
-  }
-  if (typeof source === "object" && source !== null && "id" in source) {
-    return { kind: "stored", id: source.id };
-  }
-  if (typeof source === "object" && source !== null && "url" in source) {
-    const { sha256 } = source;
-    if (sha256 === undefined) return { kind: "url", url: absolute(source.url) };
-    if (!/^[0-9a-f]{64}$/i.test(sha256)) {
-      throw new SmidgenError(
-        "bad_argument",
-        `sha256 is ${JSON.stringify(sha256)}, expected 64 hexadecimal digits`,
-      );
-    }
-    return {
-      kind: "url",
-      url: absolute(source.url),
-      sha256: sha256.toLowerCase(),
-    };
-  }
-  throw new SmidgenError(
-    "bad_argument",
-    "the model source is none of: an address, a File or Blob, { url, sha256 }, { id }",
-  );
-}
-
-/** Relative addresses are the page's, also where the package itself runs in a worker. */
-function pageAddress(): string | undefined {
-  return globalThis.document?.baseURI ?? globalThis.location?.href;
-}
-
-function absolute(address: string | URL): string {
-  let url: URL;
-  try {
-    url = new URL(String(address), pageAddress());
-  } catch {
-    throw new SmidgenError(
-      "bad_argument",
-      `${JSON.stringify(String(address))} is not an address`,
-    );
-  }
-  url.hash = "";
-  return url.href;
 }
 
 /** The engine knows neither chance nor time: a seed and a clock always go in. */

@@ -23,44 +23,35 @@ export class Keeper {
   readonly #record: FileRecord;
   #writer: FileWriter | undefined;
   #failed = false;
+  /** What is needed and free, where that is known. */
+  #figures = "";
 
-  /** `begun`: the record is a partial one whose chunks stand. */
-  static async open(
-    options: KeeperOptions,
-    record: FileRecord,
-    begun: boolean,
-  ): Promise<Keeper> {
-    const keeper = new Keeper(options, record);
-    const { storage } = options;
-    if (!storage) return keeper;
-    const needed = (record.totalBytes ?? 0) - storedBytes(record);
-    try {
-      const free = storage.shared ? await freeBytes() : undefined;
-      if (free !== undefined && free < needed) {
-        await keeper.#makeRoom(needed - free);
-        const left = await freeBytes();
-        if (left !== undefined && left < needed) {
-          const figures = ` (${megabytes(needed)} are needed and ${megabytes(left)} are free)`;
-          await keeper.#giveUp(
-            new DOMException("", "QuotaExceededError"),
-            figures,
-          );
-          return keeper;
-        }
-      }
-      if (!begun) await storage.begin(record);
-      keeper.#writer = new FileWriter(storage, record, (bytes) =>
-        keeper.#makeRoom(bytes),
-      );
-    } catch (error) {
-      await keeper.#giveUp(error);
-    }
-    return keeper;
-  }
-
-  private constructor(options: KeeperOptions, record: FileRecord) {
+  /** `begun`: the record is a partial one whose chunks stand. Chunks may be written at once: they wait for room and record. */
+  constructor(options: KeeperOptions, record: FileRecord, begun: boolean) {
     this.#options = options;
     this.#record = record;
+    const { storage } = options;
+    if (!storage) return;
+    this.#writer = new FileWriter(
+      storage,
+      record,
+      (bytes) => this.#makeRoom(bytes),
+      this.#begin(storage, begun),
+    );
+  }
+
+  async #begin(storage: StorageBackEnd, begun: boolean): Promise<void> {
+    const needed = (this.#record.totalBytes ?? 0) - storedBytes(this.#record);
+    const free = storage.shared ? await freeBytes() : undefined;
+    if (free !== undefined && free < needed) {
+      await this.#makeRoom(needed - free);
+      const left = await freeBytes();
+      if (left !== undefined && left < needed) {
+        this.#figures = ` (${megabytes(needed)} are needed and ${megabytes(left)} are free)`;
+        throw new DOMException("", "QuotaExceededError");
+      }
+    }
+    if (!begun) await storage.begin(this.#record);
   }
 
   /** Resolves when the bytes are the caller's again. Never rejects. */
@@ -75,15 +66,17 @@ export class Keeper {
     await this.#writer?.room();
   }
 
-  /** True when the file is now complete in storage. */
-  async commit(totalBytes: number, sha256?: string): Promise<boolean> {
-    try {
-      await this.#writer?.commit({ totalBytes, sha256 });
-      return this.#writer !== undefined;
-    } catch (error) {
-      await this.#giveUp(error);
-      return false;
-    }
+  /** Whether the file is complete in storage, once the chunks under way are too; a plain false where nothing is stored. Never rejects. */
+  commit(totalBytes: number, sha256?: string): false | Promise<boolean> {
+    const writer = this.#writer;
+    if (!writer) return false;
+    return writer.commit({ totalBytes, sha256 }).then(
+      () => true,
+      async (error: unknown) => {
+        await this.#giveUp(error);
+        return false;
+      },
+    );
   }
 
   /** Leaves the durable chunks for a later load to go on from. */
@@ -111,8 +104,7 @@ export class Keeper {
     return true;
   }
 
-  /** `figures`: what is needed and free, where that is known. */
-  async #giveUp(error: unknown, figures = ""): Promise<void> {
+  async #giveUp(error: unknown): Promise<void> {
     // Several chunks may be under way when the first one fails.
     if (this.#failed) return;
     this.#failed = true;
@@ -137,7 +129,7 @@ export class Keeper {
         : "free some space on the device";
     warn({
       code: "storage_quota",
-      message: `the model does not fit this device's storage for this site${figures}; it works now, but what could not be stored will be downloaded again next time: ${advice}`,
+      message: `the model does not fit this device's storage for this site${this.#figures}; it works now, but what could not be stored will be downloaded again next time: ${advice}`,
     });
   }
 }

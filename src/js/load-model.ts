@@ -1,4 +1,4 @@
-// Bytes of a model → the engine, from storage, the network or a local file, stored in the same pass. Keeps no copy of its own.
+// Bytes of a model → the engine, from storage, the network or a local file, stored in the same pass. Keeps no copy of its own, and does not wait for the last bytes to be durable.
 
 import { Download, fetchSpan } from "./download.ts";
 import { refuseNonModel } from "./download-request.ts";
@@ -36,7 +36,8 @@ export interface Loaded {
   engine: Engine;
   id: string;
   fromCache: boolean;
-  cached: boolean;
+  /** Whether the next load finds the file on this device; a promise while it is still being written. Never rejects. */
+  stored: boolean | Promise<boolean>;
 }
 
 export async function loadModel(context: LoadContext): Promise<Loaded> {
@@ -60,7 +61,7 @@ export async function loadModel(context: LoadContext): Promise<Loaded> {
 
   const onWaiting = (progress: Omit<LoadProgress, "phase">) =>
     context.progress({ phase: "download", ...progress });
-  return withTabLock({ id, signal, onWaiting }, async (beat) => {
+  const once = async (beat: ((progress: LoadProgress) => void) | undefined) => {
     if (!beat) {
       context.warn({
         code: "storage_busy",
@@ -76,6 +77,14 @@ export async function loadModel(context: LoadContext): Promise<Loaded> {
     // The tab that was waited for has stored it, or failed.
     const stored = await fromStorage(context, id, refused);
     return stored ?? get({ ...context, progress });
+  };
+  return new Promise((resolve, reject) => {
+    withTabLock({ id, signal, onWaiting }, async (beat) => {
+      const loaded = await once(beat);
+      resolve(loaded);
+      // The tabs that wait want the stored copy, and nobody else may write to it meanwhile.
+      await loaded.stored;
+    }).catch(reject);
   });
 }
 
@@ -134,7 +143,7 @@ async function fromStorage(
     const engine = await feed.finish(sha256);
     // Not worth waiting for, nor failing for.
     storage.update(id, { lastUsedAt: Date.now() }).catch(() => {});
-    return { engine, id, fromCache: !mended, cached: true };
+    return { engine, id, fromCache: !mended, stored: true };
   } catch (error) {
     const { code, message, details } = error as SmidgenError;
     const damaged = code === "storage_corrupt";
@@ -254,7 +263,7 @@ async function complete(
   const record =
     older ??
     newRecord({ id: url, name: nameOf(url), url, ...download!.validators });
-  const keeper = await Keeper.open(context, record, older !== undefined);
+  const keeper = new Keeper(context, record, older !== undefined);
   const have = (index: number) => Boolean(record.chunks[index]);
   download?.start({
     chunkBytes: record.chunkBytes,
@@ -286,8 +295,8 @@ async function complete(
     }
     arrived = true;
     const engine = await feed.finish(sha256);
-    const cached = await keeper.commit(feed.loadedBytes, sha256);
-    return { engine, id: url, fromCache: false, cached };
+    const stored = keeper.commit(feed.loadedBytes, sha256);
+    return { engine, id: url, fromCache: false, stored };
   } catch (error) {
     await download?.cancel();
     // What arrived is worth keeping, unless the file itself is wrong: also one that came whole and is cut short.
@@ -307,7 +316,7 @@ async function fromBlob(
   name: string,
 ): Promise<Loaded> {
   const record = newRecord({ id, name, totalBytes: blob.size });
-  const keeper = await Keeper.open(context, record, false);
+  const keeper = new Keeper(context, record, false);
   const feed = new Feed({
     ...context,
     phase: "load",
@@ -324,8 +333,8 @@ async function fromBlob(
       await keeper.room();
     }
     const engine = await feed.finish();
-    const cached = await keeper.commit(blob.size);
-    return { engine, id, fromCache: false, cached };
+    const stored = keeper.commit(blob.size);
+    return { engine, id, fromCache: false, stored };
   } catch (error) {
     await keeper.drop();
     throw error;

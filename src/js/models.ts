@@ -1,7 +1,7 @@
 // The models on this device: list, delete, sizes, and the browser's promise to keep them. Each call uses a worker of its own.
 
 import { Connection } from "./connection.ts";
-import { toWireSource } from "./engine.ts";
+import { toWireSource } from "./model-source.ts";
 import { SmidgenError } from "./errors.ts";
 import type { CallName, Calls, WireSource } from "./protocol.ts";
 import type { ModelSource, StorageEstimate, StoredModel } from "./types.ts";

@@ -4,6 +4,7 @@ import {
   flag,
   integer,
   isFields,
+  missing,
   RequestError,
   wrongType,
 } from "./openai-fields.ts";
@@ -15,9 +16,11 @@ import {
   nth,
   tokenLogprob,
   Usage,
+  type Blame,
   type Generate,
 } from "./openai-reply.ts";
 import {
+  blamed,
   parseGrammar,
   parseSampling,
   parseStreaming,
@@ -45,9 +48,10 @@ interface ParsedCompletion {
   echo: boolean;
   stream: boolean;
   includeUsage: boolean;
+  blame: Blame;
 }
 
-function parse(body: unknown): ParsedCompletion {
+function parse(body: unknown, vocabSize: number): ParsedCompletion {
   if (!isFields(body)) {
     throw new RequestError(
       "invalid_type",
@@ -68,60 +72,63 @@ function parse(body: unknown): ParsedCompletion {
   const grammar = parseGrammar(body);
   const options = {
     maxTokens: DEFAULT_TOKENS,
-    ...parseSampling(body),
+    ...parseSampling(body, vocabSize),
     ...(logprobs === undefined ? {} : { logprobs }),
     ...(grammar ? { grammar } : {}),
   };
   return {
-    requests: parsePrompts(body.prompt).map((prompt) => ({
+    requests: parsePrompts(body.prompt, vocabSize).map((prompt) => ({
       ...options,
       ...prompt,
     })),
     n: integer(body, "n", 1, 128) ?? 1,
     echo: flag(body, "echo") ?? false,
     ...parseStreaming(body),
+    blame: { context_full: "prompt", bad_grammar: blamed(body) },
   };
 }
 
 function parsePrompts(
   value: unknown,
+  vocabSize: number,
 ): ({ prompt: string } | { ids: number[] })[] {
+  const isIds = (value: unknown): value is number[] =>
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((id) => Number.isInteger(id) && id >= 0 && id < vocabSize);
+  if (value === undefined || value === null) throw missing("prompt");
   if (typeof value === "string") return [{ prompt: value }];
   if (isIds(value)) return [{ ids: value }];
   const list = Array.isArray(value) ? (value as unknown[]) : [];
   if (list.length === 0 || list.length > MAX_PROMPTS) {
     throw wrongType(
       "prompt",
-      `a text, token ids, or an array of 1 to ${MAX_PROMPTS} of either`,
+      `a text, token ids below ${vocabSize}, or an array of 1 to ${MAX_PROMPTS} of either`,
     );
   }
   return list.map((prompt, index) => {
     if (typeof prompt === "string") return { prompt };
     if (isIds(prompt)) return { ids: prompt };
-    throw wrongType(`prompt[${index}]`, "a text or token ids");
+    throw wrongType(
+      `prompt[${index}]`,
+      `a text or token ids below ${vocabSize}`,
+    );
   });
-}
-
-function isIds(value: unknown): value is number[] {
-  return (
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.every((id) => Number.isInteger(id) && id >= 0 && id < 2 ** 32)
-  );
 }
 
 export function createCompletions(model: {
   id: string;
+  vocabSize: number;
   generate: Generate;
 }): Completions {
   const create = async (
     params: CompletionCreateParams,
     options: RequestOptions = {},
   ) => {
-    const request = parse(params);
+    const request = parse(params, model.vocabSize);
     return answer(
       options,
-      request.stream,
+      request,
       (signal) => toChunks(model, request, signal),
       collect,
     );

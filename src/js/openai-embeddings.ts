@@ -3,6 +3,7 @@
 import {
   integer,
   isFields,
+  missing,
   RequestError,
   wrongType,
   wrongValue,
@@ -70,6 +71,7 @@ export function createEmbeddings(
       const dimensions = integer(body, "dimensions", 1);
       const { embeddings, tokens } = await embed(readInput(body.input), {
         signal: signal ?? null,
+        normalise: true,
         ...(pooled ? { pooling: pooled as "mean" } : {}),
       });
       return {
@@ -90,6 +92,7 @@ export function createEmbeddings(
 }
 
 function readInput(input: unknown): string[] {
+  if (input === undefined || input === null) throw missing("input");
   const texts: unknown[] = Array.isArray(input) ? input : [input];
   if (texts.length === 0 || texts.length > MAX_INPUTS) {
     throw wrongType("input", `a text or an array of 1 to ${MAX_INPUTS} texts`);

@@ -25,7 +25,7 @@ export function createFetch(
     try {
       const route = paths.find((end) => path.endsWith(end));
       if (route !== undefined) {
-        if (request.method !== "POST") throw wrongMethod(request.method, path);
+        expectMethod("POST", request, path);
         const params = await parseJson(request);
         // Not Request.signal: some engines lose the abort when a Request wraps it.
         const signal = init?.signal ?? request.signal;
@@ -33,13 +33,16 @@ export function createFetch(
         return isStream(reply) ? eventStream(reply) : json(200, reply);
       }
       if (path.endsWith("/models")) {
+        expectMethod("GET", request, path);
         return json(200, { object: "list", data: [card] });
       }
       const asked = /\/models\/(.+)$/.exec(path)?.[1];
-      if (asked !== undefined && decodeURIComponent(asked) === card.id) {
-        return json(200, card);
+      if (asked !== undefined) {
+        expectMethod("GET", request, path);
+        const id = decoded(asked);
+        if (id === card.id) return json(200, card);
+        throw modelNotFound(id, card.id);
       }
-      if (asked !== undefined) throw modelNotFound(asked, card.id);
       throw new RequestError(
         "unknown_url",
         null,
@@ -119,11 +122,25 @@ function eventStream(stream: ReplyStream<unknown>): Response {
   });
 }
 
-function wrongMethod(method: string, path: string): RequestError {
-  return new RequestError(
+/** A part of an address as it was meant, or as it is where nobody can have meant it. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function expectMethod(
+  expected: string,
+  { method }: Request,
+  path: string,
+): void {
+  if (method === expected) return;
+  throw new RequestError(
     "method_not_allowed",
     null,
-    `${path} answers POST, not ${method}`,
+    `${path} answers ${expected}, not ${method}`,
     405,
   );
 }

@@ -36,9 +36,11 @@ export function number(
 ): number | undefined {
   const value = body[field];
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== "number" || !(value >= min && value <= max)) {
-    throw wrongValue(field, value, `a number from ${min} to ${max}`);
+  const range = `a number from ${min} to ${max}`;
+  if (typeof value !== "number" || Number.isNaN(value)) {
+    throw wrongType(field, range);
   }
+  checkBounds("decimal", field, value, { min, max, range });
   return value;
 }
 
@@ -50,16 +52,28 @@ export function integer(
 ): number | undefined {
   const value = body[field];
   if (value === undefined || value === null) return undefined;
-  if (
-    !Number.isSafeInteger(value) ||
-    (value as number) < min ||
-    (value as number) > max
-  ) {
-    const range =
-      max === Number.MAX_SAFE_INTEGER ? `${min} or more` : `${min} to ${max}`;
-    throw wrongValue(field, value, `a whole number, ${range}`);
+  const most = max === Number.MAX_SAFE_INTEGER ? " or more" : ` to ${max}`;
+  const range = `a whole number, ${min}${most}`;
+  if (typeof value !== "number" || !Number.isInteger(value)) {
+    throw wrongType(field, range);
   }
-  return value as number;
+  checkBounds("integer", field, value, { min, max, range });
+  return value;
+}
+
+function checkBounds(
+  kind: "integer" | "decimal",
+  field: string,
+  value: number,
+  { min, max, range }: { min: number; max: number; range: string },
+): void {
+  if (value >= min && value <= max) return;
+  const side = value < min ? "below_min" : "above_max";
+  throw new RequestError(
+    `${kind}_${side}_value`,
+    field,
+    `${field} is ${value}, expected ${range}`,
+  );
 }
 
 export function flag(body: Fields, field: string): boolean | undefined {
@@ -93,6 +107,14 @@ export function wrongType(param: string, expected: string): RequestError {
     "invalid_type",
     param,
     `${param} is not what it should be: ${expected}`,
+  );
+}
+
+export function missing(param: string): RequestError {
+  return new RequestError(
+    "missing_required_parameter",
+    param,
+    `${param} is missing, and nothing can be done without it`,
   );
 }
 

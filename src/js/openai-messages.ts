@@ -3,6 +3,7 @@
 import {
   isEmpty,
   isFields,
+  missing,
   RequestError,
   show,
   wrongType,
@@ -31,6 +32,7 @@ export function parseMessages(value: unknown): {
   messages: Message[];
   prefix?: string;
 } {
+  if (value === undefined || value === null) throw missing("messages");
   if (!Array.isArray(value)) throw wrongType("messages", "an array");
   if (value.length === 0) {
     throw new RequestError(
@@ -143,6 +145,9 @@ function parseContent(message: Fields, at: string): string {
   }
   if (!Array.isArray(content)) {
     throw wrongType(at, "a string or an array of text parts");
+  }
+  if (content.length === 0) {
+    throw new RequestError("empty_array", at, `${at} has no parts`);
   }
   return content
     .map((part: unknown, index) => {

@@ -58,10 +58,16 @@ export function tokenLogprob({ bytes, logprob }: Logprob): TokenLogprob {
   };
 }
 
+/** The field to name for a code of the engine. */
+export interface Blame {
+  context_full: string;
+  bad_grammar: string | null;
+}
+
 /** Runs `chunks` to its end, or hands it out as a stream once its first chunk is there. */
 export async function answer<Chunk, Whole>(
   options: RequestOptions,
-  stream: boolean,
+  { stream, blame }: { stream: boolean; blame: Blame },
   chunks: (signal: AbortSignal) => AsyncGenerator<Chunk, void, undefined>,
   collect: (chunks: AsyncIterable<Chunk>) => Promise<Whole>,
 ): Promise<Whole | ReplyStream<Chunk>> {
@@ -75,7 +81,7 @@ export async function answer<Chunk, Whole>(
     try {
       return await collect(source);
     } catch (error) {
-      throw asRequestError(error);
+      throw asRequestError(error, blame);
     } finally {
       release();
     }
@@ -83,7 +89,7 @@ export async function answer<Chunk, Whole>(
   // A request that cannot be begun fails here, like a server's status would, and not in the stream.
   const first = await source.next().catch((error: unknown) => {
     release();
-    throw asRequestError(error);
+    throw asRequestError(error, blame);
   });
   async function* all(): AsyncGenerator<Chunk, void, undefined> {
     try {
@@ -91,7 +97,7 @@ export async function answer<Chunk, Whole>(
         yield next.value;
       }
     } catch (error) {
-      throw asRequestError(error);
+      throw asRequestError(error, blame);
     } finally {
       release();
       await source.return();
@@ -109,26 +115,14 @@ const CLIENT_CODES = new Set([
   "bad_grammar",
 ]);
 
-function asRequestError(error: unknown): unknown {
+function asRequestError(error: unknown, blame: Blame): unknown {
   if (error instanceof RequestError || isAbort(error)) return error;
   if (error instanceof SmidgenError && CLIENT_CODES.has(error.code)) {
-    switch (error.code) {
-      case "context_full":
-        // OpenAI's own code for it, which clients know.
-        return new RequestError(
-          "context_length_exceeded",
-          "messages",
-          error.message,
-        );
-      case "bad_grammar":
-        return new RequestError(
-          "bad_grammar",
-          "response_format",
-          error.message,
-        );
-      default:
-        return new RequestError(error.code, null, error.message);
-    }
+    const { code, message } = error;
+    // OpenAI's own code for it, which clients know.
+    const known = code === "context_full" ? "context_length_exceeded" : code;
+    const param = blame[code as keyof Blame] ?? null;
+    return new RequestError(known, param, message);
   }
   return error;
 }

@@ -6,6 +6,7 @@ import {
   integer,
   isEmpty,
   isFields,
+  missing,
   number,
   RequestError,
   show,
@@ -19,6 +20,7 @@ import {
   parseTools,
   type Tool,
 } from "./openai-messages.ts";
+import type { Blame } from "./openai-reply.ts";
 import {
   callRules,
   formatOf,
@@ -40,6 +42,7 @@ export interface ParsedRequest {
   dropOldest: boolean;
   /** Set where tools may be called. */
   tools?: ToolPlan;
+  blame: Blame;
 }
 
 export interface ToolPlan {
@@ -70,7 +73,16 @@ const INSTEAD: Record<string, string> = {
   function_call: "; write tool_choice instead",
 };
 
-export function parseRequest(body: unknown, template: string): ParsedRequest {
+/** What a request is checked against. */
+export interface RequestModel {
+  chatTemplate: string;
+  vocabSize: number;
+}
+
+export function parseRequest(
+  body: unknown,
+  { chatTemplate, vocabSize }: RequestModel,
+): ParsedRequest {
   if (!isFields(body)) {
     throw new RequestError(
       "invalid_type",
@@ -89,7 +101,7 @@ export function parseRequest(body: unknown, template: string): ParsedRequest {
   }
   const generate: GenerateRequest = {
     ...parseMessages(body.messages),
-    ...parseSampling(body),
+    ...parseSampling(body, vocabSize),
   };
   const grammar = parseGrammar(body);
   if (grammar) generate.grammar = grammar;
@@ -102,34 +114,52 @@ export function parseRequest(body: unknown, template: string): ParsedRequest {
   }
   if (logprobs) generate.logprobs = top ?? 0;
 
-  const tools = planTools(body, generate, template);
+  const overflow = parseOverflow(body.context_overflow);
+  if (overflow === "shift") generate.contextOverflow = overflow;
+
+  const tools = planTools(body, generate, chatTemplate);
   return {
     generate,
     n: integer(body, "n", 1, MAX_N) ?? 1,
     ...parseStreaming(body),
-    dropOldest: parseOverflow(body.context_overflow),
+    dropOldest: overflow === "drop_oldest",
     ...(tools ? { tools } : {}),
+    blame: {
+      context_full: "messages",
+      bad_grammar: blamed(body) ?? (tools ? "tools" : null),
+    },
   };
 }
 
-function parseOverflow(value: unknown): boolean {
-  if (value === undefined || value === null || value === "error") return false;
-  if (value === "drop_oldest") return true;
-  throw wrongValue("context_overflow", value, '"error" or "drop_oldest"');
+const OVERFLOWS = ["error", "drop_oldest", "shift"];
+
+function parseOverflow(value: unknown): string {
+  const name = value ?? "error";
+  if (typeof name === "string" && OVERFLOWS.includes(name)) return name;
+  const wanted = OVERFLOWS.map((name) => JSON.stringify(name)).join(", ");
+  throw wrongValue("context_overflow", value, wanted);
 }
 
 export function parseStreaming(
   body: Fields,
 ): Pick<ParsedRequest, "stream" | "includeUsage"> {
-  const options = fields(body, "stream_options") ?? {};
-  return {
-    stream: flag(body, "stream") ?? false,
-    includeUsage: options.include_usage === true,
-  };
+  const stream = flag(body, "stream") ?? false;
+  const options = fields(body, "stream_options");
+  if (options && !stream) {
+    throw wrongValue("stream_options", options, "stream: true beside it");
+  }
+  const usage = options?.include_usage ?? false;
+  if (typeof usage !== "boolean") {
+    throw wrongType("stream_options.include_usage", "true or false");
+  }
+  return { stream, includeUsage: usage };
 }
 
 /** What chat and text completions have in common. */
-export function parseSampling(body: Fields): SamplingOptions {
+export function parseSampling(
+  body: Fields,
+  vocabSize: number,
+): SamplingOptions {
   const sampling: SamplingOptions = {};
   const set = <K extends keyof SamplingOptions>(
     key: K,
@@ -151,17 +181,24 @@ export function parseSampling(body: Fields): SamplingOptions {
   set("repetitionPenalty", number(body, "repetition_penalty", 0.01, 100));
   set("frequencyPenalty", number(body, "frequency_penalty", -2, 2));
   set("presencePenalty", number(body, "presence_penalty", -2, 2));
-  set("logitBias", parseLogitBias(body));
+  set("logitBias", parseLogitBias(body, vocabSize));
   set("stop", parseStop(body.stop));
   return sampling;
 }
 
-function parseLogitBias(body: Fields): Record<number, number> | undefined {
+function parseLogitBias(
+  body: Fields,
+  vocabSize: number,
+): Record<number, number> | undefined {
   const given = fields(body, "logit_bias");
   if (!given || isEmpty(given)) return undefined;
   for (const [id, bias] of Object.entries(given)) {
-    if (!/^\d{1,9}$/.test(id)) {
-      throw wrongValue("logit_bias", id, "token ids as keys");
+    if (!/^\d{1,9}$/.test(id) || Number(id) >= vocabSize) {
+      throw wrongValue(
+        "logit_bias",
+        id,
+        `token ids below ${vocabSize} as keys`,
+      );
     }
     if (typeof bias !== "number" || !(Math.abs(bias) <= 100)) {
       throw wrongValue("logit_bias", bias, "numbers from -100 to 100");
@@ -182,6 +219,12 @@ function parseStop(value: unknown): string[] | undefined {
     throw wrongType("stop", `at most ${MAX_STOPS} strings`);
   }
   return list as string[];
+}
+
+/** The field that a grammar comes from. */
+export function blamed(body: Fields): string | null {
+  const named = ["grammar", "response_format"];
+  return named.find((field) => (body[field] ?? null) !== null) ?? null;
 }
 
 /** `response_format` and `grammar`. */
@@ -222,8 +265,10 @@ function parseResponseFormat(format: Fields): Grammar | undefined {
       const at = "response_format.json_schema";
       const { json_schema: given } = format;
       if (!isFields(given)) throw wrongType(at, "an object { name, schema }");
-      if (typeof given.name !== "string") {
-        throw wrongType(`${at}.name`, "a string");
+      if (given.name === undefined) throw missing(`${at}.name`);
+      if (typeof given.name !== "string" || !/^[\w-]{1,64}$/.test(given.name)) {
+        const name = "1 to 64 letters, digits, dashes and underscores";
+        throw wrongValue(`${at}.name`, given.name, name);
       }
       const { schema = {} } = given;
       if (!isFields(schema)) throw wrongType(`${at}.schema`, "a JSON Schema");

@@ -56,6 +56,7 @@ export async function runTools(
     if (typeof tool.function?.execute === "function") return;
     throw wrongType(`tools[${index}].function.execute`, "a function");
   });
+  if (!Array.isArray(params.messages)) throw wrongType("messages", "an array");
   const messages = [...params.messages];
   const described = tools.map(
     ({ type, function: { execute: _, ...made } }): Tool => ({

@@ -92,9 +92,10 @@ export interface ChatCompletionCreateParams extends SamplingParams {
   reasoning_effort?: string | null;
   /**
    * Not of OpenAI: where the messages fill the context, `"drop_oldest"` leaves out the oldest turns, never a system
-   * message nor the last turn. Default `"error"`.
+   * message nor the last turn; `"shift"` keeps the system message, forgets the oldest tokens behind it and goes on, also
+   * within a reply (`contextOverflow` of `generate`). Default `"error"`.
    */
-  context_overflow?: "error" | "drop_oldest" | null;
+  context_overflow?: "error" | "drop_oldest" | "shift" | null;
   /** Not of OpenAI: further variables of the model's chat template. */
   chat_template_kwargs?: Record<string, unknown> | null;
 }

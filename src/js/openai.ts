@@ -41,6 +41,7 @@ export type { Generate } from "./openai-reply.ts";
 export interface ChatModel {
   id: string;
   chatTemplate: string;
+  vocabSize: number;
   generate: Generate;
   /** The id of the control token with this name, if there is one. */
   controlToken(name: string): Promise<number | undefined>;
@@ -51,7 +52,7 @@ export function createChatCompletions(model: ChatModel): ChatCompletions {
     params: ChatCompletionCreateParams,
     options: RequestOptions = {},
   ) => {
-    const request = parseRequest(params, model.chatTemplate);
+    const request = parseRequest(params, model);
     if (request.tools) {
       const { tools, generate } = request;
       const grammars = await toolGrammar(tools, generate.grammar, (name) =>
@@ -61,7 +62,7 @@ export function createChatCompletions(model: ChatModel): ChatCompletions {
     }
     return answer(
       options,
-      request.stream,
+      request,
       (signal) => toChunks(model, request, signal),
       collect,
     );

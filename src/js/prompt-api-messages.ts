@@ -71,14 +71,20 @@ function asMessage(given: unknown): PromptMessage {
   return message as PromptMessage;
 }
 
-const TYPES = ["text", "image", "audio", "tool-call", "tool-response"];
+export const CONTENT_TYPES = [
+  "text",
+  "image",
+  "audio",
+  "tool-call",
+  "tool-response",
+];
 
 function readContent(content: unknown, role: PromptRole): string {
   if (!Array.isArray(content)) return String(content);
   return content
     .map((part: unknown) => {
       const { type, value } = (part ?? {}) as Partial<PromptContent>;
-      if (type === undefined || !TYPES.includes(type)) {
+      if (type === undefined || !CONTENT_TYPES.includes(type)) {
         throw new TypeError(`a content's type is ${String(type)}`);
       }
       if (value === undefined) throw new TypeError("a content has no value");

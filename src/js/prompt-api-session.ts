@@ -44,6 +44,12 @@ export class QuotaExceededError extends DOMException {
   }
 }
 
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError("signal is not an AbortSignal");
+  }
+}
+
 export class PromptSession {
   readonly #llm: Llm;
   readonly #options: SessionOptions;
@@ -130,6 +136,7 @@ export class PromptSession {
     input: unknown,
     { signal }: { signal?: AbortSignal },
   ): Promise<undefined> {
+    checkSignal(signal);
     const { messages, prefix } = this.#read(input);
     if (prefix !== undefined) {
       throw new DOMException("append takes no prefix", "SyntaxError");
@@ -145,6 +152,7 @@ export class PromptSession {
   }
 
   async measure(input: unknown, options: PromptOptions): Promise<number> {
+    checkSignal(options.signal);
     const { messages } = this.#read(input);
     options.signal?.throwIfAborted();
     const told = withConstraint(messages, options);
@@ -194,6 +202,7 @@ export class PromptSession {
     input: unknown,
     options: PromptOptions,
   ): AsyncGenerator<string, void, undefined> {
+    checkSignal(options.signal);
     const grammar = toGrammar(options);
     const { messages, prefix } = this.#read(input);
     const signal = this.#alive(options.signal);
@@ -348,12 +357,8 @@ function toGrammar(options: PromptOptions): Grammar | undefined {
     return undefined;
   }
   if (constraint instanceof RegExp) {
-    const source = constraint.source.replace(/^\^/, "").replace(/\$$/, "");
-    const flags = [...constraint.flags].filter((flag) => "ims".includes(flag));
-    return {
-      type: "regex",
-      pattern: flags.length > 0 ? `(?${flags.join("")})${source}` : source,
-    };
+    const { source, flags } = constraint;
+    return { type: "regex", pattern: source, syntax: "ecma", flags };
   }
   if (typeof constraint !== "object" || constraint === null) {
     throw new TypeError(
@@ -399,7 +404,7 @@ function asException(error: unknown): unknown {
       // What the engine has not learnt yet is named so by its parser.
       return new DOMException(
         text,
-        /nimplemented|not supported|look/.test(text)
+        /nimplemented|not supported|Unknown format|look/.test(text)
           ? "NotSupportedError"
           : "SyntaxError",
       );

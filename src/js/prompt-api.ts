@@ -1,14 +1,19 @@
 // The Prompt API's `LanguageModel` on a model of this package: for pages that want it everywhere, or only where the browser has none.
 
 import type { Llm } from "./engine.ts";
-import { PromptSession, type PromptOptions } from "./prompt-api-session.ts";
 import {
+  checkSignal,
+  PromptSession,
+  type PromptOptions,
+} from "./prompt-api-session.ts";
+import {
+  CONTENT_TYPES,
   readPrompt,
   type Prompt,
   type PromptMessage,
 } from "./prompt-api-messages.ts";
 import type { PromptTool } from "./prompt-api-session.ts";
-import type { LoadProgress } from "./types.ts";
+import type { LoadProgress, Message } from "./types.ts";
 
 export { QuotaExceededError } from "./prompt-api-session.ts";
 export type { PromptOptions, PromptTool } from "./prompt-api-session.ts";
@@ -122,6 +127,7 @@ export function createLanguageModel(
 
     static async create(options: CreateOptions = {}): Promise<OnDevice> {
       const { signal, samplingMode = "balanced", tools = [] } = options;
+      checkSignal(signal);
       signal?.throwIfAborted();
       if (!isSupported(options)) {
         throw new DOMException(
@@ -129,13 +135,14 @@ export function createLanguageModel(
           "NotSupportedError",
         );
       }
-      if (!(samplingMode in SAMPLING)) {
-        throw new TypeError(`samplingMode is ${String(samplingMode)}`);
+      if (
+        options.monitor !== undefined &&
+        typeof options.monitor !== "function"
+      ) {
+        throw new TypeError("monitor is not a function");
       }
       for (const tool of tools) checkTool(tool);
-      const given = options.initialPrompts ?? [];
-      const initial =
-        given.length === 0 ? [] : readPrompt([...given], true).messages;
+      const initial = readInitial(options.initialPrompts ?? []);
       const llm = await source.load(options);
       signal?.throwIfAborted();
       const session = new PromptSession(llm, {
@@ -199,6 +206,7 @@ export function createLanguageModel(
     }
 
     async clone(options: { signal?: AbortSignal } = {}): Promise<OnDevice> {
+      checkSignal(options.signal);
       options.signal?.throwIfAborted();
       return new OnDevice(this.#session.clone());
     }
@@ -228,15 +236,32 @@ export function installPromptApi(backEnd: PromptApiBackEnd): boolean {
 }
 
 function isSupported(options: CreateCoreOptions): boolean {
-  const { expectedInputs = [], expectedOutputs = [] } = options;
-  for (const { languages } of [...expectedInputs, ...expectedOutputs]) {
+  const { expectedInputs = [], expectedOutputs = [], samplingMode } = options;
+  for (const { type, languages } of [...expectedInputs, ...expectedOutputs]) {
+    if (!CONTENT_TYPES.includes(type)) {
+      throw new TypeError(`an expected type is ${String(type)}`);
+    }
     // A RangeError for what is no language tag.
     Intl.getCanonicalLocales(languages ?? []);
+  }
+  if (samplingMode !== undefined && !Object.hasOwn(SAMPLING, samplingMode)) {
+    throw new TypeError(`samplingMode is ${String(samplingMode)}`);
   }
   return (
     expectedInputs.every(({ type }) => type !== "image" && type !== "audio") &&
     expectedOutputs.every(({ type }) => type === "text" || type === "tool-call")
   );
+}
+
+/** Nothing is begun by a prompt that only sets the scene. */
+function readInitial(given: PromptMessage[]): Message[] {
+  const all = [...given];
+  if (all.length === 0) return [];
+  const { messages, prefix } = readPrompt(all, true);
+  if (prefix !== undefined) {
+    throw new DOMException("initialPrompts take no prefix", "SyntaxError");
+  }
+  return messages;
 }
 
 function checkTool(tool: PromptTool): void {
@@ -296,11 +321,8 @@ class Source {
       return llm;
     } catch (error) {
       this.#loading = undefined;
-      const { code = "", message } = error as {
-        code?: string;
-        message: string;
-      };
-      if (code.startsWith("download_")) {
+      const { code, message } = error as { code?: unknown; message: string };
+      if (String(code).startsWith("download_")) {
         throw new DOMException(message, "NetworkError");
       }
       throw new DOMException(message, "OperationError");

@@ -3,6 +3,7 @@
 import type { WireError } from "./errors.ts";
 import type {
   BegunEvent,
+  CacheFormat,
   Embeddings,
   EngineInfo,
   FilledToken,
@@ -30,6 +31,7 @@ export interface LoadRequest {
   source: WireSource;
   contextLength?: number;
   cacheLength?: number;
+  cacheFormat?: CacheFormat;
   threads: number | "auto";
   flavour: Flavour | "auto";
   storage: StorageChoice;
@@ -44,7 +46,14 @@ export interface LoadResult {
   info: EngineInfo & { chatTemplate: string };
   storage: StorageKind | undefined;
   fromCache: boolean;
+  /** Undefined while the model is still being written: `stored` tells. */
+  cached: boolean | undefined;
+}
+
+export interface StoredResult {
   cached: boolean;
+  /** Those that came after the load's own. */
+  warnings: Warning[];
 }
 
 export interface TemplateRequest {
@@ -67,6 +76,8 @@ export interface GenerateResult {
 /** One row per call: what goes in, what events come, what comes out. */
 export interface Calls {
   load: { in: LoadRequest; event: LoadEvent; out: LoadResult };
+  /** Waits until the loaded model is stored, or will not be. */
+  stored: { in: null; event: never; out: StoredResult };
   generate: {
     /** `alone`: beside no other reply. */
     in: GenerateRequest & { alone?: boolean };
@@ -86,7 +97,7 @@ export interface Calls {
   };
   reset: { in: null; event: never; out: null };
   embed: {
-    in: { texts: string[]; pooling?: string; normalise: boolean };
+    in: { texts: string[]; pooling?: string; normalise?: boolean };
     event: never;
     out: Embeddings;
   };

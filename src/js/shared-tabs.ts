@@ -44,14 +44,16 @@ export function canShare(): boolean {
   );
 }
 
-/** Leads, if no other tab does for this very model and context; follows otherwise. */
+/** Leads, if no other tab does for this very model, context and cache format; follows otherwise. */
 export async function connectShared(
   request: LoadRequest,
   watch: LoadWatch,
 ): Promise<Loaded> {
-  const { source, contextLength = 0 } = request;
+  const { source, contextLength = 0, cacheFormat = "f16" } = request;
   const id = source.kind === "url" ? source.url : source.id;
-  const name = `smidgen-tabs:${contextLength}:${id}`;
+  // As engines of releases without other formats are named.
+  const format = cacheFormat === "f16" ? "" : `:${cacheFormat}`;
+  const name = `smidgen-tabs:${contextLength}${format}:${id}`;
   watch.signal?.throwIfAborted();
   const release = await tryLock(name);
   if (release) return lead(name, request, watch, release);

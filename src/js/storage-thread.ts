@@ -1,4 +1,4 @@
-// The storage thread of an engine's worker: opens a back end and does what the worker asks of it.
+// The storage thread of an engine's worker: hashes, reads and writes the chunks that the worker asks for.
 
 import { openStorage } from "./storage/index.ts";
 import type { StorageBackEnd } from "./storage/types.ts";
@@ -18,11 +18,10 @@ let storage: StorageBackEnd | undefined;
 /** What is under way. */
 const running = new Set<Promise<unknown>>();
 
-async function open(choice: StorageChoice): Promise<unknown> {
+async function open(choice: StorageChoice): Promise<void> {
   const opened = await openStorage(choice);
   if (!opened.storage) throw opened.reason;
   storage = opened.storage;
-  return { kind: storage.kind, shared: storage.shared };
 }
 
 async function answer({ name, args }: ToStorage): Promise<unknown> {

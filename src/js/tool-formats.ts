@@ -143,31 +143,30 @@ export function withGenericTools(
 
 /** A schema of every call that may be made. */
 function callSchema(format: ToolFormat, tools: Tool[]): unknown {
-  const calls = tools.map(({ function: { name, parameters } }) => {
-    const { $defs, definitions, ...schema } = parameters ?? { type: "object" };
-    return {
-      // References name places in the whole document: definitions have to stand at its root.
-      defs: { $defs, definitions },
-      call: {
-        type: "object",
-        properties: { name: { const: name }, [format.key]: schema },
-        required: ["name", format.key],
-        additionalProperties: false,
-      },
-    };
-  });
-  const merged = (key: "$defs" | "definitions") =>
-    Object.assign({}, ...calls.map(({ defs }) => defs[key] ?? {})) as object;
+  const parameters = tools.map(({ function: { parameters } }, index) =>
+    moved(parameters ?? { type: "object" }, `#/$defs/${index}`),
+  );
   return {
-    anyOf: calls.map(({ call }) => call),
-    $defs: merged("$defs"),
-    definitions: merged("definitions"),
-    "x-guidance": {
-      whitespace_flexible: false,
-      item_separator: ", ?",
-      key_separator: ": ?",
-    },
+    anyOf: tools.map(({ function: { name } }, index) => ({
+      type: "object",
+      properties: {
+        name: { const: name },
+        [format.key]: { $ref: `#/$defs/${index}` },
+      },
+      required: ["name", format.key],
+      additionalProperties: false,
+    })),
+    $defs: { ...parameters },
   };
+}
+
+/** A schema that stands at `place` of another document: references name places from the document's root. */
+function moved(schema: unknown, place: string): unknown {
+  return JSON.parse(JSON.stringify(schema), (key, value: unknown) =>
+    key === "$ref" && typeof value === "string" && value.startsWith("#")
+      ? place + value.slice(1)
+      : value,
+  );
 }
 
 /**

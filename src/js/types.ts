@@ -33,6 +33,8 @@ export type StorageChoice = "auto" | StorageKind;
 /** Models kept as `opfs` are found as `indexeddb` and the other way round: both have their records in IndexedDB. */
 export type StorageKind = "opfs" | "indexeddb" | "memory";
 
+export type CacheFormat = "f16" | "q8_0";
+
 export interface LoadOptions {
   signal?: AbortSignal;
   onProgress?: (progress: LoadProgress) => void;
@@ -44,13 +46,18 @@ export interface LoadOptions {
    * of them from being evaluated again. Default and minimum: `contextLength`.
    */
   cacheLength?: number;
+  /**
+   * What the KV cache holds keys and values in. `"q8_0"`: eight bits with a scale for each head and position, which takes
+   * about half of the memory of `"f16"`, the default.
+   */
+  cacheFormat?: CacheFormat;
   /** Threads in all. `"auto"` takes what the device has, up to 8. Default 1. */
   threads?: number | "auto";
   /** Default `"auto"`: the fastest flavour that this browser validates. */
   flavour?: Flavour | "auto";
   storage?: StorageChoice;
   /**
-   * One engine for all tabs of this origin that ask for the same model and context length: the first loads it, the
+   * One engine for all tabs of this origin that ask for the same model, context length and cache format: the first loads it, the
    * others use it, and one takes over when it is closed. Default false.
    */
   shareTabs?: boolean;
@@ -70,6 +77,7 @@ export interface MemoryPlan {
   contextLength: number;
   /** Tokens that the KV cache holds of all conversations. */
   cacheLength: number;
+  cacheFormat: CacheFormat;
   fileBytes: number;
 }
 
@@ -100,10 +108,11 @@ export interface ModelInfo extends EngineInfo {
   storage: StorageKind | undefined;
   /** True when not one byte of weights came from the network. */
   fromCache: boolean;
-  /** True when the next visit will find the model on this device. */
+  /** True when the next visit will find the model on this device; false while it is still being written (`stored`). */
   cached: boolean;
   /** From the call of `load` to a model that answers, in milliseconds. */
   loadMs: number;
+  /** Those of storing come after the load where it takes longer. */
   warnings: Warning[];
 }
 
@@ -182,7 +191,7 @@ export interface TemplateOptions {
 export interface EmbedOptions {
   /** How the tokens' representations become that of the text. Default: the model's own way. */
   pooling?: "mean" | "first" | "last";
-  /** Scale each embedding to length 1. Default true. */
+  /** Scale each embedding to length 1. Default: the model's own way, which nearly always is true. */
   normalise?: boolean;
   signal?: AbortSignal | null;
 }
@@ -218,8 +227,13 @@ export interface SavedSession {
 export type Grammar =
   | { type: "json_object" }
   | { type: "json_schema"; schema: unknown }
-  /** In the syntax of Rust's `regex`; the whole reply matches. */
-  | { type: "regex"; pattern: string }
+  /** The whole reply matches. Default: in the syntax of Rust's `regex`; `"ecma"`: in JavaScript's. */
+  | {
+      type: "regex";
+      pattern: string;
+      syntax?: "rust" | "ecma";
+      flags?: string;
+    }
   /** In the Lark dialect of llguidance; begins with `start`. */
   | { type: "lark"; source: string }
   /** As llama.cpp writes grammars; begins with `root`. */
@@ -237,7 +251,16 @@ export interface GrammarAfter {
 }
 
 export interface SamplingOptions {
+  /** Default: until the context is full, or with `contextOverflow: "shift"` as many as the context has. */
   maxTokens?: number;
+  /**
+   * Where the context is full: `"error"` refuses a prompt and ends a reply; `"shift"` keeps the first tokens, forgets the
+   * oldest behind them, moves the others up and goes on, without evaluating anything again. Refused by models that keep
+   * a state. Default `"error"`.
+   */
+  contextOverflow?: "error" | "shift";
+  /** Tokens at the start that a shift never forgets, rounded up to a multiple of 128. Default: the system message. */
+  keepTokens?: number;
   /** Default: drawn anew for every call. */
   seed?: number;
   temperature?: number;

@@ -37,7 +37,7 @@ export interface Engine {
   embed(
     texts: string,
     pooling: string | undefined,
-    normalise: boolean,
+    normalise: boolean | undefined,
   ): Float32Array<ArrayBuffer>;
   classify(text: string, second: string | undefined): string;
   rerank(query: string, document: string): number;

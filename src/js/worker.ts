@@ -12,6 +12,7 @@ import type {
   GenerateResult,
   LoadRequest,
   LoadResult,
+  StoredResult,
   ToPage,
   ToWorker,
   WireSource,
@@ -37,6 +38,7 @@ import type {
   Grammar,
   StorageChoice,
   TextClass,
+  Warning,
 } from "./types.ts";
 import type { Engine } from "./wasm-interface.ts";
 
@@ -63,12 +65,15 @@ const TEXTS_AT_ONCE = 16;
 let engine: Engine | undefined;
 let grammars: Grammars | undefined;
 let modelId = "";
+/** What is left of the load once the engine is ready. */
+let storing: Promise<StoredResult> | undefined;
 /** The replies under way. */
 let batch: ReplyBatch | undefined;
 const queue = new JobQueue();
 
 const work: Work = {
   load,
+  stored: () => storing!,
   generate,
   tokenize: ({ text, parseSpecial }) =>
     Array.from(loaded().tokenize(text, parseSpecial)),
@@ -165,8 +170,11 @@ async function load(
   request: LoadRequest,
   { signal, event }: Context<"load">,
 ): Promise<LoadResult> {
-  const warn = (warning: { code: string; message: string }) =>
-    event({ type: "warning", warning });
+  /** Told with `stored`, as this call's events are no longer heard then. */
+  const late: Warning[] = [];
+  let ready = false;
+  const warn = (warning: Warning) =>
+    ready ? late.push(warning) : event({ type: "warning", warning });
   // The engine comes up while the first bytes are on their way.
   const starting = start({
     flavour: request.flavour,
@@ -178,8 +186,8 @@ async function load(
   // Its failure is met where its loader is asked for.
   starting.catch(() => {});
   const storage = await storageFor(request.cache, request.storage, warn);
-  const { contextLength, cacheLength } = request;
-  const options = JSON.stringify({ contextLength, cacheLength });
+  const { contextLength, cacheLength, cacheFormat } = request;
+  const options = JSON.stringify({ contextLength, cacheLength, cacheFormat });
   const loading = loadModel({
     source: request.source,
     storage,
@@ -189,7 +197,12 @@ async function load(
     progress: (progress) => event({ type: "progress", progress }),
     warn,
   });
-  const model = await loading.finally(() => storage?.close());
+  storing = loading
+    .then(async ({ stored }) => ({ cached: await stored, warnings: late }))
+    .finally(() => storage?.close());
+  storing.catch(() => {});
+  const model = await loading;
+  ready = true;
   engine = model.engine;
   grammars = new Grammars(engine, request.wasmBase);
   modelId = model.id;
@@ -201,14 +214,14 @@ async function load(
     },
     storage: storage?.kind,
     fromCache: model.fromCache,
-    cached: model.cached,
+    cached: typeof model.stored === "boolean" ? model.stored : undefined,
   };
 }
 
 async function storageFor(
   cache: boolean,
   choice: StorageChoice,
-  warn: (warning: { code: string; message: string }) => void,
+  warn: (warning: Warning) => void,
 ): Promise<StorageBackEnd | undefined> {
   if (!cache) return undefined;
   const { storage, reason } = await openThread(choice);
@@ -233,6 +246,7 @@ async function generate(
     grammar,
     grammarAfter,
     logitBias,
+    contextOverflow,
     alone: _,
     ...rest
   }: Calls["generate"]["in"],
@@ -241,6 +255,7 @@ async function generate(
   const request = {
     ...rest,
     ...(logitBias ? { logitBias: biases(logitBias) } : {}),
+    ...(overflows(contextOverflow) ? { shift: true } : {}),
   };
   const engine = loaded();
   const constrain = (grammar: Grammar) => grammars!.constrain(grammar, signal);
@@ -252,6 +267,16 @@ async function generate(
         detokenize: (id) => engine.detokenize(Uint32Array.of(id)),
       });
   return batch!.reply(JSON.stringify(request), constraint, { signal, event });
+}
+
+/** Whether a reply goes on where the context is full. */
+function overflows(choice: string | undefined): boolean {
+  if (choice === undefined || choice === "error") return false;
+  if (choice === "shift") return true;
+  throw new SmidgenError(
+    "bad_argument",
+    `contextOverflow is ${String(choice)}, expected "error" or "shift"`,
+  );
 }
 
 /** As the engine takes them. */
@@ -298,8 +323,9 @@ function fail(id: number, name: CallName, error: unknown): void {
 
 type Call = Extract<ToWorker, { type: "call" }>;
 
-/** Replies are made beside each other; these calls read what never changes. */
+/** Replies are made beside each other; these calls read what never changes, or touch no engine. */
 const ASIDE: ReadonlySet<CallName> = new Set([
+  "stored",
   "tokenize",
   "detokenize",
   "applyTemplate",

@@ -1,8 +1,9 @@
-//! Attention over the f16 KV cache: its layout, the online softmax over chunks of positions, and the scalar reference.
+//! Attention over the KV cache: its layout, the online softmax over chunks of positions, and the scalar reference.
 //!
 //! Keys stand in blocks of eight positions, dimension by dimension ([positions/8, head_dim, 8]), so that a load holds
 //! eight positions and a score needs no horizontal sum; values stand position by position ([positions, head_dim]). The
-//! query heads that share a KV head are computed together: a key is converted from f16 once for all of them.
+//! query heads that share a KV head are computed together: a key is converted once for all of them. In q8_0 the scales
+//! of a block of keys follow it, and that of a value follows it, so that positions up to any are one stretch of bytes.
 
 use super::Isa;
 use half::f16;
@@ -15,6 +16,60 @@ pub const KEY_BLOCK: usize = 8;
 
 /// The most query heads that one call of the kernel takes; larger groups are split.
 pub const MAX_GROUP: usize = 4;
+
+/// The most dimensions a head may have.
+pub const MAX_HEAD_DIM: usize = 256;
+
+/// What keys and values are held in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub enum CacheFormat {
+    /// Half precision.
+    #[default]
+    #[serde(rename = "f16")]
+    F16,
+    /// Eight bits, with an f32 scale for each head and position: it leaves the sums over a head as a factor.
+    #[serde(rename = "q8_0")]
+    Q8_0,
+}
+
+impl core::str::FromStr for CacheFormat {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<CacheFormat, &'static str> {
+        match name {
+            "f16" => Ok(CacheFormat::F16),
+            "q8_0" => Ok(CacheFormat::Q8_0),
+            _ => Err("expected f16 or q8_0"),
+        }
+    }
+}
+
+impl TryFrom<String> for CacheFormat {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<CacheFormat, &'static str> {
+        name.parse()
+    }
+}
+
+impl CacheFormat {
+    /// Bytes of the scale that belongs to one key or value.
+    const fn scale_bytes(self) -> usize {
+        match self {
+            CacheFormat::F16 => 0,
+            CacheFormat::Q8_0 => 4,
+        }
+    }
+
+    /// Bytes of one key, or of one value.
+    pub const fn bytes(self, head_dim: usize) -> usize {
+        match self {
+            CacheFormat::F16 => 2 * head_dim,
+            CacheFormat::Q8_0 => head_dim + self.scale_bytes(),
+        }
+    }
+}
 
 /// The state of an online softmax for up to [`MAX_GROUP`] heads.
 #[derive(Clone, Copy)]
@@ -36,28 +91,128 @@ impl Softmax {
 /// The part of one head's cache that one call reads: positions of one chunk.
 #[derive(Clone, Copy)]
 pub struct Chunk<'a> {
-    /// [⌈end/8⌉, head_dim, 8] as f16 bits, from the chunk's first position.
-    pub keys: &'a [u16],
-    /// [end, head_dim] as f16 bits.
-    pub values: &'a [u16],
+    /// What they are held in.
+    pub format: CacheFormat,
+    /// [⌈end/8⌉, (head_dim, 8), 8 scales], from the chunk's first position.
+    pub keys: &'a [u8],
+    /// [end, (head_dim), scale].
+    pub values: &'a [u8],
     /// First position that counts, relative to the chunk (a sliding window may begin inside).
     pub begin: usize,
     /// Past the last position, relative to the chunk; at most [`CHUNK`].
     pub end: usize,
 }
 
+/// Largest quant of q8_0.
+const LARGEST: f32 = 127.0;
+
+/// The scale of `x` in q8_0.
+fn scale(x: &[f32]) -> f32 {
+    x.iter().fold(0.0f32, |max, x| max.max(x.abs())) / LARGEST
+}
+
+/// The quants of `x` in q8_0.
+fn quants(x: &[f32], scale: f32) -> impl Iterator<Item = u8> {
+    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    x.iter()
+        .map(move |x| (x * inverse).round_ties_even() as i8 as u8)
+}
+
+fn f16_at(bytes: &[u8], at: usize) -> f32 {
+    f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32()
+}
+
+fn f32_at(bytes: &[u8], at: usize) -> f32 {
+    f32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// The block of eight keys in which that of `position` is, and its place there.
+fn key_block(format: CacheFormat, head_dim: usize, position: usize) -> (usize, usize) {
+    let block = position / KEY_BLOCK * KEY_BLOCK * format.bytes(head_dim);
+    (block, position % KEY_BLOCK)
+}
+
 /// Writes the key `k` (head_dim) of `position` into one head's `keys`.
-pub fn store_key(keys: &mut [u16], k: &[f32], position: usize) {
-    let base = position / KEY_BLOCK * KEY_BLOCK * k.len() + position % KEY_BLOCK;
-    for (i, k) in k.iter().enumerate() {
-        keys[base + i * KEY_BLOCK] = f16::from_f32(*k).to_bits();
+#[inline(never)]
+pub fn store_key(format: CacheFormat, keys: &mut [u8], k: &[f32], position: usize) {
+    let (block, place) = key_block(format, k.len(), position);
+    let keys = &mut keys[block..];
+    match format {
+        CacheFormat::F16 => {
+            for (i, k) in k.iter().enumerate() {
+                let bytes = f16::from_f32(*k).to_le_bytes();
+                keys[2 * (i * KEY_BLOCK + place)..][..2].copy_from_slice(&bytes);
+            }
+        }
+        CacheFormat::Q8_0 => {
+            let scale = scale(k);
+            for (i, q) in quants(k, scale).enumerate() {
+                keys[i * KEY_BLOCK + place] = q;
+            }
+            keys[k.len() * KEY_BLOCK + 4 * place..][..4].copy_from_slice(&scale.to_le_bytes());
+        }
+    }
+}
+
+/// The key of `position` in one head's `keys` → `k` (head_dim).
+#[inline(never)]
+pub fn load_key(format: CacheFormat, keys: &[u8], position: usize, k: &mut [f32]) {
+    let (block, place) = key_block(format, k.len(), position);
+    let keys = &keys[block..];
+    match format {
+        CacheFormat::F16 => {
+            for (i, k) in k.iter_mut().enumerate() {
+                *k = f16_at(keys, 2 * (i * KEY_BLOCK + place));
+            }
+        }
+        CacheFormat::Q8_0 => {
+            let scale = f32_at(keys, k.len() * KEY_BLOCK + 4 * place);
+            for (i, k) in k.iter_mut().enumerate() {
+                *k = f32::from(keys[i * KEY_BLOCK + place] as i8) * scale;
+            }
+        }
     }
 }
 
 /// Writes the value `v` (head_dim) of `position` into one head's `values`.
-pub fn store_value(values: &mut [u16], v: &[f32], position: usize) {
-    for (out, v) in values[position * v.len()..][..v.len()].iter_mut().zip(v) {
-        *out = f16::from_f32(*v).to_bits();
+#[inline(never)]
+pub fn store_value(format: CacheFormat, values: &mut [u8], v: &[f32], position: usize) {
+    let size = format.bytes(v.len());
+    let values = &mut values[position * size..][..size];
+    match format {
+        CacheFormat::F16 => {
+            for (out, v) in values.chunks_exact_mut(2).zip(v) {
+                out.copy_from_slice(&f16::from_f32(*v).to_le_bytes());
+            }
+        }
+        CacheFormat::Q8_0 => {
+            let scale = scale(v);
+            let (out, behind) = values.split_at_mut(v.len());
+            out.iter_mut()
+                .zip(quants(v, scale))
+                .for_each(|(out, q)| *out = q);
+            behind.copy_from_slice(&scale.to_le_bytes());
+        }
+    }
+}
+
+/// The value of `position` in one head's `values` → `v` (head_dim).
+#[inline(never)]
+pub fn load_value(format: CacheFormat, values: &[u8], position: usize, v: &mut [f32]) {
+    let size = format.bytes(v.len());
+    let values = &values[position * size..][..size];
+    match format {
+        CacheFormat::F16 => {
+            for (i, v) in v.iter_mut().enumerate() {
+                *v = f16_at(values, 2 * i);
+            }
+        }
+        CacheFormat::Q8_0 => {
+            let scale = f32_at(values, v.len());
+            for (v, q) in v.iter_mut().zip(values) {
+                *v = f32::from(*q as i8) * scale;
+            }
+        }
     }
 }
 
@@ -116,24 +271,16 @@ fn score(
 ) {
     match isa {
         Isa::Scalar => {
-            for (q, scores) in q.chunks_exact(head_dim).zip(scores) {
-                let positions = chunk.begin..chunk.end;
-                for (p, score) in positions.clone().zip(&mut scores[positions]) {
-                    let base = p / KEY_BLOCK * KEY_BLOCK * head_dim + p % KEY_BLOCK;
-                    *score = (0..head_dim)
-                        .map(|i| q[i] * f16::from_bits(chunk.keys[base + i * KEY_BLOCK]).to_f32())
-                        .sum();
+            let k = &mut [0.0; MAX_HEAD_DIM][..head_dim];
+            for p in chunk.begin..chunk.end {
+                load_key(chunk.format, chunk.keys, p, k);
+                for (q, scores) in q.chunks_exact(head_dim).zip(&mut *scores) {
+                    scores[p] = q.iter().zip(&*k).map(|(q, k)| q * k).sum();
                 }
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => {
-            super::simd128::attention::score::<super::simd128::Plain>(q, head_dim, chunk, scores)
-        }
-        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => {
-            super::simd128::attention::score::<super::relaxed::Relaxed>(q, head_dim, chunk, scores)
-        }
+        _ => super::simd128::attention::score::<super::simd128::Fused>(q, head_dim, chunk, scores),
     }
 }
 
@@ -148,22 +295,17 @@ fn mix(
     match isa {
         Isa::Scalar => {
             out.fill(0.0);
-            for (out, scores) in out.chunks_exact_mut(head_dim).zip(scores) {
-                let positions = chunk.begin..chunk.end;
-                for (p, score) in positions.clone().zip(&scores[positions]) {
-                    for (out, v) in out.iter_mut().zip(&chunk.values[p * head_dim..]) {
-                        *out += score * f16::from_bits(*v).to_f32();
+            let v = &mut [0.0; MAX_HEAD_DIM][..head_dim];
+            for p in chunk.begin..chunk.end {
+                load_value(chunk.format, chunk.values, p, v);
+                for (out, scores) in out.chunks_exact_mut(head_dim).zip(scores) {
+                    for (out, v) in out.iter_mut().zip(&*v) {
+                        *out += scores[p] * v;
                     }
                 }
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => {
-            super::simd128::attention::mix::<super::simd128::Plain>(scores, head_dim, chunk, out)
-        }
-        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => {
-            super::simd128::attention::mix::<super::relaxed::Relaxed>(scores, head_dim, chunk, out)
-        }
+        _ => super::simd128::attention::mix::<super::simd128::Fused>(scores, head_dim, chunk, out),
     }
 }

@@ -11,12 +11,8 @@ pub fn convolve(isa: Isa, x: &mut [f32], taps: &[f32], bias: &[f32], state: &mut
     match isa {
         Isa::Scalar => convolve_scalar(x, taps, bias, state, 0),
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => {
-            super::simd128::recurrence::convolve::<super::simd128::Plain>(x, taps, bias, state);
-        }
-        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => {
-            super::simd128::recurrence::convolve::<super::relaxed::Relaxed>(x, taps, bias, state);
+        _ => {
+            super::simd128::recurrence::convolve::<super::simd128::Fused>(x, taps, bias, state);
         }
     }
 }
@@ -81,11 +77,7 @@ pub fn scan(isa: Isa, head: &Decaying<'_>, state: &mut [f32], out: &mut [f32]) {
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => super::simd128::recurrence::scan::<super::simd128::Plain>(head, state, out),
-        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => {
-            super::simd128::recurrence::scan::<super::relaxed::Relaxed>(head, state, out);
-        }
+        _ => super::simd128::recurrence::scan::<super::simd128::Fused>(head, state, out),
     }
 }
 
@@ -124,12 +116,8 @@ pub fn replace(isa: Isa, head: &Replacing<'_>, state: &mut [f32], out: &mut [f32
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => {
-            super::simd128::recurrence::replace::<super::simd128::Plain>(head, state, out);
-        }
-        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => {
-            super::simd128::recurrence::replace::<super::relaxed::Relaxed>(head, state, out);
+        _ => {
+            super::simd128::recurrence::replace::<super::simd128::Fused>(head, state, out);
         }
     }
 }

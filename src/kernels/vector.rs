@@ -52,12 +52,8 @@ pub fn add_scaled(isa: Isa, sum: &mut [f32], share: f32, x: &[f32]) {
             }
         }
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => {
-            super::simd128::vector::add_scaled::<super::simd128::Plain>(sum, share, x);
-        }
-        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        Isa::Relaxed => {
-            super::simd128::vector::add_scaled::<super::relaxed::Relaxed>(sum, share, x);
+        _ => {
+            super::simd128::vector::add_scaled::<super::simd128::Fused>(sum, share, x);
         }
     }
 }

@@ -37,11 +37,6 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 /// What the keys say of how texts are read.
 pub(super) fn reader(keys: Keys<'_>) -> Result<Reader> {
     const TYPES: &str = "tokenizer.ggml.token_type_count";
-    let pooling = match keys.meta.u32(&keys.key("pooling_type"))? {
-        Some(2) => Pooling::First,
-        Some(3) => Pooling::Last,
-        _ => Pooling::Mean,
-    };
     let classified = match keys.str("classifier.pooling")? {
         Some("mean") => Pooling::Mean,
         _ => Pooling::First,
@@ -54,8 +49,10 @@ pub(super) fn reader(keys: Keys<'_>) -> Result<Reader> {
     let labels = keys.meta.strings(&keys.key("classifier.output_labels"))?;
     let n_types = keys.meta.u32(TYPES)?.unwrap_or(0);
     Ok(Reader {
-        pooling,
+        pooling: keys.pooling()?.unwrap_or(Pooling::Mean),
+        normalises: keys.normalises()?,
         classified,
+        pooler: keys.str("classifier.activation")? != Some("none"),
         activations: [pooler, Activation::Gelu],
         n_types: n_types.min(1024) as usize,
         labels: labels.map_or_else(Vec::new, |l| l.map(str::to_owned).collect()),

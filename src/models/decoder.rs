@@ -8,9 +8,7 @@ use crate::format::Metadata;
 use crate::ops::activation::Activation;
 use crate::ops::attention::{MAX_HEAD_DIM, Shape};
 use crate::ops::rope::{Pairing, Rope, Scaling};
-use crate::transformer::{
-    Attention, Block, Config, FeedForward, Mixer, Multipliers, Norm, Part, Reader,
-};
+use crate::transformer::{Attention, Block, Config, FeedForward, Mixer, Multipliers, Norm, Part};
 
 /// More experts than all layers of any model have.
 const MAX_EXPERTS: usize = 1 << 15;
@@ -52,6 +50,7 @@ pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> 
         weights,
         mixer: Mixer::Attention(attention),
         feed_forward,
+        narrow: None,
     };
     Ok(Config {
         dim,
@@ -59,6 +58,7 @@ pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> 
         max_seq_len: keys.require("context_length")?,
         norm,
         norm_eps,
+        factored: None,
         embedding_scale: keys.number("embedding_scale")?.unwrap_or(1.0),
         residual_scale: keys.number("residual_scale")?.unwrap_or(1.0),
         multipliers: Multipliers::NONE,
@@ -66,7 +66,7 @@ pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> 
         logit_soft_cap: 0.0,
         ropes: vec![rope(keys, shape.head_dim, pairing)?],
         blocks: (0..n_layers).map(block).collect(),
-        reader: Reader::PLAIN,
+        reader: keys.reader()?,
     })
 }
 

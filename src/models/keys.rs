@@ -2,6 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::format::Metadata;
+use crate::transformer::{Pooling, Reader};
+
+/// Whether embeddings get the length 1, a key of our own.
+pub(super) const NORMALISES: &str = "smidgen.embeddings_normalised";
 
 /// Metadata under one prefix.
 #[derive(Clone, Copy)]
@@ -80,6 +84,36 @@ impl Keys<'_> {
             Some(x) if x <= 0.0 => self.bad(key, x, "a number over 0"),
             x => Ok(x),
         }
+    }
+
+    /// How the tokens of a text become one vector, where the file says that (0 and 4 say that they do not).
+    pub fn pooling(&self) -> Result<Option<Pooling>> {
+        const KEY: &str = "pooling_type";
+        match self.meta.u32(&self.key(KEY))? {
+            None | Some(0 | 4) => Ok(None),
+            Some(1) => Ok(Some(Pooling::Mean)),
+            Some(2) => Ok(Some(Pooling::First)),
+            Some(3) => Ok(Some(Pooling::Last)),
+            Some(n) => self.bad(
+                KEY,
+                n,
+                "0 (none), 1 (mean), 2 (first), 3 (last) or 4 (rank)",
+            ),
+        }
+    }
+
+    /// Whether a text's vector gets the length 1.
+    pub fn normalises(&self) -> Result<bool> {
+        Ok(self.meta.bool(NORMALISES)?.unwrap_or(true))
+    }
+
+    /// What is made of a text by a model that writes.
+    pub fn reader(&self) -> Result<Reader> {
+        Ok(Reader {
+            pooling: self.pooling()?.unwrap_or(Pooling::Last),
+            normalises: self.normalises()?,
+            ..Reader::PLAIN
+        })
     }
 
     /// A text.

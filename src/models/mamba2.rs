@@ -6,9 +6,7 @@ use super::keys::Keys;
 use super::tensors::Tensors;
 use crate::error::Result;
 use crate::ops::scan::Scan;
-use crate::transformer::{
-    Block, Config, FeedForward, Mixer, Multipliers, Norm, Part, Reader, StateSpace,
-};
+use crate::transformer::{Block, Config, FeedForward, Mixer, Multipliers, Norm, Part, StateSpace};
 
 const NAME: &str = "mamba2";
 
@@ -28,6 +26,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             weights,
             mixer: Mixer::StateSpace(space),
             feed_forward: FeedForward::None,
+            narrow: None,
         };
         Ok(Config {
             dim: keys.require("embedding_length")?,
@@ -35,6 +34,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             max_seq_len: keys.require("context_length")?,
             norm: Norm::Rms,
             norm_eps: meta.require_f32(&keys.key("attention.layer_norm_rms_epsilon"))?,
+            factored: None,
             embedding_scale: 1.0,
             residual_scale: 1.0,
             multipliers: Multipliers::NONE,
@@ -42,7 +42,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             logit_soft_cap: 0.0,
             ropes: Vec::new(),
             blocks: (0..n_layers).map(block).collect(),
-            reader: Reader::PLAIN,
+            reader: keys.reader()?,
         })
     },
     tensors: |c| {

@@ -14,6 +14,7 @@ mod keys;
 mod lfm2;
 mod llama;
 mod mamba2;
+mod mobilebert;
 mod mobilellm;
 mod modern_bert;
 mod nomic_bert;
@@ -61,6 +62,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     rwkv7::ARCHITECTURE,
     falcon_h1::ARCHITECTURE,
     bert::ARCHITECTURE,
+    mobilebert::ARCHITECTURE,
     modern_bert::ARCHITECTURE,
     nomic_bert::ARCHITECTURE,
 ];

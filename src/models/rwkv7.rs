@@ -7,7 +7,7 @@ use super::tensors::Tensors;
 use crate::ops::activation::Activation;
 use crate::ops::attention::MAX_HEAD_DIM;
 use crate::transformer::{
-    Block, Config, DeltaRule, FeedForward, Mixer, Multipliers, Norm, Part, Reader, TensorSpec,
+    Block, Config, DeltaRule, FeedForward, Mixer, Multipliers, Norm, Part, TensorSpec,
 };
 
 const NAME: &str = "rwkv7";
@@ -70,6 +70,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
                 hidden_dim,
                 activation: Activation::SquaredRelu,
             },
+            narrow: None,
         };
         Ok(Config {
             dim,
@@ -77,6 +78,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             max_seq_len: keys.require("context_length")?,
             norm: Norm::Layer,
             norm_eps: meta.require_f32(&keys.key("attention.layer_norm_epsilon"))?,
+            factored: None,
             embedding_scale: 1.0,
             residual_scale: 1.0,
             multipliers: Multipliers::NONE,
@@ -84,7 +86,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             logit_soft_cap: 0.0,
             ropes: Vec::new(),
             blocks: (0..n_layers).map(block).collect(),
-            reader: Reader::PLAIN,
+            reader: keys.reader()?,
         })
     },
     tensors,

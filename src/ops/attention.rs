@@ -2,11 +2,9 @@
 #![allow(unsafe_code)]
 
 use crate::kernels::Isa;
-use crate::kernels::attention::{CHUNK, Chunk, MAX_GROUP, Softmax, attend, merge};
+pub use crate::kernels::attention::MAX_HEAD_DIM;
+use crate::kernels::attention::{CHUNK, CacheFormat, Chunk, MAX_GROUP, Softmax, attend, merge};
 use crate::kernels::pool::{Pool, Rows};
-
-/// The most dimensions a head may have.
-pub const MAX_HEAD_DIM: usize = 256;
 
 /// Shapes and switches of one attention.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,13 +38,15 @@ impl Shape {
 /// One layer's keys and values, see `kernels::attention` for their order.
 #[derive(Clone, Copy)]
 pub struct KeyValues<'a> {
-    /// [blocks there are, n_kv_heads, CHUNK/8, head_dim, 8].
-    pub keys: &'a [u16],
-    /// [blocks there are, n_kv_heads, CHUNK, head_dim].
-    pub values: &'a [u16],
+    /// What they are held in.
+    pub format: CacheFormat,
+    /// [blocks there are, n_kv_heads, CHUNK/8, (head_dim, 8), 8 scales].
+    pub keys: &'a [u8],
+    /// [blocks there are, n_kv_heads, CHUNK, (head_dim), scale].
+    pub values: &'a [u8],
     /// Which of these blocks holds the first [`CHUNK`] positions, which the next, and so on.
     pub blocks: &'a [u32],
-    /// Positions before this one belong to another text.
+    /// Positions before this one are not seen: they belong to another text, or are gone.
     pub from: usize,
 }
 
@@ -240,10 +240,12 @@ impl Task<'_> {
     ) -> Softmax {
         let (hd, from) = (self.shape.head_dim, chunk * CHUNK);
         let block = self.cache.blocks[chunk] as usize;
-        let at = (block * self.shape.n_kv_heads + head) * CHUNK * hd;
+        let size = CHUNK * self.cache.format.bytes(hd);
+        let at = (block * self.shape.n_kv_heads + head) * size;
         let part = Chunk {
-            keys: &self.cache.keys[at..at + CHUNK * hd],
-            values: &self.cache.values[at..at + CHUNK * hd],
+            format: self.cache.format,
+            keys: &self.cache.keys[at..at + size],
+            values: &self.cache.values[at..at + size],
             begin: self.begin(position).saturating_sub(from),
             end: CHUNK.min(self.end(position) - from),
         };

@@ -1,4 +1,4 @@
-//! RMSNorm and LayerNorm.
+//! RMSNorm, LayerNorm, and what stands in the place of a norm.
 
 use crate::kernels::{Isa, vector};
 
@@ -17,6 +17,18 @@ pub fn rms_norm_in_place(isa: Isa, x: &mut [f32], weight: &[f32], eps: f32) {
         let scale = 1.0 / (vector::sum_of_squares(isa, x) / weight.len() as f32 + eps).sqrt();
         for (x, w) in x.iter_mut().zip(weight) {
             *x *= scale * w;
+        }
+    }
+}
+
+/// x = x · weight + bias, for every row of `x` ([n, weight.len()]); `bias` may be empty.
+pub fn affine_in_place(isa: Isa, x: &mut [f32], weight: &[f32], bias: &[f32]) {
+    for x in x.chunks_exact_mut(weight.len()) {
+        for (x, w) in x.iter_mut().zip(weight) {
+            *x *= w;
+        }
+        if !bias.is_empty() {
+            vector::add(isa, x, bias);
         }
     }
 }

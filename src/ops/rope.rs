@@ -127,6 +127,18 @@ impl Rotation {
         }
     }
 
+    /// What turns `positions` positions back, whatever it was that turned there: its angles are set for one token.
+    pub fn back(&self, positions: usize) -> Rotation {
+        let mut back = Rotation {
+            pairing: self.pairing,
+            magnitude: 1.0,
+            frequencies: self.frequencies.iter().map(|f| -f).collect(),
+            turns: vec![0.0; 2 * self.frequencies.len()],
+        };
+        back.set(0, positions, 1);
+        back
+    }
+
     /// Bytes that [`Rotation::new`] takes.
     pub fn bytes(dims: usize, tokens: usize) -> u64 {
         4 * dims as u64 * (tokens as u64 + 1)

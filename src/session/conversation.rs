@@ -1,13 +1,13 @@
 //! What an engine holds between replies: texts with their place in the KV cache, shared where they begin alike, the
 //! least recently used leaving first; and one of them as bytes, to be kept elsewhere.
 
-use super::Engine;
 use super::engine::POOL;
+use super::{CacheFormat, Engine};
 use crate::error::{Error, Result};
-use crate::transformer::{Sequence, Span};
+use crate::transformer::{Cache, Sequence, Span};
 
-/// What a saved state starts with, and its version.
-const STATE: [u8; 8] = *b"smidgen1";
+/// What a saved state starts with, and its version: in the second, marks of what is gone follow the ids.
+const STATES: [[u8; 8]; 2] = [*b"smidgen1", *b"smidgen2"];
 
 /// Conversations held at most: each is compared with every prompt.
 const MAX_HELD: usize = 64;
@@ -17,23 +17,30 @@ pub(super) struct Conversation {
     /// Of a reply under way, also those that are not evaluated yet.
     pub ids: Vec<u32>,
     pub sequence: Sequence,
+    /// Where it outgrows the context, these first positions are kept and the oldest others forgotten.
+    pub keep: Option<usize>,
 }
 
 impl Conversation {
-    /// How much of it stands at the beginning of `ids`, evaluated.
-    fn shares(&self, ids: &[u32]) -> usize {
-        let evaluated = &self.ids[..self.sequence.len()];
+    /// How much of it stands at the beginning of `ids`, evaluated as it would be for a text that keeps `keep` positions.
+    fn shares(&self, cache: &Cache, ids: &[u32], keep: Option<usize>) -> usize {
+        let evaluated = &self.ids[..self.sequence.seen()];
         let pairs = evaluated.iter().zip(ids);
-        pairs.take_while(|(a, b)| a == b).count()
+        let alike = pairs.take_while(|(a, b)| a == b).count();
+        match self.sequence.kept() {
+            // What was evaluated after the first shift is of another text.
+            Some(kept) if keep != Some(kept) => cache.reach(&self.sequence, alike.min(kept)),
+            _ => cache.reach(&self.sequence, alike),
+        }
     }
 }
 
 impl Engine {
     /// A conversation about `ids`, of which as much is evaluated as is held of their beginning (never all: the last
     /// token's logits are wanted).
-    pub(super) fn take_up(&mut self, ids: Vec<u32>) -> Result<Conversation> {
-        let wanted = &ids[..ids.len() - 1];
-        let held = self.held.iter().map(|c| c.shares(wanted));
+    pub(super) fn take_up(&mut self, ids: Vec<u32>, keep: Option<usize>) -> Result<Conversation> {
+        let (cache, wanted) = (&self.cache, &ids[..ids.len() - 1]);
+        let held = self.held.iter().map(|c| c.shares(cache, wanted, keep));
         let (at, shared) = best(held);
         if self.cache.has_states() {
             // There is one conversation, and its states are turned back.
@@ -42,29 +49,29 @@ impl Engine {
             conversation.ids = ids;
             return Ok(conversation);
         }
-        let running = self.replies.iter().map(|r| r.conversation.shares(wanted));
-        let (beside, running) = best(running);
-        if running > shared {
+        let running = self.replies.iter().map(|r| &r.conversation);
+        let (beside, running) = best(running.map(|c| c.shares(cache, wanted, keep)));
+        let sequence = if running > shared {
             let from = &self.replies[beside].conversation.sequence;
-            let sequence = self.cache.fork(from, running)?;
-            return Ok(Conversation { ids, sequence });
-        }
-        if shared == 0 {
-            let sequence = self.cache.sequence()?;
-            return Ok(Conversation { ids, sequence });
-        }
-        let mut from = self.held.remove(at);
-        // Its rest is kept where there is memory for both, and not at the cost of another conversation.
-        if shared == from.sequence.len() || self.cache.free_blocks() == 0 {
-            self.cache.truncate(&mut from.sequence, shared);
-            from.ids = ids;
-            return Ok(from);
-        }
-        let sequence = self.cache.fork(&from.sequence, shared);
-        self.held.push(from);
+            self.cache.fork(from, running)?
+        } else if shared == 0 {
+            self.cache.sequence()?
+        } else {
+            let mut from = self.held.remove(at);
+            // Its rest is kept where there is memory for both, and not at the cost of another conversation.
+            if shared == from.sequence.seen() || self.cache.is_full() {
+                self.cache.truncate(&mut from.sequence, shared);
+                from.sequence
+            } else {
+                let fork = self.cache.fork(&from.sequence, shared);
+                self.held.push(from);
+                fork?
+            }
+        };
         Ok(Conversation {
             ids,
-            sequence: sequence?,
+            sequence,
+            keep,
         })
     }
 
@@ -75,12 +82,13 @@ impl Engine {
             None => Ok(Conversation {
                 ids: Vec::new(),
                 sequence: self.cache.sequence()?,
+                keep: None,
             }),
         }
     }
 
-    /// An empty conversation with room for `ids`, which it is about.
-    pub(super) fn roomy(&mut self, ids: &[u32]) -> Result<Conversation> {
+    /// An empty conversation about `ids`.
+    pub(super) fn about(&mut self, ids: &[u32]) -> Result<Conversation> {
         let mut conversation = if self.cache.has_states() {
             let mut conversation = self.last_held()?;
             self.cache.truncate(&mut conversation.sequence, 0);
@@ -89,21 +97,24 @@ impl Engine {
             Conversation {
                 ids: Vec::new(),
                 sequence: self.cache.sequence()?,
+                keep: None,
             }
         };
         conversation.ids = ids.to_vec();
-        if self.make_room(&mut conversation.sequence, ids.len()) {
-            return Ok(conversation);
-        }
-        self.cache.release(conversation.sequence);
-        Err(Error::WrongState {
-            what: "replies under way hold all of the KV cache: end one first".into(),
-        })
+        Ok(conversation)
     }
 
-    /// Room for `n` further positions of `sequence`, for which conversations that are only held go.
-    pub(super) fn make_room(&mut self, sequence: &mut Sequence, n: usize) -> bool {
-        while !self.cache.reserve(sequence, n) {
+    /// Takes memory from what is only held until there is `enough`: first what windows have left behind, then whole
+    /// conversations, the least recently used first.
+    pub(super) fn make_room(&mut self, enough: &mut dyn FnMut(&mut Cache) -> bool) -> bool {
+        if enough(&mut self.cache) {
+            return true;
+        }
+        let running = self.replies.iter_mut().map(|r| &mut r.conversation);
+        for conversation in self.held.iter_mut().chain(running) {
+            self.cache.trim(&mut conversation.sequence);
+        }
+        while !enough(&mut self.cache) {
             if self.held.is_empty() {
                 return false;
             }
@@ -113,18 +124,40 @@ impl Engine {
         true
     }
 
-    /// Evaluates `tokens` (at most a slice) behind `sequence`, which has room for them.
-    pub(super) fn forward(&mut self, sequence: &mut Sequence, tokens: &[u32]) {
-        self.forward_texts(sequence, tokens, &[]);
+    /// Room for `n` further positions (at most a slice) of `conversation`, which is not among those held. Where its
+    /// context is full, it is shifted.
+    pub(super) fn reserve(&mut self, conversation: &mut Conversation, n: usize) -> bool {
+        let sequence = &mut conversation.sequence;
+        if let Some(keep) = conversation.keep
+            && sequence.len() + n > self.cache.context()
+        {
+            if !self.make_room(&mut |cache| cache.claim(sequence, keep)) {
+                return false;
+            }
+            self.model
+                .shift(&mut self.cache, &self.scratch, sequence, keep);
+        }
+        self.make_room(&mut |cache| cache.reserve(sequence, n))
     }
 
-    /// The same for several texts, each ending where `ends` says, in an empty `sequence`.
-    pub(super) fn forward_texts(
+    /// Evaluates the next `tokens` (at most a slice) of `conversation`, or of several texts that end where `ends` says;
+    /// fails where replies under way leave no room for that.
+    pub(super) fn read_on(
         &mut self,
-        sequence: &mut Sequence,
+        conversation: &mut Conversation,
         tokens: &[u32],
         ends: &[usize],
-    ) {
+    ) -> Result<()> {
+        if !self.reserve(conversation, tokens.len()) {
+            return Err(no_room());
+        }
+        self.forward(&mut conversation.sequence, tokens, ends);
+        Ok(())
+    }
+
+    /// Evaluates `tokens` (at most a slice) behind `sequence`, which has room for them; those of several texts, each
+    /// ending where `ends` says, in an empty one.
+    pub(super) fn forward(&mut self, sequence: &mut Sequence, tokens: &[u32], ends: &[usize]) {
         self.fresh = None;
         let mut spans = [Span {
             sequence,
@@ -142,14 +175,16 @@ impl Engine {
                 self.cache.truncate(&mut conversation.sequence, 0);
             }
         } else {
-            let read = conversation.ids.len().min(conversation.sequence.len());
+            let read = conversation.ids.len();
             self.cache.truncate(&mut conversation.sequence, read);
         }
-        conversation.ids.truncate(conversation.sequence.len());
+        conversation.ids.truncate(conversation.sequence.seen());
         let mut i = 0;
         while i < self.held.len() {
-            let known = conversation.ids.starts_with(&self.held[i].ids);
-            if known || self.held.len() >= MAX_HELD {
+            let known = &self.held[i].ids;
+            let says_no_more = conversation.ids.starts_with(known)
+                && self.cache.reach(&conversation.sequence, known.len()) == known.len();
+            if says_no_more || self.held.len() >= MAX_HELD {
                 let other = self.held.remove(i);
                 self.cache.release(other.sequence);
             } else {
@@ -176,17 +211,25 @@ impl Engine {
     /// The conversation used last, to be taken up by [`Engine::restore`] of the same model: a head, the ids, the KV
     /// cache.
     pub fn save(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.extend(STATE);
-        out.extend(self.fingerprint().to_le_bytes());
-        let Some(Conversation { ids, sequence }) = self.held.last() else {
-            out.extend(0u32.to_le_bytes());
-            out.resize(out.len() + self.cache.saved_bytes(0) as usize, 0);
-            return out;
+        let empty = self.cache.sequence();
+        let (ids, sequence) = match (self.held.last(), &empty) {
+            (Some(Conversation { ids, sequence, .. }), _) => (&ids[..], sequence),
+            (None, Ok(empty)) => (&[][..], empty),
+            (None, Err(_)) => return Vec::new(),
         };
-        out.reserve_exact(4 * ids.len() + 4 + self.cache.saved_bytes(ids.len()) as usize);
+        let mut marks = self.cache.marks(sequence);
+        let bytes = self.cache.saved_bytes(ids.len(), &marks).unwrap_or(0);
+        let version = usize::from(marks.iter().any(|mark| *mark > 0));
+        if version == 0 {
+            marks.clear();
+        }
+        let mut out = Vec::new();
+        out.reserve_exact(STATES[0].len() + 12 + 4 * (ids.len() + marks.len()) + bytes as usize);
+        out.extend(STATES[version]);
+        out.extend(self.fingerprint().to_le_bytes());
         out.extend((ids.len() as u32).to_le_bytes());
-        out.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+        let words = ids.iter().chain(&marks);
+        out.extend(words.flat_map(|word| word.to_le_bytes()));
         self.cache.save(sequence, &mut out);
         out
     }
@@ -200,30 +243,39 @@ impl Engine {
             expected: "what save returned for this model, with a context at least as long".into(),
         };
         let (head, rest) = state
-            .split_at_checked(STATE.len() + 12)
+            .split_at_checked(STATES[0].len() + 12)
             .ok_or_else(|| refused("too short"))?;
-        let head = head
-            .strip_prefix(&STATE)
-            .ok_or_else(|| refused("something else"))?;
+        let (magic, head) = head.split_at(STATES[0].len());
+        let version = STATES.iter().position(|known| known == magic);
+        let version = version.ok_or_else(|| refused("something else"))?;
         let (fingerprint, count) = head.split_at(8);
         if fingerprint != self.fingerprint().to_le_bytes() {
-            return Err(refused("of another model"));
+            return Err(refused("of another model or cacheFormat"));
         }
         let count = u32::from_le_bytes(count.try_into().expect("four bytes")) as usize;
-        let (ids, cache) = count
-            .checked_mul(4)
+        let n_marks = self.cache.n_marks();
+        let words = count.checked_add(version * n_marks);
+        let (words, cache) = words
+            .and_then(|words| words.checked_mul(4))
             .and_then(|bytes| rest.split_at_checked(bytes))
             .ok_or_else(|| refused("cut short"))?;
-        let ids: Vec<u32> = ids
+        let mut ids: Vec<u32> = words
             .chunks_exact(4)
             .map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")))
             .collect();
+        let mut marks = ids.split_off(count);
+        marks.resize(n_marks, 0);
         self.check_ids(&ids)?;
-        if count > self.cache.context() || cache.len() as u64 != self.cache.saved_bytes(count) {
+        if self.cache.saved_bytes(count, &marks) != Some(cache.len() as u64) {
             return Err(refused("of another size"));
         }
-        let mut conversation = self.roomy(&ids)?;
-        self.cache.restore(&mut conversation.sequence, count, cache);
+        let mut conversation = self.about(&ids)?;
+        let sequence = &mut conversation.sequence;
+        if !self.make_room(&mut |cache| cache.reserve_saved(sequence, count, &marks)) {
+            self.cache.release(conversation.sequence);
+            return Err(no_room());
+        }
+        self.cache.restore(sequence, count, &marks, cache);
         self.keep(conversation);
         Ok(count)
     }
@@ -231,13 +283,22 @@ impl Engine {
     /// Tells models apart whose states look alike: FNV-1a over what is known of this one.
     fn fingerprint(&self) -> u64 {
         let i = &self.info;
-        let known = format!(
+        let mut known = format!(
             "{}\n{}\n{}\n{}\n{}\n{}",
             i.name, i.architecture, i.format, i.parameters, i.vocab_size, i.layers
         );
+        if self.cache.format() == CacheFormat::Q8_0 {
+            known += "\nq8_0";
+        }
         known.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
+    }
+}
+
+fn no_room() -> Error {
+    Error::WrongState {
+        what: "replies under way hold all of the KV cache: end one first".into(),
     }
 }
 

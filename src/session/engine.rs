@@ -49,7 +49,12 @@ impl Engine {
         format: &str,
         parameters: u64,
     ) -> Result<Engine> {
-        let cache = Cache::new(&model.config, plan.context_length, plan.cache_length)?;
+        let cache = Cache::new(
+            &model.config,
+            plan.cache_format,
+            plan.context_length,
+            plan.cache_length,
+        )?;
         let scratch = Scratch::new(&model, plan.context_length)?;
         let info = Info {
             name,
@@ -222,9 +227,9 @@ impl Engine {
         // Several positions at once, so that the head's weights are read once for all of them.
         let mut logits = zeroed(AT_ONCE.min(ids.len()) * vocab_size)?;
         self.reset();
-        let mut conversation = self.roomy(ids)?;
+        let mut conversation = self.about(ids)?;
         for (n, slice) in ids.chunks(SLICE).enumerate() {
-            self.forward(&mut conversation.sequence, slice);
+            self.read_on(&mut conversation, slice, &[])?;
             let mut start = from.saturating_sub(n * SLICE);
             while start < slice.len() {
                 let range = start..(start + AT_ONCE).min(slice.len());

@@ -11,6 +11,7 @@ use crate::format::gguf::{self, Gguf};
 use crate::format::hugging_face::{self, Folder};
 use crate::format::safetensors;
 use crate::kernels::Isa;
+pub use crate::kernels::attention::CacheFormat;
 use crate::tokenizer::Tokenizer;
 use crate::transformer::Model;
 
@@ -22,6 +23,8 @@ pub struct LoadOptions {
     pub context_length: Option<usize>,
     /// Positions that the KV cache holds of all conversations together; as many as one may have, unless this is more.
     pub cache_length: Option<usize>,
+    /// What keys and values are held in.
+    pub cache_format: CacheFormat,
     /// Bytes that the plan may reach; by default what the address space holds.
     pub memory_limit: Option<u64>,
     /// Use the reference kernels.
@@ -47,6 +50,8 @@ pub struct MemoryPlan {
     pub context_length: usize,
     /// Positions that the KV cache holds of all of them.
     pub cache_length: usize,
+    /// What it holds them in.
+    pub cache_format: CacheFormat,
     /// Bytes of the files with weights seen so far.
     pub file_bytes: u64,
 }
@@ -64,7 +69,7 @@ enum Current {
     /// A file with weights, past its header.
     Shard(Shard),
     /// A small file of a Hugging Face folder, read as a whole.
-    Small { name: String },
+    Small { name: &'static str },
     /// A file that nothing is read of.
     Ignored,
 }
@@ -79,6 +84,35 @@ pub struct Loader {
     current: Current,
     folder: Folder,
     opened: Option<Opened>,
+    /// Made as soon as the first header has been read, while the next bytes are still on their way.
+    words: Option<Result<Words>>,
+}
+
+/// What a model knows of text.
+struct Words {
+    tokenizer: Tokenizer,
+    template: Template,
+}
+
+impl Words {
+    fn of(opened: &Opened) -> Result<Words> {
+        let meta = &opened.gguf.metadata;
+        let tokenizer = Tokenizer::from_gguf(meta)?;
+        if tokenizer.vocab_size() > opened.config.vocab_size {
+            return Err(Error::Tokenizer {
+                what: format!(
+                    "it has {} pieces, but the model only {} ids",
+                    tokenizer.vocab_size(),
+                    opened.config.vocab_size
+                ),
+            });
+        }
+        let template = Template::from_gguf(meta, &tokenizer)?;
+        Ok(Words {
+            tokenizer,
+            template,
+        })
+    }
 }
 
 impl Loader {
@@ -91,6 +125,7 @@ impl Loader {
             current: Current::Header { safetensors: false },
             folder: Folder::default(),
             opened: None,
+            words: None,
         }
     }
 
@@ -98,15 +133,14 @@ impl Loader {
     /// split GGUF come in order; of a Hugging Face folder the small files come before the weights.
     pub fn file(&mut self, name: &str) -> Result<()> {
         self.end_file()?;
+        let wanted = Folder::wanted(name);
         let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
         self.needed = 4;
         self.current = if name.ends_with(".safetensors") {
             self.needed = 8;
             Current::Header { safetensors: true }
-        } else if Folder::wants(name) {
-            Current::Small {
-                name: name.to_owned(),
-            }
+        } else if let Some(name) = wanted {
+            Current::Small { name }
         } else if [".json", ".jinja", ".txt", ".md", ".model"]
             .iter()
             .any(|end| name.ends_with(end))
@@ -186,6 +220,9 @@ impl Loader {
                 Ok(())
             }
             Progress::Done(shard) => {
+                if self.words.is_none() {
+                    self.words = self.opened.as_ref().map(Words::of);
+                }
                 let header = core::mem::take(&mut self.held);
                 let start = shard.start().min(header.len() as u64) as usize;
                 self.current = Current::Shard(shard);
@@ -233,7 +270,7 @@ impl Loader {
     /// The engine, once every byte has come.
     pub fn finish(mut self) -> Result<Engine> {
         self.end_file()?;
-        let Some(opened) = self.opened else {
+        let (Some(opened), Some(words)) = (self.opened, self.words) else {
             return Err(Error::Truncated {
                 what: "the header".into(),
                 expected: self.needed,
@@ -254,19 +291,13 @@ impl Loader {
                 name: name.to_owned(),
             });
         }
-        let meta = &opened.gguf.metadata;
-        let tokenizer = Tokenizer::from_gguf(meta)?;
-        if tokenizer.vocab_size() > opened.config.vocab_size {
-            return Err(Error::Tokenizer {
-                what: format!(
-                    "it has {} pieces, but the model only {} ids",
-                    tokenizer.vocab_size(),
-                    opened.config.vocab_size
-                ),
-            });
-        }
-        let template = Template::from_gguf(meta, &tokenizer)?;
-        let name = meta
+        let Words {
+            tokenizer,
+            template,
+        } = words?;
+        let name = opened
+            .gguf
+            .metadata
             .str("general.name")?
             .unwrap_or(opened.architecture.name)
             .to_owned();

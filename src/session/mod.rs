@@ -15,6 +15,6 @@ mod stop;
 
 pub use crate::transformer::Pooling;
 pub use engine::{Engine, POOL};
-pub use loader::{LoadOptions, Loader, MemoryPlan};
+pub use loader::{CacheFormat, LoadOptions, Loader, MemoryPlan};
 pub use read::{Class, Filled};
 pub use request::{Begun, Finish, Info, Logprob, Made, Prefilled, Request, Step};

@@ -38,15 +38,17 @@ pub struct Filled {
 }
 
 impl Engine {
-    /// The embedding of each of `texts`, of length 1 if `normalise`; `pooling` is the file's unless it is given. What is
-    /// over the context is left out.
+    /// The embedding of each of `texts`, of length 1 if `normalise`; that and `pooling` are the file's unless they are
+    /// given. What is over the context is left out.
     pub fn embed(
         &mut self,
         texts: &[&str],
         pooling: Option<Pooling>,
-        normalise: bool,
+        normalise: Option<bool>,
     ) -> Result<Vec<Vec<f32>>> {
-        let pooling = pooling.unwrap_or(self.model.config.reader.pooling);
+        let reader = &self.model.config.reader;
+        let pooling = pooling.unwrap_or(reader.pooling);
+        let normalise = normalise.unwrap_or(reader.normalises);
         let framed = texts.iter().map(|text| Ok(self.framed(text, None)?.0));
         let framed: Vec<Vec<u32>> = framed.collect::<Result<_>>()?;
         let mut embeddings = Vec::with_capacity(texts.len());
@@ -243,11 +245,15 @@ impl Engine {
     pub fn read(&mut self, ids: &[u32], second: usize, pooling: Pooling) -> Result<Vec<f32>> {
         self.check_ids(ids)?;
         self.check_length(ids.len())?;
-        let mut conversation = self.roomy(ids)?;
+        let mut conversation = self.about(ids)?;
         self.scratch.set_second(second);
         let mut pooled = Pooled::new(pooling, self.model.config.dim);
+        let mut read = Ok(());
         for slice in ids.chunks(self.scratch.slice()) {
-            self.forward(&mut conversation.sequence, slice);
+            read = self.read_on(&mut conversation, slice, &[]);
+            if read.is_err() {
+                break;
+            }
             let rows = 0..slice.len();
             self.model.pool(&mut self.scratch, rows, &mut pooled);
         }
@@ -255,7 +261,7 @@ impl Engine {
         // Nobody goes on with a text that was read.
         conversation.ids.clear();
         self.keep(conversation);
-        Ok(pooled.finish())
+        read.map(|()| pooled.finish())
     }
 
     /// Evaluates `texts`, which fit into one slice, side by side; what each is pooled to goes to `out`.
@@ -272,10 +278,11 @@ impl Engine {
             Some(*end)
         });
         let ends: Vec<usize> = ends.collect();
-        let mut conversation = self.roomy(&ids)?;
-        self.forward_texts(&mut conversation.sequence, &ids, &ends);
+        let mut conversation = self.about(&ids)?;
+        let read = self.read_on(&mut conversation, &ids, &ends);
         conversation.ids.clear();
         self.keep(conversation);
+        read?;
         let mut end = 0;
         for text in texts {
             let mut pooled = Pooled::new(pooling, self.model.config.dim);

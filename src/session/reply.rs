@@ -9,7 +9,7 @@ use super::stop::StopTexts;
 use crate::error::{Error, Result};
 use crate::sampler::{Logprobs, Sampler, logit_bias, mask};
 use crate::tokenizer::{StreamDecoder, Tokenizer};
-use crate::transformer::{SLICE, Span};
+use crate::transformer::{SLICE, Span, kept};
 
 /// Tokens of a prompt's end that [`Begun::tail`] spells out.
 const TAIL: usize = 8;
@@ -34,7 +34,7 @@ pub(super) struct Reply {
 impl Reply {
     /// Tokens that are not evaluated.
     fn pending(&self) -> usize {
-        self.conversation.ids.len() - self.conversation.sequence.len()
+        self.conversation.ids.len() - self.conversation.sequence.seen()
     }
 
     /// Whether its next token can be made: of the tokens made only the last is not evaluated.
@@ -132,7 +132,8 @@ impl Engine {
             ids.extend(self.tokenizer.encode(prefix, special)?);
         }
         let context = self.cache.context();
-        if ids.is_empty() || ids.len() >= context {
+        let keep = self.keeps(request, &ids)?;
+        if ids.is_empty() || ids.len() >= context && keep.is_none() {
             return Err(Error::ContextFull {
                 prompt: ids.len(),
                 context,
@@ -145,14 +146,21 @@ impl Engine {
             .iter()
             .flat_map(|id| self.tokenizer.spelled(*id))
             .collect();
-        let (prompt, room) = (ids.len(), context - ids.len());
-        let conversation = self.take_up(ids)?;
+        let prompt = ids.len();
+        // What has no end by itself gets one.
+        let room = if keep.is_some() {
+            usize::MAX
+        } else {
+            context - prompt
+        };
+        let most = request.max_tokens.unwrap_or(context);
+        let conversation = self.take_up(ids, keep)?;
         let id = self.next_reply;
         self.next_reply = id.wrapping_add(1);
         let begun = Begun {
             reply: id,
             prompt_tokens: prompt,
-            cached_tokens: conversation.sequence.len(),
+            cached_tokens: conversation.sequence.seen(),
             tail: String::from_utf8_lossy(&tail).into_owned(),
         };
         self.replies.push(Reply {
@@ -165,9 +173,54 @@ impl Engine {
             decoder: StreamDecoder::new(),
             stop: StopTexts::new(&request.stop),
             ignore_eos: request.ignore_eos,
-            left: request.max_tokens.map_or(room, |n| n.min(room)),
+            left: most.min(room),
         });
         Ok(begun)
+    }
+
+    /// The positions that a reply to the prompt `ids` keeps where it outgrows the context and may go on.
+    fn keeps(&self, request: &Request, ids: &[u32]) -> Result<Option<usize>> {
+        if !request.shift {
+            return Ok(None);
+        }
+        if !self.model.can_shift() {
+            return Err(Error::WrongState {
+                what: "this model cannot forget single positions: leave contextOverflow out".into(),
+            });
+        }
+        let wanted = match request.keep_tokens {
+            Some(n) => n,
+            None => self.system_tokens(request, ids),
+        };
+        let context = self.cache.context();
+        let kept = kept(context, wanted).ok_or_else(|| Error::BadArgument {
+            name: "keepTokens".into(),
+            found: format!("{wanted} in a context of {context}"),
+            expected: "room for two further blocks of 128 tokens: load with a larger contextLength"
+                .into(),
+        })?;
+        Ok(Some(kept))
+    }
+
+    /// Tokens that the prompt `ids` begins with as it would if the request had its system message alone.
+    fn system_tokens(&self, request: &Request, ids: &[u32]) -> usize {
+        let Some([system, ..]) = request.messages.as_deref() else {
+            return 0;
+        };
+        let alone = Request {
+            messages: Some(vec![system.clone()]),
+            tools: request.tools.clone(),
+            now: request.now,
+            template_variables: request.template_variables.clone(),
+            ..Request::default()
+        };
+        // Some templates refuse to render it, and then only the first tokens are kept.
+        let alone = match system.role == "system" {
+            true => self.prompt_ids(&alone).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let pairs = alone.iter().zip(ids);
+        pairs.take_while(|(a, b)| a == b).count()
     }
 
     /// Where the reply `id` stands among those under way.
@@ -193,8 +246,13 @@ impl Engine {
         } else if reply.is_ready() {
             return Ok(Prefilled::Done);
         }
-        let evaluated = reply.conversation.sequence.len();
-        let mut end = (evaluated + most.clamp(1, SLICE)).min(all);
+        let evaluated = reply.conversation.sequence.seen();
+        // A shift comes before a token, wherever slices end.
+        let room = match self.cache.context() - reply.conversation.sequence.len() {
+            0 => SLICE,
+            room => room,
+        };
+        let mut end = (evaluated + most.clamp(1, SLICE).min(room)).min(all);
         if self.cache.has_states() {
             // The same prompt may come again, and its last token is always evaluated: there a checkpoint is worth most.
             let last = all - 1;
@@ -205,10 +263,10 @@ impl Engine {
         }
         // Out of the list, so that the rest of the engine can be used beside it.
         let mut reply = self.replies.remove(at);
-        let Conversation { ids, sequence } = &mut reply.conversation;
-        let roomy = self.make_room(sequence, end - evaluated);
+        let roomy = self.reserve(&mut reply.conversation, end - evaluated);
         if roomy {
-            self.forward(sequence, &ids[evaluated..end]);
+            let Conversation { ids, sequence, .. } = &mut reply.conversation;
+            self.forward(sequence, &ids[evaluated..end], &[]);
             if end == all {
                 let last = end - evaluated - 1;
                 self.model.logits(&POOL, &mut self.scratch, last..last + 1);
@@ -277,7 +335,7 @@ impl Engine {
         while next < kept {
             let at = places[next];
             let mut reply = self.replies.remove(at);
-            let roomy = self.make_room(&mut reply.conversation.sequence, 1);
+            let roomy = self.reserve(&mut reply.conversation, 1);
             self.replies.insert(at, reply);
             if roomy {
                 next += 1;
@@ -303,7 +361,7 @@ impl Engine {
         let mut spans = Vec::with_capacity(places.len());
         for (at, reply) in self.replies.iter_mut().enumerate() {
             if places.contains(&at) {
-                let Conversation { ids, sequence } = &mut reply.conversation;
+                let Conversation { ids, sequence, .. } = &mut reply.conversation;
                 let tokens = &ids[ids.len() - 1..];
                 spans.push(Span {
                     sequence,

@@ -26,8 +26,13 @@ pub struct Request {
     pub prompt: Option<String>,
     /// Token ids as they are.
     pub ids: Option<Vec<u32>>,
-    /// Tokens to generate at most; until the context is full without one.
+    /// Tokens to generate at most; without one, until the context is full, or as many as it has.
     pub max_tokens: Option<usize>,
+    /// Where the context is full, keep its first tokens, forget the oldest behind them and go on; otherwise a prompt is
+    /// refused, and a reply ends.
+    pub shift: bool,
+    /// Tokens at the start that a shift never forgets, rounded up to whole blocks; by default the system message.
+    pub keep_tokens: Option<usize>,
     /// Starts the random generator.
     pub seed: u64,
     /// 0 is greedy.

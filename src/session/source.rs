@@ -362,7 +362,8 @@ fn unplanned(config: &Config, options: &LoadOptions) -> Result<MemoryPlan> {
     // Past this bound the sizes below overflow, and no memory is as large.
     let cache_length = options.cache_length.unwrap_or(0).min(1 << 28);
     let cache_length = cache_length.max(context_length);
-    let cache = Cache::bytes(config, context_length, cache_length);
+    let format = options.cache_format;
+    let cache = Cache::bytes(config, format, context_length, cache_length);
     let scratch = Scratch::bytes(config, context_length);
     let (needed, available) = (cache.saturating_add(scratch), available(options));
     if needed > available {
@@ -375,6 +376,7 @@ fn unplanned(config: &Config, options: &LoadOptions) -> Result<MemoryPlan> {
         total_bytes: 0,
         context_length,
         cache_length,
+        cache_format: format,
         file_bytes: 0,
     })
 }

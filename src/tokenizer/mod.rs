@@ -1,5 +1,5 @@
 //! Text ↔ ids, built from GGUF metadata: byte-level BPE with the file's own pre-tokenizer, SentencePiece BPE or
-//! Unigram, or WordPiece.
+//! Unigram, WordPiece, or RWKV's longest pieces.
 //!
 //! Ids equal those of the Python `tokenizers` package (`tests/golden/tokenizer`). Adds no BOS: the caller decides.
 
@@ -7,6 +7,7 @@ mod alphabet;
 mod bpe;
 mod byte_level;
 mod charsmap;
+mod greedy;
 mod guard;
 mod index;
 mod markers;
@@ -28,6 +29,7 @@ pub use unicode::{Rewrite, set_platform};
 use crate::error::{Error, Result};
 use crate::format::Metadata;
 use byte_level::ByteLevel;
+use greedy::Greedy;
 use guard::Guard;
 use markers::{Marker, Markers, Part, Traits};
 use sentencepiece::SentencePiece;
@@ -81,6 +83,7 @@ enum Model {
     SentencePiece(Box<SentencePiece>),
     Unigram(Box<Unigram>),
     WordPiece(WordPiece),
+    Greedy(Greedy),
 }
 
 /// `text` as `rewrites` leave it.
@@ -127,7 +130,7 @@ impl Tokenizer {
     /// Reads the keys `tokenizer.ggml.*`.
     pub fn from_gguf(meta: &Metadata) -> Result<Tokenizer> {
         let name = meta.require_str("tokenizer.ggml.model")?;
-        const KNOWN: [&str; 5] = ["gpt2", "llama", "gemma4", "t5", "bert"];
+        const KNOWN: [&str; 6] = ["gpt2", "llama", "gemma4", "t5", "bert", "rwkv"];
         if !KNOWN.contains(&name) {
             return Err(Error::Tokenizer {
                 what: format!(
@@ -155,6 +158,7 @@ impl Tokenizer {
                 let model = WordPiece::from_gguf(meta, &vocabulary)?;
                 (Model::WordPiece(model), true)
             }
+            "rwkv" => (Model::Greedy(Greedy::from_gguf(&vocabulary)?), false),
             _ => {
                 let model = ByteLevel::from_gguf(meta, &vocabulary)?;
                 let add_bos = model.add_bos();
@@ -367,6 +371,7 @@ impl Tokenizer {
                 return m.encode(vocabulary, text, start, &mut scratch.unigram, ids);
             }
             Model::WordPiece(m) => m.encode(vocabulary, text, &mut scratch.word_piece, ids),
+            Model::Greedy(m) => return m.encode(text, ids),
         }
         Ok(())
     }
@@ -385,7 +390,7 @@ impl Tokenizer {
             Model::SentencePiece(m) => m.spaces().prefixes(),
             Model::Unigram(m) => m.spaces().prefixes(),
             Model::WordPiece(_) => true,
-            Model::ByteLevel(_) => false,
+            Model::ByteLevel(_) | Model::Greedy(_) => false,
         }
     }
 
@@ -403,6 +408,7 @@ impl Tokenizer {
             Model::ByteLevel(m) => m.bytes(piece, kind),
             Model::SentencePiece(_) | Model::Unigram(_) => sentencepiece::bytes(piece, kind),
             Model::WordPiece(m) => m.bytes(piece, kind),
+            Model::Greedy(_) => greedy::bytes(piece, kind),
         }
     }
 

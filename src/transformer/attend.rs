@@ -20,7 +20,7 @@ impl Model {
         (layer, a): (usize, &Attention),
         w: &BlockWeights,
     ) {
-        let (n, dim) = (s.tokens, self.config.dim);
+        let (n, dim) = (s.tokens, s.width);
         let (heads, kv_heads, hd) = (a.shape.n_heads, a.shape.n_kv_heads, a.shape.head_dim);
         let shared = self.config.blocks[layer].weights;
         s.observe(Input::Mixer(shared), n, dim);
@@ -29,13 +29,21 @@ impl Model {
             &mut s.k[..n * kv_heads * hd],
             &mut s.v[..n * kv_heads * hd],
         );
-        self.multiply(
-            pool,
-            &mut s.activations,
-            (&s.h[..n * dim], dim),
-            [Part::Query, Part::Key, Part::Value].map(|part| self.packed(w, part)),
-            [&mut *q, &mut *k, &mut *v],
-        );
+        let x = (&s.h[..n * dim], dim);
+        let packed = |part| self.packed(w, part);
+        if self.config.blocks[layer].narrow.is_some() {
+            let weights = [Part::Query, Part::Key].map(packed);
+            self.multiply(pool, &mut s.activations, x, weights, [&mut *q, &mut *k]);
+        } else {
+            let weights = [Part::Query, Part::Key, Part::Value].map(packed);
+            self.multiply(
+                pool,
+                &mut s.activations,
+                x,
+                weights,
+                [&mut *q, &mut *k, &mut *v],
+            );
+        }
         self.add_bias(q, w.vector(Part::QueryBias));
         self.add_bias(k, w.vector(Part::KeyBias));
         self.add_bias(v, w.vector(Part::ValueBias));
@@ -59,7 +67,7 @@ impl Model {
                 (token + rows.start) * width..(token + rows.end) * width
             };
             let stored = range(0..span.tokens.len(), kv_heads * hd);
-            cache.store(sequence, layer, &k[stored.clone()], &v[stored], kv_heads);
+            cache.store(sequence, layer, &k[stored.clone()], &v[stored]);
             for (i, rows) in span.texts().enumerate() {
                 let mut held = cache.layer(sequence, layer);
                 if i > 0 {

@@ -11,6 +11,12 @@ const MAX_TOGETHER: u64 = 1 << 27;
 impl Config {
     /// Checks that products of the numbers in a file's metadata are sizes that can be counted.
     pub fn check(&self) -> Result<()> {
+        if let Some(f) = self.factored
+            && f.width() as u64 > MAX_WIDTH
+        {
+            let what = format!("{} values beside each other are embedded", f.width());
+            return Err(Error::MalformedHeader { what });
+        }
         for (number, block) in self.blocks.iter().enumerate() {
             let within = |what: &str, factors: &[usize], most: u64| {
                 let product = factors

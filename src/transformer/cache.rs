@@ -1,116 +1,112 @@
-//! The KV cache: keys and values of every layer in f16, allocated once, in blocks of positions that sequences share as
-//! long as they begin alike; and the states of layers that have one in their place. Those cannot forget single
-//! positions: going back means going to a checkpoint.
+//! The KV cache: keys and values of every layer, allocated once, in blocks of positions that sequences share as long as
+//! they begin alike; and the states of layers that have one in their place. Those cannot forget single positions: going
+//! back means going to a checkpoint.
 
-use super::{Block, Config};
+use super::blocks::{Blocks, GONE, plan};
+use super::sequence::{CHECKPOINTS, Shifts};
+use super::{Config, Sequence};
 use crate::error::Result;
-use crate::kernels::attention::{CHUNK, KEY_BLOCK, store_key, store_value};
-use crate::ops::attention::KeyValues;
+use crate::kernels::attention::{CHUNK, CacheFormat, load_key, store_key, store_value};
+use crate::ops::attention::{KeyValues, Shape};
+use crate::ops::rope::Rotation;
 use crate::tensor::zeroed;
 use core::ops::Range;
 
-/// The memory of all sequences: blocks of [`CHUNK`] positions, each with the number of sequences that hold it.
+/// The memory of all sequences, in blocks of [`CHUNK`] positions.
 pub struct Cache {
-    /// Layers after each other, each [blocks, n_kv_heads, CHUNK/8, head_dim, 8].
-    keys: Vec<u16>,
-    /// Layers after each other, each [blocks, n_kv_heads, CHUNK, head_dim].
-    values: Vec<u16>,
-    /// Where each layer begins in both.
-    starts: Vec<usize>,
-    /// [layers]: values of a head; 0 where nothing is attended over.
-    head_dims: Vec<usize>,
-    /// [blocks]: sequences that hold it.
-    holders: Vec<u32>,
-    /// Blocks that nobody holds.
-    free: Vec<u32>,
+    pub(super) format: CacheFormat,
+    pub(super) layers: Vec<Layer>,
+    /// The first for layers that see everything, then one for each window that lets blocks go.
+    pub(super) kinds: Vec<Blocks>,
     /// Where each layer begins in a sequence's states.
-    state_starts: Vec<usize>,
+    pub(super) state_starts: Vec<usize>,
     context: usize,
 }
 
-/// The positions of one text, and where in the cache they are. Given back by [`Cache::release`].
-pub struct Sequence {
-    /// The first CHUNK positions, the next, …
-    blocks: Vec<u32>,
-    len: usize,
-    /// Layers after each other.
-    states: Vec<f32>,
-    /// Earlier states, each with the positions it has seen, the oldest first.
-    checkpoints: Vec<(usize, Vec<f32>)>,
+/// Keys and values of one layer; without heads where nothing is attended over.
+pub(super) struct Layer {
+    /// [blocks, heads, CHUNK/8, (head_dim, 8), 8 scales].
+    pub keys: Vec<u8>,
+    /// [blocks, heads, CHUNK, (head_dim), scale].
+    pub values: Vec<u8>,
+    pub heads: usize,
+    pub head_dim: usize,
+    /// Which of the kinds of blocks its are.
+    pub kind: usize,
+    /// Whether it sees the last positions of a context only.
+    slides: bool,
 }
 
-/// Checkpoints kept: one is at the end of the last prompt, one at that of the prompt before.
-const CHECKPOINTS: usize = 2;
-
-impl Sequence {
-    /// Positions held.
-    pub fn len(&self) -> usize {
-        self.len
+impl Layer {
+    /// Where one head's keys or values in a block are.
+    pub fn stretch(&self, format: CacheFormat, block: u32, head: usize) -> Range<usize> {
+        let size = CHUNK * format.bytes(self.head_dim);
+        let at = (block as usize * self.heads + head) * size;
+        at..at + size
     }
+}
 
-    /// Whether no position is held.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Counts `n` further positions as held, once all layers have stored them.
-    pub(super) fn advance(&mut self, n: usize) {
-        self.len += n;
-    }
-
-    /// Remembers the states as they are, in the place of the oldest ones.
-    pub fn checkpoint(&mut self) -> Result<()> {
-        if self.states.is_empty() || self.checkpoints.iter().any(|c| c.0 == self.len) {
-            return Ok(());
-        }
-        let mut states = match self.checkpoints.len() {
-            CHECKPOINTS => self.checkpoints.remove(0).1,
-            _ => zeroed(self.states.len())?,
-        };
-        states.copy_from_slice(&self.states);
-        self.checkpoints.push((self.len, states));
-        Ok(())
-    }
+/// Which of `kinds` the blocks of a layer of `shape` are.
+fn kind(kinds: &[(Option<usize>, usize)], shape: Option<&Shape>) -> usize {
+    let window = shape.and_then(|s| s.window.filter(|_| s.ahead == 0));
+    let same = kinds.iter().position(|(known, _)| *known == window);
+    same.unwrap_or(0)
 }
 
 impl Cache {
     /// Room for `capacity` positions in all, and sequences of up to `context` of them.
-    pub fn new(config: &Config, context: usize, capacity: usize) -> Result<Cache> {
-        let blocks = capacity.max(context).div_ceil(CHUNK);
-        let (mut starts, mut state_starts) = (vec![0], vec![0]);
-        let mut head_dims = Vec::with_capacity(config.blocks.len());
+    pub fn new(
+        config: &Config,
+        format: CacheFormat,
+        context: usize,
+        capacity: usize,
+    ) -> Result<Cache> {
+        let kinds = plan(config, context, capacity);
+        let mut state_starts = vec![0];
+        let mut layers = Vec::with_capacity(config.blocks.len());
         for block in &config.blocks {
-            let width = block
-                .attention()
-                .map_or(0, |a| a.shape.n_kv_heads * a.shape.head_dim);
-            starts.push(starts[starts.len() - 1] + blocks * CHUNK * width);
             state_starts.push(state_starts[state_starts.len() - 1] + block.state_len(config.dim));
-            head_dims.push(block.attention().map_or(0, |a| a.shape.head_dim));
+            let shape = block.attention().map(|a| &a.shape);
+            let (heads, head_dim) = shape.map_or((0, 0), |s| (s.n_kv_heads, s.head_dim));
+            let kind = kind(&kinds, shape);
+            let bytes = kinds[kind].1 * CHUNK * heads * format.bytes(head_dim);
+            layers.push(Layer {
+                keys: zeroed(bytes)?,
+                values: zeroed(bytes)?,
+                heads,
+                head_dim,
+                kind,
+                slides: shape.is_some_and(|s| s.window.is_some_and(|w| w < context)),
+            });
         }
-        let total = starts[starts.len() - 1];
+        let kinds = kinds.into_iter().map(|(window, n)| Blocks::new(window, n));
         Ok(Cache {
-            keys: zeroed(total)?,
-            values: zeroed(total)?,
-            starts,
-            head_dims,
-            holders: vec![0; blocks],
-            free: (0..blocks as u32).rev().collect(),
+            format,
+            layers,
+            kinds: kinds.collect(),
             state_starts,
             context,
         })
     }
 
     /// Bytes that [`Cache::new`] and one sequence's states and checkpoints take, in a width that no header can overflow.
-    pub fn bytes(config: &Config, context: usize, capacity: usize) -> u64 {
-        let positions = capacity.max(context).next_multiple_of(CHUNK) as u64;
-        let of_block = |block: &Block| {
-            let width = block
-                .attention()
-                .map_or(0, |a| a.shape.n_kv_heads * a.shape.head_dim);
-            let states = block.state_len(config.dim) as u64 * (1 + CHECKPOINTS as u64);
-            4 * (positions * width as u64 + states)
-        };
-        config.blocks.iter().map(of_block).sum()
+    pub fn bytes(config: &Config, format: CacheFormat, context: usize, capacity: usize) -> u64 {
+        let kinds = plan(config, context, capacity);
+        let mut bytes = 0;
+        for block in &config.blocks {
+            bytes += 4 * block.state_len(config.dim) as u64 * (1 + CHECKPOINTS as u64);
+            if let Some(shape) = block.attention().map(|a| &a.shape) {
+                let positions = (kinds[kind(&kinds, Some(shape))].1 * CHUNK) as u64;
+                let position = shape.n_kv_heads as u64 * format.bytes(shape.head_dim) as u64;
+                bytes += 2 * positions * position;
+            }
+        }
+        bytes
+    }
+
+    /// What keys and values are held in.
+    pub fn format(&self) -> CacheFormat {
+        self.format
     }
 
     /// Positions a sequence may have.
@@ -118,9 +114,14 @@ impl Cache {
         self.context
     }
 
-    /// Blocks that no sequence holds.
+    /// Blocks that no sequence holds, of the kind that has fewest.
     pub fn free_blocks(&self) -> usize {
-        self.free.len()
+        self.kinds.iter().map(Blocks::free).min().unwrap_or(0)
+    }
+
+    /// Whether nothing is left for positions that no sequence holds yet.
+    pub fn is_full(&self) -> bool {
+        self.kinds[0].free() == 0
     }
 
     /// Whether going back needs checkpoints.
@@ -130,23 +131,32 @@ impl Cache {
 
     /// A sequence that holds nothing.
     pub fn sequence(&self) -> Result<Sequence> {
-        Ok(Sequence {
-            blocks: Vec::with_capacity(self.context.div_ceil(CHUNK)),
-            len: 0,
-            states: zeroed(self.state_starts[self.state_starts.len() - 1])?,
-            checkpoints: Vec::new(),
-        })
+        let most = self.context.div_ceil(CHUNK);
+        let blocks = self.kinds.iter().map(|_| Vec::with_capacity(most));
+        Sequence::new(
+            blocks.collect(),
+            self.state_starts[self.state_starts.len() - 1],
+        )
     }
 
-    /// A sequence that begins with the first `len` positions of `from`, in the same memory. Not where there are states.
-    pub fn fork(&mut self, from: &Sequence, len: usize) -> Result<Sequence> {
-        assert!(!self.has_states() && len <= from.len);
+    /// A sequence that begins with the first `seen` tokens of `from`, to which that could be turned back
+    /// ([`Cache::reach`]), in the same memory. Not where there are states.
+    pub fn fork(&mut self, from: &Sequence, seen: usize) -> Result<Sequence> {
+        assert!(!self.has_states() && self.reach(from, seen) == seen);
         let mut fork = self.sequence()?;
+        let (len, first) = from.before(seen);
         fork.len = len;
-        fork.blocks
-            .extend_from_slice(&from.blocks[..len.div_ceil(CHUNK)]);
-        for block in &fork.blocks {
-            self.holders[*block as usize] += 1;
+        if !first {
+            fork.shifts = from.shifts;
+        }
+        for ((kind, to), from) in self
+            .kinds
+            .iter_mut()
+            .zip(&mut fork.blocks)
+            .zip(&from.blocks)
+        {
+            to.extend_from_slice(&from[..len.div_ceil(CHUNK)]);
+            to.iter().for_each(|block| kind.share(*block));
         }
         Ok(fork)
     }
@@ -156,60 +166,121 @@ impl Cache {
         self.give_back(&mut sequence, 0);
     }
 
-    /// Makes sure that `n` further positions can be stored; false where blocks are wanting, and then some may have come.
+    /// Makes sure that `n` further positions (at most a slice) can be stored; false where blocks are wanting, and then
+    /// some may have come.
     pub fn reserve(&mut self, sequence: &mut Sequence, n: usize) -> bool {
         let last = sequence.len / CHUNK;
-        if !sequence.len.is_multiple_of(CHUNK) && self.holders[sequence.blocks[last] as usize] > 1 {
-            let Some(own) = self.take() else {
-                return false;
-            };
-            let shared = core::mem::replace(&mut sequence.blocks[last], own);
-            self.copy_block(shared as usize, own as usize);
-            self.holders[shared as usize] -= 1;
+        if !sequence.len.is_multiple_of(CHUNK) && !self.own(sequence, last..last + 1) {
+            return false;
         }
-        while sequence.blocks.len() < (sequence.len + n).div_ceil(CHUNK) {
-            let Some(block) = self.take() else {
-                return false;
-            };
-            sequence.blocks.push(block);
-        }
-        true
+        let end = (sequence.len + n).div_ceil(CHUNK);
+        (0..self.kinds.len()).all(|kind| {
+            while sequence.blocks[kind].len() < end {
+                let Some(block) = self.take(sequence, kind) else {
+                    return false;
+                };
+                sequence.blocks[kind].push(block);
+            }
+            true
+        })
     }
 
-    fn take(&mut self) -> Option<u32> {
-        let block = self.free.pop()?;
-        self.holders[block as usize] = 1;
-        Some(block)
+    /// A free block; where there is none, what windows of `sequence` have left behind goes.
+    pub(super) fn take(&mut self, sequence: &mut Sequence, kind: usize) -> Option<u32> {
+        if self.kinds[kind].free() == 0 {
+            self.trim(sequence);
+        }
+        self.kinds[kind].take()
     }
 
-    fn copy_block(&mut self, from: usize, to: usize) {
-        let blocks = self.holders.len();
-        for layer in self.starts.windows(2) {
-            let size = (layer[1] - layer[0]) / blocks;
-            let at = layer[0] + from * size;
-            self.keys.copy_within(at..at + size, layer[0] + to * size);
-            self.values.copy_within(at..at + size, layer[0] + to * size);
+    /// Gives back the blocks of `sequence` that its windows have left so far behind that it will not be turned back to
+    /// where they see them.
+    pub fn trim(&mut self, sequence: &mut Sequence) {
+        for (kind, blocks) in self.kinds.iter_mut().zip(&mut sequence.blocks) {
+            let unseen = kind.first(sequence.len).min(blocks.len());
+            for block in &mut blocks[..unseen] {
+                kind.give_back(core::mem::replace(block, GONE));
+            }
+        }
+    }
+
+    /// Copies those of the blocks `range` of `sequence` that others hold too; false where blocks are wanting.
+    pub(super) fn own(&mut self, sequence: &mut Sequence, range: Range<usize>) -> bool {
+        (0..self.kinds.len()).all(|kind| {
+            range.clone().all(|i| {
+                let shared = sequence.blocks[kind][i];
+                if !self.kinds[kind].is_shared(shared) {
+                    return true;
+                }
+                let Some(own) = self.take(sequence, kind) else {
+                    return false;
+                };
+                if sequence.blocks[kind][i] == GONE {
+                    // To find one, this one has gone.
+                    self.kinds[kind].give_back(own);
+                    return true;
+                }
+                self.copy_block(kind, shared, own);
+                self.kinds[kind].give_back(shared);
+                sequence.blocks[kind][i] = own;
+                true
+            })
+        })
+    }
+
+    fn copy_block(&mut self, kind: usize, from: u32, to: u32) {
+        for layer in self.layers.iter_mut().filter(|l| l.kind == kind) {
+            for head in 0..layer.heads {
+                let to = layer.stretch(self.format, to, head).start;
+                let from = layer.stretch(self.format, from, head);
+                layer.keys.copy_within(from.clone(), to);
+                layer.values.copy_within(from, to);
+            }
         }
     }
 
     /// Gives back the blocks behind the first `len` positions.
     fn give_back(&mut self, sequence: &mut Sequence, len: usize) {
-        for block in sequence.blocks.drain(len.div_ceil(CHUNK)..) {
-            let holders = &mut self.holders[block as usize];
-            *holders -= 1;
-            if *holders == 0 {
-                self.free.push(block);
-            }
+        for (kind, blocks) in self.kinds.iter_mut().zip(&mut sequence.blocks) {
+            let gone = blocks.drain(len.div_ceil(CHUNK).min(blocks.len())..);
+            gone.for_each(|block| kind.give_back(block));
         }
     }
 
-    /// Forgets every position of `sequence` from `len` on, and where there are states, those back to the last
-    /// checkpoint before. Returns how many are still held.
-    pub fn truncate(&mut self, sequence: &mut Sequence, len: usize) -> usize {
-        if len >= sequence.len || sequence.states.is_empty() {
-            sequence.len = sequence.len.min(len);
+    /// How many of the first `seen` tokens of `sequence` it can be turned back to: none where a layer would see what is
+    /// gone, and only those before all shifts where `seen` lies before the last. States are another matter.
+    pub fn reach(&self, sequence: &Sequence, seen: usize) -> usize {
+        let (len, first) = sequence.before(seen);
+        let sinks = if first { 0 } else { sequence.shifts.kept };
+        let kinds = self.kinds.iter().zip(&sequence.blocks);
+        let gone = |(kind, blocks): (&Blocks, &Vec<u32>)| {
+            let seen = kind.seen(len, sinks);
+            seen * CHUNK < len && blocks[seen] == GONE
+        };
+        match kinds.map(gone).any(|gone| gone) {
+            true => 0,
+            false if first => len,
+            false => len + sequence.shifts.forgotten,
+        }
+    }
+
+    /// Turns `sequence` back to its first `seen` tokens, or to fewer where [`Cache::reach`] says so, and where there are
+    /// states, to the last checkpoint before. Returns how many are still held.
+    pub fn truncate(&mut self, sequence: &mut Sequence, seen: usize) -> usize {
+        if seen >= sequence.seen() {
+            return sequence.seen();
+        }
+        if sequence.states.is_empty() {
+            let seen = self.reach(sequence, seen);
+            let (len, first) = sequence.before(seen);
+            sequence.len = len;
+            if first {
+                sequence.shifts = Shifts::default();
+            }
         } else {
-            sequence.checkpoints.retain(|c| c.0 <= len);
+            let mut checkpoints = core::mem::take(&mut sequence.checkpoints);
+            checkpoints.retain(|c| c.0 <= seen && self.reach(sequence, c.0) == c.0);
+            sequence.checkpoints = checkpoints;
             sequence.len = match sequence.checkpoints.last() {
                 Some((seen, states)) => {
                     sequence.states.copy_from_slice(states);
@@ -223,7 +294,49 @@ impl Cache {
         }
         let len = sequence.len;
         self.give_back(sequence, len);
-        len
+        sequence.seen()
+    }
+
+    /// Forgets `n` positions of `sequence` from `kept` on, both whole blocks: those behind take their places. Their keys
+    /// are still those of the old ones.
+    pub(super) fn forget(&mut self, sequence: &mut Sequence, kept: usize, n: usize) {
+        for (kind, blocks) in self.kinds.iter_mut().zip(&mut sequence.blocks) {
+            let gone = blocks.drain(kept / CHUNK..(kept + n) / CHUNK);
+            gone.for_each(|block| kind.give_back(block));
+        }
+        sequence.len -= n;
+        sequence.shifts = Shifts {
+            forgotten: sequence.shifts.forgotten + n,
+            kept,
+            left: sequence.len,
+        };
+    }
+
+    /// Turns the keys of `sequence` from position `from` (the start of a block) on by `rotation`'s first angles.
+    pub(super) fn turn(
+        &mut self,
+        sequence: &Sequence,
+        layer: usize,
+        from: usize,
+        rotation: &Rotation,
+    ) {
+        let layer = &mut self.layers[layer];
+        let mut key = vec![0.0; layer.head_dim];
+        for start in (from..sequence.len).step_by(CHUNK) {
+            let block = sequence.blocks[layer.kind][start / CHUNK];
+            if block == GONE {
+                continue;
+            }
+            for head in 0..layer.heads {
+                let stretch = layer.stretch(self.format, block, head);
+                let keys = &mut layer.keys[stretch];
+                for inside in 0..CHUNK.min(sequence.len - start) {
+                    load_key(self.format, keys, inside, &mut key);
+                    rotation.apply(&mut key, 1, layer.head_dim);
+                    store_key(self.format, keys, &key, inside);
+                }
+            }
+        }
     }
 
     /// The state of one layer.
@@ -231,106 +344,41 @@ impl Cache {
         &mut sequence.states[self.state_starts[layer]..self.state_starts[layer + 1]]
     }
 
-    /// Where the first `len` positions of a text in `blocks` are: of each layer and head, block by block, the keys in
-    /// whole stretches of eight positions, then, block by block, the values (true).
-    fn parts(&self, blocks: &[u32], len: usize) -> Vec<(bool, Range<usize>)> {
-        let mut parts = Vec::new();
-        for (layer, head_dim) in self.head_dims.iter().enumerate() {
-            let (from, to) = (self.starts[layer], self.starts[layer + 1]);
-            let size = CHUNK * head_dim;
-            let heads = (to - from) / (self.holders.len() * size).max(1);
-            for i in 0..2 * heads {
-                let (head, values) = (i / 2, i % 2 == 1);
-                let len = match values {
-                    true => len,
-                    false => len.next_multiple_of(KEY_BLOCK),
-                };
-                for first in (0..len).step_by(CHUNK) {
-                    let start = from + (blocks[first / CHUNK] as usize * heads + head) * size;
-                    parts.push((values, start..start + CHUNK.min(len - first) * head_dim));
-                }
-            }
-        }
-        parts
-    }
-
-    /// Bytes that [`Cache::save`] makes of `len` positions.
-    pub fn saved_bytes(&self, len: usize) -> u64 {
-        let positions = len + len.next_multiple_of(KEY_BLOCK);
-        let halves = self.starts[self.starts.len() - 1] / (self.holders.len() * CHUNK);
-        let states = self.state_starts[self.state_starts.len() - 1];
-        2 * positions as u64 * halves as u64 + 4 * states as u64
-    }
-
-    /// Appends what `sequence` holds to `out`, little-endian.
-    pub fn save(&self, sequence: &Sequence, out: &mut Vec<u8>) {
-        for (values, range) in self.parts(&sequence.blocks, sequence.len) {
-            let halves = if values { &self.values } else { &self.keys };
-            out.extend(halves[range].iter().flat_map(|half| half.to_le_bytes()));
-        }
-        out.extend(sequence.states.iter().flat_map(|s| s.to_le_bytes()));
-    }
-
-    /// Puts the `len` positions that [`Cache::save`] wrote into the empty `sequence`, which has room for them. There are
-    /// [`Cache::saved_bytes`] of `bytes`.
-    pub fn restore(&mut self, sequence: &mut Sequence, len: usize, bytes: &[u8]) {
-        assert!(sequence.is_empty() && bytes.len() as u64 == self.saved_bytes(len));
-        let (bytes, states) = bytes.split_at(bytes.len() - 4 * sequence.states.len());
-        let mut halves = bytes
-            .chunks_exact(2)
-            .map(|b| u16::from_le_bytes([b[0], b[1]]));
-        for (values, range) in self.parts(&sequence.blocks, len) {
-            let to = if values {
-                &mut self.values
-            } else {
-                &mut self.keys
-            };
-            for half in &mut to[range] {
-                *half = halves.next().unwrap_or_default();
-            }
-        }
-        for (state, bytes) in sequence.states.iter_mut().zip(states.chunks_exact(4)) {
-            *state = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        }
-        sequence.checkpoints.clear();
-        sequence.len = len;
-    }
-
-    /// One layer of `sequence`, to attend over.
+    /// One layer of `sequence`, to attend over. Where a layer slides, its window has left the first positions behind,
+    /// and a shift does not bring them back.
     pub(super) fn layer<'a>(&'a self, sequence: &'a Sequence, layer: usize) -> KeyValues<'a> {
-        let part = self.starts[layer]..self.starts[layer + 1];
+        let layer = &self.layers[layer];
         KeyValues {
-            keys: &self.keys[part.clone()],
-            values: &self.values[part],
-            blocks: &sequence.blocks,
-            from: 0,
+            format: self.format,
+            keys: &layer.keys,
+            values: &layer.values,
+            blocks: &sequence.blocks[layer.kind],
+            from: if layer.slides {
+                sequence.shifts.kept
+            } else {
+                0
+            },
         }
     }
 
     /// Stores `k` and `v` ([tokens, heads, head_dim]) at the positions after those that `sequence` holds.
-    pub(super) fn store(
-        &mut self,
-        sequence: &Sequence,
-        layer: usize,
-        k: &[f32],
-        v: &[f32],
-        heads: usize,
-    ) {
-        let part = self.starts[layer]..self.starts[layer + 1];
-        let head_dim = self.head_dims[layer];
-        let size = CHUNK * head_dim;
+    pub(super) fn store(&mut self, sequence: &Sequence, layer: usize, k: &[f32], v: &[f32]) {
+        let layer = &mut self.layers[layer];
+        let (heads, head_dim) = (layer.heads, layer.head_dim);
         let rows = k
             .chunks_exact(heads * head_dim)
             .zip(v.chunks_exact(heads * head_dim));
         for (t, (k, v)) in rows.enumerate() {
             let position = sequence.len + t;
-            let block = sequence.blocks[position / CHUNK] as usize;
-            for h in 0..heads {
-                let at = part.start + (block * heads + h) * size;
-                let inside = position % CHUNK;
-                let of_head = h * head_dim..(h + 1) * head_dim;
-                store_key(&mut self.keys[at..at + size], &k[of_head.clone()], inside);
-                store_value(&mut self.values[at..at + size], &v[of_head], inside);
+            let (block, inside) = (position / CHUNK, position % CHUNK);
+            let block = sequence.blocks[layer.kind][block];
+            for head in 0..heads {
+                let stretch = layer.stretch(self.format, block, head);
+                let of_head = head * head_dim..(head + 1) * head_dim;
+                let keys = &mut layer.keys[stretch.clone()];
+                store_key(self.format, keys, &k[of_head.clone()], inside);
+                let values = &mut layer.values[stretch];
+                store_value(self.format, values, &v[of_head], inside);
             }
         }
     }

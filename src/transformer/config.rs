@@ -24,6 +24,8 @@ pub struct Config {
     pub norm: Norm,
     /// ε of the norms.
     pub norm_eps: f32,
+    /// Where embeddings are narrower than representations.
+    pub factored: Option<Factored>,
     /// What a token's embedding is multiplied by.
     pub embedding_scale: f32,
     /// What a block's outputs are multiplied by before they are added.
@@ -40,6 +42,23 @@ pub struct Config {
     pub blocks: Vec<Block>,
     /// What a model that reads texts makes of them.
     pub reader: Reader,
+}
+
+/// Embeddings that a matrix makes representations of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Factored {
+    /// Values of an embedding.
+    pub dim: usize,
+    /// Embeddings side by side that the matrix reads: the token's own, or those of the next, of itself, and of the one
+    /// before.
+    pub grams: usize,
+}
+
+impl Factored {
+    /// Inputs of the matrix.
+    pub fn width(&self) -> usize {
+        self.dim * self.grams
+    }
 }
 
 /// Factors of what matrices come to, where files do not have them in their weights.
@@ -74,8 +93,12 @@ impl Multipliers {
 pub struct Reader {
     /// How its tokens' representations become one.
     pub pooling: Pooling,
+    /// Whether that gets the length 1.
+    pub normalises: bool,
     /// The same for what the classifier reads.
     pub classified: Pooling,
+    /// Whether a matrix stands before the classifier, where the file has one.
+    pub pooler: bool,
     /// What the pooler's outputs go through, and those of the matrix before the head of masked tokens.
     pub activations: [Activation; 2],
     /// Kinds of tokens: where there are two, they tell two texts apart.
@@ -100,7 +123,9 @@ impl Reader {
     /// Of a model without an own way to read.
     pub const PLAIN: Reader = Reader {
         pooling: Pooling::Last,
+        normalises: true,
         classified: Pooling::Last,
+        pooler: true,
         activations: [Activation::Tanh, Activation::Gelu],
         n_types: 0,
         labels: Vec::new(),
@@ -114,6 +139,8 @@ pub enum Norm {
     Rms,
     /// (x − mean(x)) / √variance(x) · weight + bias.
     Layer,
+    /// x · weight + bias: no norm, in its place.
+    Affine,
 }
 
 /// One layer.
@@ -125,11 +152,28 @@ pub struct Block {
     pub mixer: Mixer,
     /// What follows.
     pub feed_forward: FeedForward,
+    /// Where it computes over narrower representations.
+    pub narrow: Option<Narrow>,
+}
+
+/// A stretch of blocks over representations that have been made narrower; what comes of them is made wide again and added
+/// to what was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Narrow {
+    /// Values of such a representation.
+    pub width: usize,
+    /// Whether the stretch begins with this block. Its values come of the wide representations, its queries and keys of
+    /// further narrow ones.
+    pub first: bool,
+    /// Whether it ends with it.
+    pub last: bool,
 }
 
 /// What lets a position see others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mixer {
+    /// Nothing: the feed-forward is the whole block.
+    None,
     /// Softmax attention with a KV cache.
     Attention(Attention),
     /// Two gates around a convolution of the last few positions.
@@ -259,7 +303,7 @@ impl Block {
     /// Positions that its convolution sees, if it has one.
     pub fn kernel(&self) -> Option<usize> {
         match &self.mixer {
-            Mixer::Attention(_) | Mixer::DeltaRule(_) => None,
+            Mixer::None | Mixer::Attention(_) | Mixer::DeltaRule(_) => None,
             Mixer::ShortConvolution { kernel } => Some(*kernel),
             Mixer::StateSpace(s) | Mixer::Both(_, s) => Some(s.kernel),
         }
@@ -268,7 +312,7 @@ impl Block {
     /// Values of the state that it keeps besides keys and values.
     pub fn state_len(&self, dim: usize) -> usize {
         match &self.mixer {
-            Mixer::Attention(_) => 0,
+            Mixer::None | Mixer::Attention(_) => 0,
             Mixer::ShortConvolution { kernel } => (kernel - 1) * dim,
             Mixer::DeltaRule(rule) => 2 * dim + rule.n_heads * rule.head_dim * rule.head_dim,
             Mixer::StateSpace(s) | Mixer::Both(_, s) => {
@@ -339,6 +383,7 @@ impl Config {
     /// Outputs of the widest mixer before its last matrix.
     pub fn mixed_width(&self) -> usize {
         let widths = self.blocks.iter().map(|b| match &b.mixer {
+            Mixer::None => 0,
             Mixer::Attention(a) => a.shape.n_heads * a.shape.head_dim,
             Mixer::ShortConvolution { .. } | Mixer::DeltaRule(_) => self.dim,
             Mixer::StateSpace(s) => s.inner(),
@@ -350,7 +395,7 @@ impl Config {
     /// Outputs of the widest first matrix of a mixer other than attention.
     pub fn wide_width(&self) -> usize {
         let widths = self.blocks.iter().map(|b| match &b.mixer {
-            Mixer::Attention(_) => 0,
+            Mixer::None | Mixer::Attention(_) => 0,
             Mixer::ShortConvolution { .. } => 3 * self.dim,
             Mixer::DeltaRule(rule) => rule.width(),
             Mixer::StateSpace(s) | Mixer::Both(_, s) => s.width(),
@@ -358,15 +403,21 @@ impl Config {
         widths.max().unwrap_or(0)
     }
 
-    /// What is kept of a token beside its representation: a mixer's output while another computes, or the first layer's
-    /// values.
+    /// What is kept of a token beside its representation: a mixer's output while another computes, the first layer's
+    /// values, or what is narrower.
     pub fn side_width(&self) -> usize {
         let keeps = |b: &Block| matches!(b.mixer, Mixer::Both(..) | Mixer::DeltaRule(_));
         if self.blocks.iter().any(keeps) {
             self.dim
         } else {
-            0
+            let narrow = self.blocks.iter().filter_map(|b| b.narrow);
+            narrow.map(|n| n.width).max().unwrap_or(0)
         }
+    }
+
+    /// Inputs of the matrix that makes representations of embeddings.
+    pub fn embedding_width(&self) -> usize {
+        self.factored.map_or(0, |f| f.width())
     }
 
     /// The widest input of any matrix.
@@ -377,7 +428,7 @@ impl Config {
         });
         let rank = ranks.max().unwrap_or(0);
         let width = self.dim.max(self.mixed_width()).max(self.hidden_dim());
-        width.max(rank)
+        width.max(rank).max(self.embedding_width())
     }
 
     /// Most experts of a block, and most that compute a token.

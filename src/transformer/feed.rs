@@ -17,7 +17,7 @@ impl Model {
         activation: Activation,
         w: &BlockWeights,
     ) {
-        let (n, dim) = (s.tokens, self.config.dim);
+        let (n, dim) = (s.tokens, s.width);
         s.observe(Input::FeedForward(layer), n, dim);
         let up = self.packed(w, Part::Up);
         let hidden = up.rows;

@@ -9,7 +9,7 @@ use super::{
 use crate::kernels::pool::Pool;
 use crate::kernels::{Activations, Isa, Packed, Product, matmul, vector};
 use crate::ops::blend::blend_in_place;
-use crate::ops::norm::{layer_norm_in_place, rms_norm, rms_norm_in_place};
+use crate::ops::norm::{affine_in_place, layer_norm_in_place, rms_norm, rms_norm_in_place};
 
 /// Tokens that one call of [`Model::forward`] takes at most, where tokens see only those before them.
 pub const SLICE: usize = 64;
@@ -71,14 +71,20 @@ impl Model {
 
     /// Norms every row of `x` in place; where the model has no such norm it stays as it is.
     #[inline(never)]
-    pub(super) fn norm_in_place(&self, x: &mut [f32], (weight, bias): (&[f32], &[f32])) {
+    pub(super) fn norm_in_place(&self, x: &mut [f32], norm: (&[f32], &[f32])) {
+        self.norm_as(self.config.norm, x, norm);
+    }
+
+    /// The same by another norm than the model's.
+    pub(super) fn norm_as(&self, norm: Norm, x: &mut [f32], (weight, bias): (&[f32], &[f32])) {
         if weight.is_empty() {
             return;
         }
         let eps = self.config.norm_eps;
-        match self.config.norm {
+        match norm {
             Norm::Rms => rms_norm_in_place(self.isa, x, weight, eps),
             Norm::Layer => layer_norm_in_place(self.isa, x, weight, bias, eps),
+            Norm::Affine => affine_in_place(self.isa, x, weight, bias),
         }
     }
 
@@ -106,13 +112,14 @@ impl Model {
     /// Allocates nothing.
     pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, spans: &mut [Span<'_>]) {
         s.tokens = 0;
+        s.width = self.config.dim;
         for span in &*spans {
             let (first, n) = (span.sequence.len(), span.tokens.len());
             assert!(n > 0 && s.tokens + n <= s.slice && first + n <= cache.context());
             assert!(span.ends.last().is_none_or(|end| first == 0 && *end == n));
             for text in span.texts() {
                 let tokens = &span.tokens[text];
-                self.embed(s, first, tokens);
+                self.embed(pool, s, first, tokens);
                 for rotation in &mut s.rotations {
                     rotation.set(s.tokens, first, tokens.len());
                 }
@@ -122,8 +129,13 @@ impl Model {
         assert!(spans.len() == 1 || !cache.has_states());
         for (layer, block) in self.config.blocks.iter().enumerate() {
             let w = &self.weights.blocks[block.weights];
-            self.normed(s, w, Part::AttentionNorm);
+            match block.narrow {
+                Some(narrow) if narrow.first => self.narrow(pool, s, narrow.width, w),
+                _ if block.mixer == Mixer::None => {}
+                _ => self.normed(s, w, Part::AttentionNorm),
+            }
             match &block.mixer {
+                Mixer::None => {}
                 Mixer::Attention(a) => self.attend(pool, cache, s, spans, (layer, a), w),
                 Mixer::ShortConvolution { .. } => {
                     self.convolve(pool, cache, spans[0].sequence, s, layer, w);
@@ -143,7 +155,9 @@ impl Model {
                     vector::add(self.isa, &mut s.h[..n], &s.side[..n]);
                 }
             }
-            self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
+            if block.mixer != Mixer::None {
+                self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
+            }
             if block.feed_forward == FeedForward::None {
                 continue;
             }
@@ -164,6 +178,9 @@ impl Model {
                 }
             }
             self.add(s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
+            if block.narrow.is_some_and(|n| n.last) {
+                self.widen(pool, s, w);
+            }
         }
         for span in spans {
             span.sequence.advance(span.tokens.len());
@@ -172,13 +189,18 @@ impl Model {
 
     /// tokens → x behind those of the slice so far; the first one stands at `position`.
     #[inline(never)]
-    fn embed(&self, s: &mut Scratch, position: usize, tokens: &[u32]) {
+    fn embed(&self, pool: &Pool, s: &mut Scratch, position: usize, tokens: &[u32]) {
         let dim = self.config.dim;
         let (arena, w) = (&self.weights.arena, &self.weights.model);
+        if let Some(factored) = self.config.factored {
+            self.embed_narrower(pool, s, factored, tokens);
+        }
         let x = &mut s.x[s.tokens * dim..][..tokens.len() * dim];
-        let table = w.matrix(Part::TokenEmbedding);
-        for (token, x) in tokens.iter().zip(x.chunks_exact_mut(dim)) {
-            arena.row(table, *token as usize, x);
+        if self.config.factored.is_none() {
+            let table = w.matrix(Part::TokenEmbedding);
+            for (token, x) in tokens.iter().zip(x.chunks_exact_mut(dim)) {
+                arena.row(table, *token as usize, x);
+            }
         }
         vector::scale(x, self.config.embedding_scale);
         for part in [Part::PositionEmbedding, Part::TokenTypes] {
@@ -200,13 +222,13 @@ impl Model {
 
     /// x, normed where the model norms there → h.
     fn normed(&self, s: &mut Scratch, w: &BlockWeights, norm: Part) {
-        let n = s.tokens * self.config.dim;
+        let n = s.tokens * s.width;
         self.norm(&s.x[..n], w.norm(norm), &mut s.h[..n]);
     }
 
     /// x += h; `before` and `behind` that, the model may norm.
-    fn add(&self, s: &mut Scratch, w: &BlockWeights, before: Part, behind: Part) {
-        let n = s.tokens * self.config.dim;
+    pub(super) fn add(&self, s: &mut Scratch, w: &BlockWeights, before: Part, behind: Part) {
+        let n = s.tokens * s.width;
         let (x, h) = (&mut s.x[..n], &mut s.h[..n]);
         self.norm_in_place(h, w.norm(before));
         vector::scale(h, self.config.residual_scale);
@@ -236,13 +258,16 @@ impl Model {
         );
         self.unmask(pool, s, n);
         s.observe(Input::Output, n, dim);
-        self.multiply(
-            pool,
-            &mut s.activations,
-            (&s.h[..n * dim], dim),
-            [self.weights.arena.packed(head)],
-            [out],
-        );
+        match w.optional(Part::OutputRest) {
+            Some(rest) => self.add_up_logits(pool, s, (head, rest), out),
+            None => self.multiply(
+                pool,
+                &mut s.activations,
+                (&s.h[..n * dim], dim),
+                [self.weights.arena.packed(head)],
+                [&mut *out],
+            ),
+        }
         self.add_bias(out, w.vector(Part::OutputBias));
         vector::scale(out, self.config.logit_scale);
         let cap = self.config.logit_soft_cap;

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{Model, Part, Pooling, Scratch};
+use super::{Model, Norm, Part, Pooling, Scratch};
 use crate::kernels::pool::Pool;
 use crate::ops::activation::Activation;
 
@@ -69,7 +69,9 @@ impl Model {
     /// Whether the model has a head for masked tokens.
     pub fn fills_masks(&self) -> bool {
         let w = &self.weights.model;
+        let whole = self.config.factored.is_none() || w.optional(Part::OutputRest).is_some();
         !self.config.is_causal()
+            && whole
             && (w.optional(Part::Unmask).is_some() || !w.vector(Part::OutputBias).is_empty())
     }
 
@@ -78,7 +80,7 @@ impl Model {
         let dim = self.config.dim;
         let w = &self.weights.model;
         s.h[..dim].copy_from_slice(x);
-        if w.optional(Part::Pooler).is_some() {
+        if self.config.reader.pooler && w.optional(Part::Pooler).is_some() {
             let [activation, _] = self.config.reader.activations;
             let bias = w.vector(Part::PoolerBias);
             self.dense(pool, s, 1, (Part::Pooler, bias), activation);
@@ -110,7 +112,12 @@ impl Model {
                 (Part::Unmask, w.vector(Part::UnmaskBias)),
                 activation,
             );
-            self.norm_in_place(&mut s.h[..h], w.norm(Part::UnmaskNorm));
+            let norm = match self.config.norm {
+                Norm::Rms => Norm::Rms,
+                // Also where blocks have none.
+                Norm::Layer | Norm::Affine => Norm::Layer,
+            };
+            self.norm_as(norm, &mut s.h[..h], w.norm(Part::UnmaskNorm));
         } else if w.optional(Part::Pooler).is_some() && self.fills_masks() {
             // Some families call it as others call what stands before the classifier.
             self.dense(

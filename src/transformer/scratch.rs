@@ -10,11 +10,13 @@ use crate::tensor::zeroed;
 
 /// The buffers of one forward pass; `slice` is the most tokens it takes.
 pub struct Scratch {
-    /// [slice, dim]: the residual stream.
+    /// [slice, width]: the residual stream.
     pub(super) x: Vec<f32>,
-    /// [slice, dim]: normed input, and a block's output before it is added.
+    /// Values of a token in `x`: dim, but in a narrower stretch.
+    pub(super) width: usize,
+    /// [slice, dim]: normed input, and a block's output before it is added. Before the blocks, embeddings side by side.
     pub(super) h: Vec<f32>,
-    /// [slice, dim]: the output of one of two mixers; empty where blocks have one.
+    /// [slice, dim]: the output of one of two mixers; or [slice, narrower], which changes places with `x`; else empty.
     pub(super) side: Vec<f32>,
     /// [slice, n_heads, head_dim].
     pub(super) q: Vec<f32>,
@@ -32,6 +34,8 @@ pub struct Scratch {
     pub(super) up: Vec<f32>,
     /// [batch, vocab_size].
     pub(super) logits: Vec<f32>,
+    /// [vocab_size], where a head adds up rows.
+    pub(super) row: Vec<f32>,
     pub(super) routed: Routed,
     pub(super) activations: Activations,
     /// One for each of the model's rotary embeddings.
@@ -69,6 +73,11 @@ fn slice(config: &Config, context: usize) -> usize {
     }
 }
 
+/// Values of a row of logits that a head of narrower embeddings adds up.
+fn row_len(config: &Config) -> usize {
+    config.factored.map_or(0, |_| config.vocab_size)
+}
+
 impl Scratch {
     /// Scratch for `model` with contexts of up to `context` positions.
     pub fn new(model: &Model, context: usize) -> Result<Scratch> {
@@ -88,7 +97,8 @@ impl Scratch {
         let rotations = c.ropes.iter().enumerate();
         Ok(Scratch {
             x: zeroed(slice * c.dim)?,
-            h: zeroed(slice * c.dim)?,
+            width: c.dim,
+            h: zeroed(slice * c.dim.max(c.embedding_width()))?,
             side: zeroed(slice * c.side_width())?,
             q: zeroed(slice * q)?,
             k: zeroed(slice * kv)?,
@@ -98,6 +108,7 @@ impl Scratch {
             gate: zeroed(slice * hidden)?,
             up: zeroed(slice * hidden)?,
             logits: zeroed(c.batch() * c.vocab_size)?,
+            row: zeroed(row_len(c))?,
             routed: Routed {
                 scores: zeroed(some(n_experts))?,
                 chosen,
@@ -125,7 +136,7 @@ impl Scratch {
         let slice = slice(config, context);
         let (n_experts, n_used) = config.experts();
         let mut widths = vec![
-            2 * config.dim,
+            config.dim + config.dim.max(config.embedding_width()),
             config.side_width(),
             config.query_width(),
             2 * config.key_width(),
@@ -141,7 +152,8 @@ impl Scratch {
             .attentions()
             .map(|a| Partials::bytes(&a.shape, context));
         let rotations = config.ropes.iter().map(|r| Rotation::bytes(r.dims, slice));
-        4 * (slice as u64 * a_token + config.batch() as u64 * config.vocab_size as u64)
+        let logits = config.batch() as u64 * config.vocab_size as u64 + row_len(config) as u64;
+        4 * (slice as u64 * a_token + logits)
             + Activations::bytes(slice, config.max_width())
             + rotations.sum::<u64>()
             + partials.max().unwrap_or(0)

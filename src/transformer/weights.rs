@@ -14,6 +14,9 @@ use crate::tensor::{Arena, Layout, Matrix, matrix_bytes};
 pub enum Part {
     // Of the model.
     TokenEmbedding,
+    /// What makes representations of narrower embeddings.
+    EmbeddingProjection,
+    EmbeddingProjectionBias,
     PositionEmbedding,
     /// One row for each of the texts that are read together.
     TokenTypes,
@@ -24,6 +27,8 @@ pub enum Part {
     /// The language-model head; without one the token embedding serves (tied embeddings).
     Output,
     OutputBias,
+    /// Of a tied head whose embeddings are narrower: a row of logits for each further value.
+    OutputRest,
     /// What stands before the head where masked tokens are filled.
     Unmask,
     UnmaskBias,
@@ -97,6 +102,20 @@ pub enum Part {
     PostFeedForwardNorm,
     LayerOutputNorm,
     LayerOutputNormBias,
+    /// Around a stretch of narrower representations: what makes them, what makes the first queries and keys' input, and
+    /// what makes them wide again.
+    Narrow,
+    NarrowBias,
+    NarrowNorm,
+    NarrowNormBias,
+    NarrowInput,
+    NarrowInputBias,
+    NarrowInputNorm,
+    NarrowInputNormBias,
+    Widen,
+    WidenBias,
+    WidenNorm,
+    WidenNormBias,
     /// Scores of the experts.
     Router,
     Gate,
@@ -117,6 +136,9 @@ impl Part {
             Part::AttentionOutputNorm => Part::AttentionOutputNormBias,
             Part::FeedForwardNorm => Part::FeedForwardNormBias,
             Part::LayerOutputNorm => Part::LayerOutputNormBias,
+            Part::NarrowNorm => Part::NarrowNormBias,
+            Part::NarrowInputNorm => Part::NarrowInputNormBias,
+            Part::WidenNorm => Part::WidenNormBias,
             _ => return None,
         })
     }

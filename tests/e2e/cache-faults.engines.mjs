@@ -3,12 +3,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { tinyModel } from "./cache-faults/model.mjs";
+import { record } from "./cache-faults/record.mjs";
 import { learn, runAll, table } from "./cache-faults/runs.mjs";
 import { FaultServer } from "./cache-faults/server.mjs";
 import { open } from "./drive/browser.mjs";
 
 const FULL = process.env.SMIDGEN_FULL === "1";
 const RUNS = Number(process.env.SMIDGEN_ENGINE_RUNS ?? (FULL ? 25 : 4));
+const SEED = Number(process.env.SMIDGEN_SEED ?? 10_001);
 const BROWSERS = JSON.parse(
   process.env.SMIDGEN_BROWSERS ??
     '[{"name":"chromium","executable":"/usr/bin/chromium","sandbox":false}]',
@@ -35,7 +37,7 @@ describe("faults in every browser engine", { timeout: 1_800_000 }, () => {
       };
       const bodies = await Promise.all([tinyModel(1), tinyModel(2)]);
       world.revisions = await learn(world, bodies);
-      const seeds = Array.from({ length: RUNS }, (_, index) => 10_001 + index);
+      const seeds = Array.from({ length: RUNS }, (_, index) => SEED + index);
       const results = await runAll(world, seeds, 1, ({ error }) => {
         if (error) {
           console.error(error.message, JSON.stringify(error.drawn), error.log);
@@ -43,6 +45,7 @@ describe("faults in every browser engine", { timeout: 1_800_000 }, () => {
       });
       const counts = table(results);
       console.log(driven.name, JSON.stringify(counts, null, 2));
+      await record(driven.name, SEED, results, counts);
       assert.equal(counts["ended with a verified model and a chat"], RUNS);
       assert.equal(counts["durable bytes fetched again"], 0);
     });

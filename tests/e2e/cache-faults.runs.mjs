@@ -1,4 +1,4 @@
-// Randomised faults in Chromium: tabs, workers and servers killed at random bytes. SMIDGEN_RUNS says how many, SMIDGEN_SEED where they start, SMIDGEN_RUNS_MODEL on which file.
+// Randomised faults in Chromium: tabs, workers and servers killed at random bytes. SMIDGEN_RUNS says how many, SMIDGEN_SEED where they start, SMIDGEN_RUNS_MODEL on which file, SMIDGEN_RECORD=1 that the table of src/README.md is to be written.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,6 +7,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tinyModel } from "./cache-faults/model.mjs";
+import { record } from "./cache-faults/record.mjs";
 import { learn, runAll, table } from "./cache-faults/runs.mjs";
 import { FaultServer } from "./cache-faults/server.mjs";
 
@@ -88,6 +89,7 @@ test(
     });
     const counts = table(results);
     console.log(JSON.stringify(counts, null, 2));
+    await record("chromium", SEED, results, counts);
     assert.equal(counts["ended with a verified model and a chat"], RUNS);
     assert.equal(counts["durable bytes fetched again"], 0);
   },

@@ -213,6 +213,63 @@ describe("many callers", LIMIT, () => {
     assert.deepEqual(found.together, found.alone);
   });
 
+  test("a cache of eight bits takes half, and a reply goes on beyond its context", async () => {
+    const found = await page.evaluate(async (path) => {
+      const halves = await Smidgen.load(path, { contextLength: 384 });
+      const refused = await Smidgen.load(path, { cacheFormat: "q4_0" }).catch(
+        ({ code }) => code,
+      );
+      const bytes = await Smidgen.load(path, {
+        contextLength: 384,
+        cacheFormat: "q8_0",
+      });
+      const request = {
+        messages: [
+          { role: "system", content: "You tell stories." },
+          { role: "user", content: "Tell me a long story about a fox." },
+        ],
+        temperature: 0,
+        ignoreEos: true,
+        maxTokens: 420,
+        contextOverflow: "shift",
+      };
+      const first = await generate(bytes, request);
+      await bytes.reset();
+      const again = await generate(bytes, request);
+      const state = await bytes.saveState();
+      const other = await halves.restoreState(state).catch(({ code }) => code);
+      const ended = await generate(halves, {
+        ...request,
+        contextOverflow: "error",
+      });
+      const kept = await bytes.restoreState(state);
+      await Promise.all([halves.unload(), bytes.unload()]);
+      return {
+        refused,
+        other,
+        plans: [halves.info.plan, bytes.info.plan],
+        first: first.ids,
+        again: again.ids,
+        text: first.text,
+        ended: ended.begun.promptTokens + ended.ids.length,
+        held: kept - first.begun.promptTokens,
+      };
+    }, MODEL_PATH);
+    assert.deepEqual(
+      [found.refused, found.other],
+      Array(2).fill("bad_argument"),
+    );
+    const [halves, bytes] = found.plans;
+    assert.deepEqual([halves.cacheFormat, bytes.cacheFormat], ["f16", "q8_0"]);
+    // Heads of 64 numbers: 68 bytes in the place of 128.
+    assert.equal(bytes.cacheBytes / halves.cacheBytes, 68 / 128);
+    assert.equal(found.first.length, 420);
+    assert.deepEqual(found.again, found.first);
+    assert.match(found.text, /fox/i);
+    assert.equal(found.ended, 384);
+    assert.equal(found.held, 419);
+  });
+
   test("over the memory budget the model that was used least recently rests, and answers all the same", async () => {
     const found = await page.evaluate(async (path) => {
       const before = (await ask("What is a cat?", 12)).ids;

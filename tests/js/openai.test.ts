@@ -62,6 +62,7 @@ function facade(generate: Generate, id = "m") {
   return createChatCompletions({
     id,
     chatTemplate: "",
+    vocabSize: 100,
     generate,
     controlToken,
   });
@@ -82,7 +83,8 @@ function served(id: string, generate: Generate) {
   );
 }
 
-const parse = (body: unknown) => parseRequest(body, "");
+const parse = (body: unknown) =>
+  parseRequest(body, { chatTemplate: "", vocabSize: 100 });
 
 test("fields become the engine's, with OpenAI's names and nulls", () => {
   const { generate, stream, includeUsage } = parse({
@@ -369,7 +371,7 @@ test("openai client: errors keep status, code and param, and are not tried again
   const { openai, seen } = client(REPLY);
   await assert.rejects(
     openai.chat.completions.create({ model: "m", messages: user, n: 0 }),
-    { status: 400, code: "invalid_value", param: "n" },
+    { status: 400, code: "integer_below_min_value", param: "n" },
   );
   assert.equal(seen.requests.length, 0);
 
@@ -450,6 +452,23 @@ test("drop_oldest leaves out whole turns, never a system message nor the last tu
     { code: "context_length_exceeded" },
   );
   assert.equal(few.seen.requests.length, 0);
+});
+
+test("context_overflow: shift goes to the engine, and what it is not is refused", async () => {
+  const { create, seen } = narrow(4);
+  const messages = [{ role: "user" as const, content: "1" }];
+  await create({ messages, context_overflow: "shift" });
+  await create({ messages, context_overflow: "error" });
+  assert.deepEqual(
+    seen.requests.map(({ contextOverflow }) => contextOverflow),
+    ["shift", undefined],
+  );
+  for (const wrong of ["Shift", 1, {}, ""]) {
+    await assert.rejects(
+      create({ messages, context_overflow: wrong as "shift" }),
+      { param: "context_overflow" },
+    );
+  }
 });
 
 test("runTools calls functions, tells the model of their failures, and ends", async () => {

@@ -10,6 +10,8 @@ import { formatOf, TOOL_FORMATS } from "../../src/js/tool-formats.ts";
 const format = (name: string) =>
   TOOL_FORMATS.find((format) => format.name === name);
 
+const model = (chatTemplate: string) => ({ chatTemplate, vocabSize: 100 });
+
 interface Seen {
   content: string;
   reasoning: string;
@@ -274,7 +276,7 @@ const messages = [
 ];
 
 test("a template that knows tools gets them, calls as objects", () => {
-  const { generate } = parseRequest({ messages, tools }, "{{ tools }}");
+  const { generate } = parseRequest({ messages, tools }, model("{{ tools }}"));
   assert.deepEqual(generate.tools, tools);
   assert.deepEqual(generate.messages?.[2]?.tool_calls?.[0]?.function, {
     name: "weather",
@@ -284,7 +286,7 @@ test("a template that knows tools gets them, calls as objects", () => {
 });
 
 test("a template that knows none is told in words", () => {
-  const { generate } = parseRequest({ messages, tools }, "");
+  const { generate } = parseRequest({ messages, tools }, model(""));
   assert.equal(generate.tools, undefined);
   const [system, , call, result] = generate.messages!;
   assert.match(system!.content, /^Be brief\.\n\n.*"weather"/s);
@@ -316,7 +318,7 @@ test("wrong tools and choices are refused with their place", () => {
   ];
   for (const [fields, param] of wrong) {
     assert.throws(
-      () => parseRequest({ messages, ...fields }, "{{ tools }}"),
+      () => parseRequest({ messages, ...fields }, model("{{ tools }}")),
       (error: RequestError) => error.param === param && error.status === 400,
       param,
     );

@@ -6,7 +6,10 @@ use smidgen::session::{Engine, LoadOptions, Made, Prefilled, Request};
 #[allow(dead_code)]
 #[path = "family_model.rs"]
 mod family_model;
-use family_model::{Family, File, causal, load_with};
+use family_model::{Family, causal, load_with};
+#[path = "replies.rs"]
+mod replies;
+use replies::{longer, request, together};
 
 const CONTEXT: usize = 300;
 
@@ -30,90 +33,7 @@ fn engine(family: &Family, cache: usize) -> Engine {
         cache_length: Some(cache),
         ..LoadOptions::default()
     };
-    load_with(&longer(family), options)
-}
-
-/// The family's files, with a context that several blocks of positions fit into.
-fn longer(family: &Family) -> Vec<File> {
-    let mut files = family.folder();
-    let config = &mut files.iter_mut().find(|f| f.0 == "config.json").unwrap().1;
-    let mut json: serde_json::Value = serde_json::from_slice(config).unwrap();
-    json["max_position_embeddings"] = 1024.into();
-    *config = serde_json::to_vec(&json).unwrap();
-    files
-}
-
-fn request(ids: &[u32], max_tokens: usize) -> Request {
-    Request {
-        ids: Some(ids.to_vec()),
-        max_tokens: Some(max_tokens),
-        ignore_eos: true,
-        ..Request::default()
-    }
-}
-
-/// What became of one request.
-#[derive(Debug, Default, Clone, PartialEq)]
-struct Answer {
-    cached: usize,
-    ids: Vec<u32>,
-    pauses: usize,
-}
-
-/// Answers all requests at once, as the worker does: the oldest prompt that is not evaluated gets a slice, then all that
-/// are ready get a token.
-fn together(engine: &mut Engine, requests: &[Request]) -> Vec<Answer> {
-    let mut answers = vec![Answer::default(); requests.len()];
-    let mut waiting: Vec<usize> = (0..requests.len()).rev().collect();
-    // (request, reply, ready)
-    let mut running: Vec<(usize, u32, bool)> = Vec::new();
-    let mut full = false;
-    while !(waiting.is_empty() && running.is_empty()) {
-        if running.iter().all(|r| r.2)
-            && running.len() < engine.info().batch
-            && let Some(i) = waiting.pop()
-        {
-            let begun = engine.begin(&requests[i]).unwrap();
-            answers[i].cached = begun.cached_tokens;
-            running.push((i, begun.reply, false));
-        }
-        let mut stepped: Vec<u32> = running.iter().filter(|r| r.2).map(|r| r.1).collect();
-        if let Some(next) = running.iter_mut().find(|r| !r.2)
-            && !full
-        {
-            match engine.prefill(next.1, 50).unwrap() {
-                Prefilled::More => {}
-                Prefilled::Full => full = true,
-                Prefilled::Done => {
-                    next.2 = true;
-                    stepped = vec![next.1];
-                }
-            }
-        }
-        assert!(!(full && stepped.is_empty()), "nothing goes on");
-        if stepped.is_empty() {
-            continue;
-        }
-        let wanted: Vec<_> = stepped.iter().map(|id| (*id, None)).collect();
-        for (id, made) in stepped.iter().zip(engine.step(&wanted).unwrap()) {
-            let at = running.iter().position(|r| r.1 == *id).unwrap();
-            match made {
-                Made::Token(step) => {
-                    answers[running[at].0].ids.push(step.id);
-                    if step.finish.is_some() {
-                        running.remove(at);
-                        full = false;
-                    }
-                }
-                Made::Paused => {
-                    answers[running[at].0].pauses += 1;
-                    running[at].2 = false;
-                }
-                Made::Failed(error) => panic!("{error}"),
-            }
-        }
-    }
-    answers
+    load_with(&longer(family, 1024), options)
 }
 
 fn alone(family: &Family, request: &Request) -> Vec<u32> {
@@ -215,7 +135,7 @@ fn conversations_are_held_until_others_need_their_room() {
         assert_eq!((again.cached, &again.ids), (109, &first.ids));
     }
     // Reading a text, and a fourth, cost the least recently used ones.
-    engine.embed(&["A text"], None, true).unwrap();
+    engine.embed(&["A text"], None, None).unwrap();
     assert_eq!(ask(&mut engine, 2).cached, 109);
     assert_eq!(ask(&mut engine, 3).cached, 0);
     assert_eq!(ask(&mut engine, 2).cached, 109);
@@ -230,7 +150,7 @@ fn the_conversation_used_last_is_saved_and_comes_back_beside_others() {
         let first = together(&mut engine, &[request(&ids[..60], 5)]).remove(0);
         let saved = engine.save();
         let second = together(&mut engine, &[request(&ids[10..70], 5)]).remove(0);
-        let mut other = load_with(&longer(&family), LoadOptions::default());
+        let mut other = load_with(&longer(&family, 1024), LoadOptions::default());
         assert_eq!(other.restore(&saved).unwrap(), 64, "{}", family.name);
         assert_eq!(other.save(), saved, "{}", family.name);
         assert_eq!(engine.restore(&saved).unwrap(), 64);

@@ -112,7 +112,7 @@ impl Family {
     }
 
     /// The tensor that the folder calls `name`.
-    fn tensor(&self, name: &str) -> Tensor {
+    pub fn tensor(&self, name: &str) -> Tensor {
         let (_, row) = self.rows().find(|(n, _)| *n == name).expect(name);
         let shape: Vec<usize> = numbers(&row[1]).iter().map(|n| *n as usize).collect();
         let (mean, spread) = (

@@ -302,6 +302,8 @@ export async function load(
         },
       }),
     );
+    // What the page says of the model being kept is known then; it is a moment behind the last byte.
+    await ready.stored;
     if (!current()) return void ready.unload();
     model.value = { phase: "ready", source, llm: ready };
     announce(t("load.ready"));

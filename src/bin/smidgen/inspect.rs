@@ -3,7 +3,7 @@
 use super::model;
 use clap::Args;
 use smidgen::Result;
-use smidgen::session::LoadOptions;
+use smidgen::session::{CacheFormat, LoadOptions};
 use std::path::PathBuf;
 
 /// Shows a file's metadata, tensors, formats and memory plan.
@@ -14,6 +14,9 @@ pub struct Inspect {
     /// Positions of the KV cache to plan for.
     #[arg(long)]
     context: Option<usize>,
+    /// What keys and values are held in: f16, or q8_0, which takes about half of the memory.
+    #[arg(long, default_value = "f16")]
+    cache_format: CacheFormat,
     /// Leave the list of tensors out.
     #[arg(long)]
     brief: bool,
@@ -24,6 +27,7 @@ impl Inspect {
     pub fn run(self) -> Result<()> {
         let options = LoadOptions {
             context_length: self.context,
+            cache_format: self.cache_format,
             ..LoadOptions::default()
         };
         let loader = model::open(&self.model, options)?;

@@ -47,7 +47,7 @@ pub struct Embed {
     /// The texts.
     #[arg(required = true)]
     texts: Vec<String>,
-    /// How tokens become one vector; what the file says by default.
+    /// How tokens become one vector; what the model says by default.
     #[arg(long)]
     pooling: Option<Pool>,
     /// Do not scale to length 1.
@@ -65,7 +65,7 @@ impl Embed {
             Pool::Last => Pooling::Last,
         });
         let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();
-        for embedding in engine.embed(&texts, pooling, !self.raw)? {
+        for embedding in engine.embed(&texts, pooling, self.raw.then_some(false))? {
             println!("{embedding:?}");
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::model;
 use clap::Args;
 use smidgen::Result;
 use smidgen::chat::Message;
-use smidgen::session::{LoadOptions, Prefilled, Request};
+use smidgen::session::{CacheFormat, LoadOptions, Prefilled, Request};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -35,6 +35,12 @@ pub struct Run {
     /// Positions of the KV cache.
     #[arg(long)]
     context: Option<usize>,
+    /// What keys and values are held in: f16, or q8_0, which takes about half of the memory.
+    #[arg(long, default_value = "f16")]
+    cache_format: CacheFormat,
+    /// Where the context is full, forget its oldest tokens behind the first ones and go on.
+    #[arg(long)]
+    shift: bool,
     /// Round the weights to this format while they are read, as in q4_k_m.
     #[arg(long)]
     quantise: Option<String>,
@@ -45,6 +51,7 @@ impl Run {
     pub fn run(self) -> Result<()> {
         let options = LoadOptions {
             context_length: self.context,
+            cache_format: self.cache_format,
             quantise: self.quantise,
             ..LoadOptions::default()
         };
@@ -53,6 +60,7 @@ impl Run {
             max_tokens: Some(self.max_tokens),
             temperature: self.temperature,
             seed: self.seed,
+            shift: self.shift,
             ..Request::default()
         };
         if self.raw {

@@ -119,10 +119,9 @@ impl Tensors {
             .partition(|p| p.extension().is_some_and(|e| e == "safetensors"));
         for path in small {
             let bytes = std::fs::read(&path).map_err(|e| io(&path, &e))?;
-            folder.take(
-                &path.file_name().unwrap_or_default().to_string_lossy(),
-                &bytes,
-            )?;
+            if let Some(name) = Folder::wanted(&path.to_string_lossy()) {
+                folder.take(name, &bytes)?;
+            }
         }
         let Described {
             declaration,

@@ -2,7 +2,7 @@
 
 use super::model;
 use clap::Args;
-use smidgen::session::{Engine, LoadOptions, POOL};
+use smidgen::session::{CacheFormat, Engine, LoadOptions, POOL};
 use smidgen::tokenizer::Special;
 use smidgen::{Error, Result};
 use std::path::PathBuf;
@@ -21,6 +21,9 @@ pub struct Text {
     /// Windows to read at most.
     #[arg(long)]
     windows: Option<usize>,
+    /// What keys and values are held in: f16, or q8_0, which takes about half of the memory.
+    #[arg(long, default_value = "f16")]
+    cache_format: CacheFormat,
     /// Round the weights to this format while they are read, as in q4_k_m.
     #[arg(long)]
     quantise: Option<String>,
@@ -53,6 +56,7 @@ impl Text {
     pub fn options(&self) -> LoadOptions {
         LoadOptions {
             context_length: Some(self.context),
+            cache_format: self.cache_format,
             quantise: self.quantise.clone(),
             ..LoadOptions::default()
         }

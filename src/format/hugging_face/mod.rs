@@ -3,6 +3,7 @@
 
 mod normalizer;
 mod pre_tokenizer;
+mod sentences;
 mod tokenizer;
 
 use super::gguf_write::HeaderWriter;
@@ -19,6 +20,8 @@ pub const FILES: &[&str] = &[
     "tokenizer_config.json",
     "chat_template.jinja",
     "model.safetensors.index.json",
+    "modules.json",
+    sentences::POOLING,
 ];
 
 /// The longest such file that is taken (the tokenizer.json of a vocabulary of 260,000 pieces has 33 MB).
@@ -33,14 +36,26 @@ pub struct Folder {
     tokenizer_config: Value,
     template: Option<String>,
     tokenizer: Option<TokenizerJson>,
+    /// Steps of an embedding, and how its tokens become one vector.
+    steps: Option<Vec<String>>,
+    pooling: Value,
     /// Names of all tensors, where the folder has an index.
     pub listed: Option<Vec<String>>,
 }
 
 impl Folder {
-    /// Whether [`Folder::take`] wants the file called `name`.
-    pub fn wants(name: &str) -> bool {
-        FILES.contains(&name)
+    /// The one of [`FILES`] that lies at `path`, whatever stands before it. A file in a folder of a step of an embedding
+    /// (`2_Dense/config.json`) is none of the model's own.
+    pub fn wanted(path: &str) -> Option<&'static str> {
+        let mut parts = path.rsplit(['/', '\\']);
+        let (name, folder) = (parts.next()?, parts.next().unwrap_or_default());
+        if let Some((number, step)) = folder.split_once('_')
+            && number.parse::<u16>().is_ok()
+        {
+            let pools = step == "Pooling" && name == "config.json";
+            return pools.then_some(sentences::POOLING);
+        }
+        FILES.iter().copied().find(|file| *file == name)
     }
 
     /// Takes the whole of one file.
@@ -66,9 +81,19 @@ impl Folder {
                 })?;
                 self.listed = Some(names.keys().cloned().collect());
             }
+            "modules.json" => {
+                let modules: Value = parsed(name, bytes)?;
+                self.steps = Some(sentences::steps(&modules)?);
+            }
+            sentences::POOLING => self.pooling = json(name, bytes)?,
             _ => {}
         }
         Ok(())
+    }
+
+    /// `pooling_type` of GGUF, and whether embeddings get the length 1, as far as the folder says.
+    pub fn embedding(&self) -> Result<(Option<u32>, Option<bool>)> {
+        sentences::read(self.steps.as_deref(), &self.pooling)
     }
 
     /// Writes the keys `tokenizer.*` for a vocabulary of `vocab_size`.
@@ -151,11 +176,14 @@ impl Folder {
     }
 }
 
+fn parsed(name: &str, bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(&standard(bytes)).map_err(|e| Error::MalformedHeader {
+        what: format!("{name} is no JSON: {e}"),
+    })
+}
+
 fn json(name: &str, bytes: &[u8]) -> Result<Value> {
-    let value: Value =
-        serde_json::from_slice(&standard(bytes)).map_err(|e| Error::MalformedHeader {
-            what: format!("{name} is no JSON: {e}"),
-        })?;
+    let value = parsed(name, bytes)?;
     if value.is_object() {
         return Ok(value);
     }

@@ -86,7 +86,8 @@ export class IndexedDbStorage implements StorageBackEnd {
         sweep(transaction, [older.result as FileRecord | undefined]);
       };
     });
-    await this.#sweepFiles();
+    // Who begins has bytes coming.
+    void this.#sweepFiles();
   }
 
   async append(

@@ -12,24 +12,31 @@ export interface Source {
   onRepair?: (problem: SmidgenError) => void;
 }
 
+/** Chunks asked for before the one in use is used up: then storage always has something to do. */
+const AHEAD = 2;
+
 /**
- * Two chunks in memory at most; one that was handed out is used up when the next is asked for. Throws `storage_corrupt` where a chunk is gone or differs and
- * stays so.
+ * Three chunks in memory at most; one that was handed out is used up when the next is asked for. Throws
+ * `storage_corrupt` where a chunk is gone or differs and stays so.
  */
 export async function* readFile(
   source: Source,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   const count = source.record.chunks.length;
-  const read = (index: number) => {
-    const chunk = readChunk(source, index);
-    // It may fail before anyone waits for it.
-    chunk.catch(() => {});
-    return chunk;
+  const coming: Promise<Uint8Array<ArrayBuffer>>[] = [];
+  let asked = 0;
+  const ask = () => {
+    while (asked < count && coming.length < AHEAD) {
+      const chunk = readChunk(source, asked++);
+      // It may fail before anyone waits for it.
+      chunk.catch(() => {});
+      coming.push(chunk);
+    }
   };
-  let next = count > 0 ? read(0) : undefined;
-  for (let index = 0; index < count; index++) {
-    const chunk = await next!;
-    next = index + 1 < count ? read(index + 1) : undefined;
+  ask();
+  for (let next; (next = coming.shift());) {
+    const chunk = await next;
+    ask();
     yield chunk;
     source.storage.giveBack?.(chunk.buffer);
   }

@@ -1,4 +1,4 @@
-// A storage back end that works in a thread of its own, so that hashing, reading and writing take no time from the engine's. Buffers are lent to it and come back.
+// A storage back end whose chunks are hashed, read and written in a thread of its own, so that they take no time from the engine's. Records are asked for here, before that thread is up. Buffers are lent to it and come back.
 
 import { openStorage } from "./index.ts";
 import { fromStorageWire } from "./wire.ts";
@@ -21,48 +21,42 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Opens a back end in a thread of its own; in this one where none can be had. */
+/** Opens a back end with a thread for its chunks; without one where none can be had. */
 export async function openThread(
   choice: StorageChoice,
 ): Promise<{ storage: StorageBackEnd | undefined; reason?: unknown }> {
-  try {
-    return { storage: await RemoteStorage.open(choice) };
-  } catch (reason) {
-    if (reason instanceof NoThread) return openStorage(choice);
-    return { storage: undefined, reason };
-  }
+  // What lasts as long as this thread stays in it.
+  if (choice === "memory") return openStorage(choice);
+  const starting = start();
+  const opened = await openStorage(choice);
+  const { storage } = opened;
+  if (storage) return { storage: new RemoteStorage(storage, starting) };
+  void starting.then((worker) => worker?.terminate());
+  return opened;
 }
 
-/** No thread could be started; not that storage does not work. */
-class NoThread extends Error {}
-
 class RemoteStorage implements StorageBackEnd {
-  #kind: StorageKind = "indexeddb";
-  #shared = true;
-  readonly #worker: Worker;
+  readonly kind: StorageKind;
+  readonly shared: boolean;
+  /** The same store, open in this thread. */
+  readonly #here: StorageBackEnd;
+  /** Undefined where there is none, or it cannot open the store. */
+  readonly #starting: Promise<Worker | undefined>;
+  #worker: Worker | undefined;
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
   #failure: Error | undefined;
   #spare: ArrayBuffer[] = [];
 
-  /** Rejects with NoThread, or with the reason why the storage does not work here. */
-  static async open(choice: StorageChoice): Promise<RemoteStorage> {
-    const worker = await start();
-    const storage = new RemoteStorage(worker);
-    try {
-      const opened = await storage.#call("open", [choice]);
-      const { kind, shared } = opened as { kind: StorageKind; shared: boolean };
-      storage.#kind = kind;
-      storage.#shared = shared;
-      return storage;
-    } catch (error) {
-      worker.terminate();
-      throw error;
-    }
+  constructor(here: StorageBackEnd, starting: Promise<Worker | undefined>) {
+    this.#here = here;
+    this.kind = here.kind;
+    this.shared = here.shared;
+    this.#starting = starting.then((worker) => this.#begin(worker));
   }
 
-  private constructor(worker: Worker) {
-    this.#worker = worker;
+  async #begin(worker: Worker | undefined): Promise<Worker | undefined> {
+    if (!worker) return undefined;
     worker.onmessage = ({ data }: MessageEvent<FromStorage>) => {
       if (!("id" in data)) return;
       const waiting = this.#waiting.get(data.id);
@@ -76,49 +70,54 @@ class RemoteStorage implements StorageBackEnd {
       this.#fail(event.message);
     };
     worker.onmessageerror = () => this.#fail("its answer cannot be read");
+    try {
+      await this.#call(worker, "open", [this.kind]);
+    } catch {
+      worker.terminate();
+      return undefined;
+    }
+    this.#worker = worker;
+    return worker;
   }
 
-  get kind(): StorageKind {
-    return this.#kind;
-  }
-
-  get shared(): boolean {
-    return this.#shared;
-  }
-
-  listComplete = () => this.#call<FileRecord[]>("listComplete", []);
-  listPartial = () => this.#call<FileRecord[]>("listPartial", []);
-  complete = (id: string) =>
-    this.#call<FileRecord | undefined>("complete", [id]);
-  partial = (id: string) => this.#call<FileRecord | undefined>("partial", [id]);
-  begin = (record: FileRecord) => this.#call<void>("begin", [record]);
-  commit = (record: FileRecord) => this.#call<void>("commit", [record]);
-  reopen = (record: FileRecord) => this.#call<void>("reopen", [record]);
-  adopt = (record: FileRecord) => this.#call<boolean>("adopt", [record]);
+  listComplete = () => this.#here.listComplete();
+  listPartial = () => this.#here.listPartial();
+  complete = (id: string) => this.#here.complete(id);
+  partial = (id: string) => this.#here.partial(id);
+  begin = (record: FileRecord) => this.#here.begin(record);
+  commit = (record: FileRecord) => this.#here.commit(record);
+  reopen = (record: FileRecord) => this.#here.reopen(record);
+  adopt = (record: FileRecord) => this.#here.adopt(record);
   update = (id: string, change: { lastUsedAt?: number; pinned?: boolean }) =>
-    this.#call<boolean>("update", [id, change]);
-  dropPartial = (id: string) => this.#call<void>("dropPartial", [id]);
-  delete = (id: string) => this.#call<boolean>("delete", [id]);
-  chunkBlob = (chunk: ChunkRecord) =>
-    this.#call<Blob | undefined>("chunkBlob", [chunk]);
+    this.#here.update(id, change);
+  dropPartial = (id: string) => this.#here.dropPartial(id);
+  delete = (id: string) => this.#here.delete(id);
+  chunkBlob = (chunk: ChunkRecord) => this.#here.chunkBlob(chunk);
 
-  append(
+  async append(
     record: FileRecord,
     index: number,
     bytes: ChunkBytes,
   ): Promise<ChunkRecord> {
+    const worker = await this.#starting;
+    if (!worker) return this.#here.append(record, index, bytes);
     const copy = this.#copy(bytes);
-    return this.#call("append", [record, index, copy], [copy.buffer]);
+    return this.#call(worker, "append", [record, index, copy], [copy.buffer]);
   }
 
-  repairChunk(chunk: ChunkRecord, bytes: ChunkBytes): Promise<void> {
+  async repairChunk(chunk: ChunkRecord, bytes: ChunkBytes): Promise<void> {
+    const worker = await this.#starting;
+    if (!worker) return this.#here.repairChunk(chunk, bytes);
     const copy = this.#copy(bytes);
-    return this.#call("repairChunk", [chunk, copy], [copy.buffer]);
+    return this.#call(worker, "repairChunk", [chunk, copy], [copy.buffer]);
   }
 
+  /** By this thread as long as the other is not up: it has nothing else to do before the first bytes. */
   readChunk(chunk: ChunkRecord): Promise<ChunkBytes | string> {
     const spare = this.#take(chunk.bytes);
-    return this.#call("readChunk", [chunk, spare], spare ? [spare] : []);
+    if (!this.#worker) return this.#here.readChunk(chunk, spare);
+    const args = [chunk, spare];
+    return this.#call(this.#worker, "readChunk", args, spare ? [spare] : []);
   }
 
   giveBack(buffer: ArrayBuffer): void {
@@ -130,9 +129,11 @@ class RemoteStorage implements StorageBackEnd {
   /** Ends the thread once what it was asked for is done. */
   close(): void {
     this.#spare = [];
-    void this.#call("close", [])
-      .catch(() => {})
-      .finally(() => this.#worker.terminate());
+    void this.#starting.then(async (worker) => {
+      if (worker) await this.#call(worker, "close", []).catch(() => {});
+      worker?.terminate();
+      this.#here.close();
+    });
   }
 
   /** What the caller keeps on using, for the thread to have. */
@@ -149,6 +150,7 @@ class RemoteStorage implements StorageBackEnd {
   }
 
   #call<T>(
+    worker: Worker,
     name: StorageMethod,
     args: unknown[],
     transfer: Transferable[] = [],
@@ -161,7 +163,7 @@ class RemoteStorage implements StorageBackEnd {
         reject,
       });
       const message: ToStorage = { id, name, args };
-      this.#worker.postMessage(message, transfer);
+      worker.postMessage(message, transfer);
     });
   }
 
@@ -172,32 +174,32 @@ class RemoteStorage implements StorageBackEnd {
   }
 }
 
-function start(): Promise<Worker> {
-  return new Promise((resolve, reject) => {
+/** Undefined where no thread can be had. */
+function start(): Promise<Worker | undefined> {
+  return new Promise((resolve) => {
     let worker: Worker;
-    const failed = (message: string) => {
+    const failed = () => {
       worker?.terminate();
-      reject(new NoThread(message));
+      resolve(undefined);
     };
-    const timer = setTimeout(() => failed("it does not answer"), START_MS);
+    const timer = setTimeout(failed, START_MS);
+    const settle = (outcome: () => void) => {
+      clearTimeout(timer);
+      outcome();
+    };
     try {
       worker = new Worker(new URL("./storage-thread.js", import.meta.url), {
         type: "module",
         name: "smidgen-storage",
       });
-    } catch (error) {
-      clearTimeout(timer);
-      failed(String(error));
+    } catch {
+      settle(failed);
       return;
     }
-    worker.onmessage = () => {
-      clearTimeout(timer);
-      resolve(worker);
-    };
+    worker.onmessage = () => settle(() => resolve(worker));
     worker.onerror = (event) => {
       event.preventDefault();
-      clearTimeout(timer);
-      failed(event.message);
+      settle(failed);
     };
   });
 }

@@ -4,7 +4,11 @@ import { SmidgenError, toWire, type WireError } from "../errors.ts";
 import type { StorageBackEnd } from "./types.ts";
 
 export type StorageMethod =
-  Exclude<keyof StorageBackEnd, "kind" | "shared" | "giveBack"> | "open";
+  | Extract<
+      keyof StorageBackEnd,
+      "append" | "readChunk" | "repairChunk" | "close"
+    >
+  | "open";
 
 /** Bytes among `args` are lent. */
 export interface ToStorage {

@@ -21,24 +21,27 @@ export class FileWriter {
   readonly #makeRoom: ((bytes: number) => Promise<boolean>) | undefined;
   #record: FileRecord;
   /** Settles when every chunk handed over so far is durable; rejects with the first failure. */
-  #tail: Promise<void> = Promise.resolve();
+  #tail: Promise<void>;
   #pending: Promise<void>[] = [];
   #failure: unknown;
   /** Something was deleted for the chunk under way. */
   #madeRoom = false;
 
   /**
-   * `record` was begun, or is a partial one whose chunks stand. `makeRoom` is asked where a chunk finds the storage full;
-   * once it has resolved with true the chunk is tried again.
+   * `record` was begun, or is a partial one whose chunks stand, or will be once `begun` resolves; where that rejects
+   * nothing is written. `makeRoom` is asked where a chunk finds the storage full; once it has resolved with true the
+   * chunk is tried again.
    */
   constructor(
     storage: StorageBackEnd,
     record: FileRecord,
     makeRoom?: (bytes: number) => Promise<boolean>,
+    begun: Promise<void> = Promise.resolve(),
   ) {
     this.#storage = storage;
     this.#record = record;
     this.#makeRoom = makeRoom;
+    this.#tail = begun;
     // A commit after a failure reports it; nobody else need listen.
     this.#tail.catch(() => {});
   }

@@ -106,6 +106,12 @@ pub trait Simd: Copy {
 #[derive(Clone, Copy)]
 pub struct Plain;
 
+/// The best multiply-add of this build: loops that differ in nothing else are compiled for it alone.
+#[cfg(not(target_feature = "relaxed-simd"))]
+pub type Fused = Plain;
+#[cfg(target_feature = "relaxed-simd")]
+pub type Fused = super::relaxed::Relaxed;
+
 /// Splats the four bytes at `p`.
 ///
 /// # Safety

@@ -47,9 +47,16 @@ fn shared(config: ConfigJson<'_>, keys: &mut Writer) -> Result<()> {
 
 /// Positions as a table, of which the first `unused` rows are no position.
 pub(super) fn absolute(config: ConfigJson<'_>, keys: &mut Writer, unused: u32) -> Result<Listed> {
-    shared(config, keys)?;
     config.only("hidden_act", &["gelu"])?;
     config.only("position_embedding_type", &["absolute"])?;
+    let positions = typed(config, keys)?;
+    keys.u32("context_length", positions.saturating_sub(unused));
+    Ok(Vec::new())
+}
+
+/// Sizes, types of tokens and ε under the names that most have; returns the positions.
+fn typed(config: ConfigJson<'_>, keys: &mut Writer) -> Result<u32> {
+    shared(config, keys)?;
     counts(
         config,
         keys,
@@ -60,12 +67,39 @@ pub(super) fn absolute(config: ConfigJson<'_>, keys: &mut Writer, unused: u32) -
             ("num_attention_heads", "attention.head_count"),
         ],
     )?;
-    let positions = config.require("max_position_embeddings")?;
-    keys.u32("context_length", positions.saturating_sub(unused));
     let types = config.integer("type_vocab_size")?.unwrap_or(2);
     keys.header.u32("tokenizer.ggml.token_type_count", types);
     let eps = config.number("layer_norm_eps")?;
     keys.f32("attention.layer_norm_epsilon", eps.unwrap_or(1e-12));
+    config.require("max_position_embeddings")
+}
+
+/// Bottlenecks around attention and several feed-forwards.
+pub(super) fn narrow(config: &ConfigJson<'_>, keys: &mut Writer) -> Result<Listed> {
+    let c = *config;
+    c.only("hidden_act", &["relu"])?;
+    c.only("normalization_type", &["no_norm"])?;
+    c.only("use_bottleneck", &["true"])?;
+    c.only("use_bottleneck_attention", &["false"])?;
+    c.only("key_query_shared_bottleneck", &["true"])?;
+    let positions = typed(c, keys)?;
+    keys.u32("context_length", positions);
+    let heads = c.require("num_attention_heads")?;
+    let width = c.integer("intra_bottleneck_size")?.unwrap_or(128);
+    keys.u32("bottleneck_length", width);
+    keys.u32("attention.key_length", width / heads.max(1));
+    let stack = c.integer("num_feedforward_networks")?.unwrap_or(4);
+    keys.u32("feed_forward_count", stack);
+    let dim = c.integer("embedding_size")?.unwrap_or(128);
+    keys.u32("token_embedding_length", dim);
+    let set = |key: &str| c.get(key).and_then(Value::as_bool).unwrap_or(true);
+    keys.u32(
+        "token_embedding_count",
+        if set("trigram_input") { 3 } else { 1 },
+    );
+    if !set("classifier_activation") {
+        keys.str("classifier.activation", "none");
+    }
     Ok(Vec::new())
 }
 

@@ -13,6 +13,7 @@ mod rows;
 
 use serde_json::Value;
 
+use super::keys::NORMALISES;
 use crate::error::{Error, Result};
 use crate::format::Metadata;
 use crate::format::gguf::TensorInfo;
@@ -187,6 +188,13 @@ pub fn describe(folder: &Folder) -> Result<Described> {
         title.filter(|t| !t.is_empty()).unwrap_or(model_type),
     );
     let listed = (declaration.keys)(&config, &mut keys)?;
+    let (pooling, normalises) = folder.embedding()?;
+    if let Some(kind) = pooling {
+        keys.u32("pooling_type", kind);
+    }
+    if let Some(normalises) = normalises {
+        keys.header.bool(NORMALISES, normalises);
+    }
     let vocab_size = config.require("vocab_size")?;
     folder.write_text_keys(vocab_size as usize, &mut keys.header)?;
     let tied = ["tie_word_embeddings", "share_embedding"]

@@ -103,6 +103,39 @@ pub(super) const BERT: Names = &[
     ("cls.predictions", "output"),
 ];
 
+/// Beside those of BERT.
+pub(super) const MOBILEBERT: Names = &[
+    ("embeddings.embedding_transformation", "token_embd_proj"),
+    ("encoder.layer.{}.bottleneck.input.dense", "blk.{}.narrow"),
+    (
+        "encoder.layer.{}.bottleneck.input.LayerNorm",
+        "blk.{}.narrow_norm",
+    ),
+    (
+        "encoder.layer.{}.bottleneck.attention.dense",
+        "blk.{}.attn_narrow",
+    ),
+    (
+        "encoder.layer.{}.bottleneck.attention.LayerNorm",
+        "blk.{}.attn_narrow_norm",
+    ),
+    (
+        "encoder.layer.{}.ffn.{}.intermediate.dense",
+        "blk.{}.ffn_up.{}",
+    ),
+    ("encoder.layer.{}.ffn.{}.output.dense", "blk.{}.ffn_down.{}"),
+    (
+        "encoder.layer.{}.ffn.{}.output.LayerNorm",
+        "blk.{}.layer_output_norm.{}",
+    ),
+    ("encoder.layer.{}.output.bottleneck.dense", "blk.{}.widen"),
+    (
+        "encoder.layer.{}.output.bottleneck.LayerNorm",
+        "blk.{}.widen_norm",
+    ),
+    ("cls.predictions.dense", "output_rest"),
+];
+
 pub(super) const ROBERTA: Names = &[
     ("classifier.dense", "cls"),
     ("classifier.out_proj", "cls.output"),

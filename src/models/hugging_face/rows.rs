@@ -3,8 +3,8 @@
 use super::config_json::{ConfigJson, Writer, bad, missing};
 use super::decoder::{self, plain, rope_settings, shape, sliding};
 use super::names::{
-    BERT, DELTA_RULES, DISTILBERT, EXPERTS, FUSED, HYBRID, MODERNBERT, NORMED_BEHIND, PLAIN,
-    ROBERTA, ROTARY_BERT, SHORT_CONVOLUTIONS, SIDE_BY_SIDE, STACKED_EXPERTS, STATE_SPACES,
+    BERT, DELTA_RULES, DISTILBERT, EXPERTS, FUSED, HYBRID, MOBILEBERT, MODERNBERT, NORMED_BEHIND,
+    PLAIN, ROBERTA, ROTARY_BERT, SHORT_CONVOLUTIONS, SIDE_BY_SIDE, STACKED_EXPERTS, STATE_SPACES,
 };
 use super::{Declaration, Listed, encoder, hybrid, rope};
 use crate::error::Result;
@@ -223,6 +223,14 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
         names: &[DISTILBERT, BERT],
         keys: encoder::distilled,
         prefix: "distilbert.",
+        ..ROW
+    },
+    Declaration {
+        model_type: "mobilebert",
+        architecture: "mobilebert",
+        names: &[MOBILEBERT, BERT],
+        keys: encoder::narrow,
+        prefix: "mobilebert.",
         ..ROW
     },
     Declaration {

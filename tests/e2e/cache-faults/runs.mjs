@@ -129,9 +129,7 @@ export async function run(world, seed) {
     await tab.call(inPage.clear);
   } catch (error) {
     error.message = `run ${seed}: ${error.message}`;
-    error.drawn = drawn;
-    error.log = site.log;
-    throw error;
+    throw Object.assign(error, { drawn, log: site.log, result });
   } finally {
     server.sites.delete(new URL(url).hostname);
     await tab.close().catch(() => {});
@@ -238,7 +236,7 @@ export async function runAll(world, seeds, atOnce, tell = () => {}) {
         const limit = LIMIT_MS * 4;
         const result = await within(run(world, seed), `run ${seed}`, limit)
           // A failed run must not hide what the others come to.
-          .catch((error) => ({ seed, error }));
+          .catch((error) => ({ seed, ...error.result, error }));
         results.push(result);
         tell(result);
       }
@@ -247,7 +245,14 @@ export async function runAll(world, seeds, atOnce, tell = () => {}) {
   return results;
 }
 
-/** The table that the runs add up to. */
+/** What became of a run that failed. */
+export const isStuck = ({ error }) => error instanceof Stuck;
+export const isWrong = ({ error }) =>
+  /wrong weights|not the model's|another file/.test(error?.message ?? "");
+/** Bytes that a run fetched beyond its file. */
+export const beyond = ({ site, size }) => Math.max(0, site.sent - size);
+
+/** The figures that the runs add up to. */
 export function table(results) {
   const done = results.filter(({ error }) => !error);
   const failed = results.filter(({ error }) => error);
@@ -264,19 +269,14 @@ export function table(results) {
       faults[name] = (faults[name] ?? 0) + count;
     }
   }
-  const beyond = ({ site, size }) => Math.max(0, site.sent - size);
   return {
     runs: results.length,
     "ended with a verified model and a chat": done.length,
-    "stuck states": failed.filter(({ error }) => error instanceof Stuck).length,
-    "wrong weights accepted": failed.filter(({ error }) =>
-      /wrong weights|not the model's|another file/.test(error.message),
-    ).length,
+    "stuck states": failed.filter(isStuck).length,
+    "wrong weights accepted": failed.filter(isWrong).length,
     "durable bytes fetched again": sum(({ site }) => site.sentAgain),
     "other failures": failed.filter(
-      ({ error }) =>
-        !(error instanceof Stuck) &&
-        !/wrong weights|not the model's|another file/.test(error.message),
+      (result) => !isStuck(result) && !isWrong(result),
     ).length,
     kills: sum(({ kills }) => kills),
     deaths: tally(

@@ -52,7 +52,10 @@ export class Site {
   seen = {};
   log = [];
   sockets = new Set();
+  /** No byte of the file from here on is sent before `release`. */
+  holdAt = Infinity;
   #watches = [];
+  #held = [];
 
   /** @param {Options} options */
   constructor(options) {
@@ -83,6 +86,18 @@ export class Site {
       const shared = Math.min(start + length, to) - Math.max(start, from);
       this.sentAgain += Math.max(0, shared);
     }
+  }
+
+  /** Resolves where the byte at `place` may go. */
+  async pass(place) {
+    while (place >= this.holdAt) {
+      await new Promise((resolve) => this.#held.push(resolve));
+    }
+  }
+
+  release() {
+    this.holdAt = Infinity;
+    for (const go of this.#held.splice(0)) go();
   }
 
   /** Whatever is under way breaks off, and nothing answers until `up`. */
@@ -164,8 +179,11 @@ export class FaultServer {
       return;
     }
     const { socket } = request;
-    site.sockets.add(socket);
-    socket.once("close", () => site.sockets.delete(socket));
+    // A connection carries many requests.
+    if (!site.sockets.has(socket)) {
+      site.sockets.add(socket);
+      socket.once("close", () => site.sockets.delete(socket));
+    }
     const fault = site.fault();
     const range = request.headers.range ?? "";
     site.log.push(`${request.method} ${range} ${fault ?? ""}`);
@@ -238,6 +256,7 @@ export class FaultServer {
           await new Promise((resolve) => response.once("close", resolve));
         }
       }
+      await site.pass(at);
       if (response.destroyed) return;
       // Bytes that were not asked for are the server's own.
       site.count(at, piece.length, status === 206 && fault !== "shift");

@@ -24,6 +24,7 @@ async function caught(promise) {
 
 async function load(path) {
   const llm = await Smidgen.load(path);
+  await llm.stored;
   const openai = new OpenAI({
     apiKey: "none",
     baseURL: "https://smidgen.invalid/v1",

@@ -39,5 +39,5 @@ async function caught(work) {
   }
 }
 
-Object.assign(window, { caught, load });
+Object.assign(window, { caught, load, Smidgen });
 window.ready = true;

@@ -33,7 +33,7 @@ async function generate(llm, request, options) {
   return seen;
 }
 
-/** Loads, and keeps every progress and warning. */
+/** Loads, keeps every progress and warning, and waits until the model is stored too. */
 async function load(source, options = {}) {
   const progress = [];
   const warnings = [];
@@ -46,6 +46,7 @@ async function load(source, options = {}) {
     onWarning: (entry) => warnings.push(entry),
   });
   window.llm = llm;
+  await llm.stored;
   return { info: llm.info, progress, warnings };
 }
 

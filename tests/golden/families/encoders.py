@@ -78,9 +78,12 @@ def encoder_rows(names, prefix, skip=0):
             parts = stem.split(".")
             numbers = [i for i, part in enumerate(parts) if part.isdigit()]
             layer = f"blk.{parts[numbers[0]]}." if numbers else ""
-            to = names.get(".".join(parts[numbers[0] + 1 :] if numbers else parts))
+            inner = parts[numbers[0] + 1 :] if numbers else parts
+            place = [part for part in inner if part.isdigit()]
+            to = names.get(".".join("{}" if part.isdigit() else part for part in inner))
             if to is None:
                 continue
+            to = to.format(*place)
             yield [f"{layer}{to}.{end}", name, *(["skip", skip] if to == "position_embd" and skip else [])]
 
     return rows
@@ -124,6 +127,29 @@ def distilbert():
     c = AutoConfig.for_model("distilbert", vocab_size=VOCAB, dim=64, hidden_dim=96, n_layers=2, n_heads=4,
                              max_position_embeddings=96, num_labels=3)  # fmt: skip
     encoder("distilbert", c)
+
+
+MOBILE_NAMES = BERT_NAMES | {
+    "embeddings.embedding_transformation": "token_embd_proj",
+    "bottleneck.input.dense": "narrow",
+    "bottleneck.input.LayerNorm": "narrow_norm",
+    "bottleneck.attention.dense": "attn_narrow",
+    "bottleneck.attention.LayerNorm": "attn_narrow_norm",
+    "ffn.{}.intermediate.dense": "ffn_up.{}",
+    "ffn.{}.output.dense": "ffn_down.{}",
+    "ffn.{}.output.LayerNorm": "layer_output_norm.{}",
+    "output.bottleneck.dense": "widen",
+    "output.bottleneck.LayerNorm": "widen_norm",
+}
+
+
+def mobilebert():
+    c = AutoConfig.for_model("mobilebert", **READERS, embedding_size=32, intra_bottleneck_size=32, layer_norm_eps=1e-5,
+                             num_feedforward_networks=3)  # fmt: skip
+    more = {"bottleneck_length": 32, "attention.key_length": 8, "feed_forward_count": 3, "token_embedding_length": 32,
+            "token_embedding_count": 3, "classifier.output_labels": ["a", "b", "c"]}  # fmt: skip
+    gguf_keys = encoder_keys("mobilebert", c, **more) | {"tokenizer.ggml.token_type_count": 2}
+    encoder("mobilebert", c, {"keys": gguf_keys, "tensors": encoder_rows(MOBILE_NAMES, "mobilebert.")})
 
 
 def modernbert():

@@ -17,7 +17,7 @@ FAMILIES = [
     decoders.phi3, decoders.phi3_longrope, decoders.smollm3, decoders.olmo2, decoders.granite,
     decoders.granitemoe, decoders.qwen3moe, decoders.mobilellm, hybrids.lfm2, hybrids.mamba2,
     hybrids.granitehybrid, hybrids.falcon_h1, hybrids.rwkv7, encoders.bert, encoders.roberta,
-    encoders.distilbert, encoders.modernbert, encoders.nomic_bert,
+    encoders.distilbert, encoders.mobilebert, encoders.modernbert, encoders.nomic_bert,
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ async function open(source: string | { id: string }): Promise<Llm> {
         encoder.value = { phase: "loading", progress };
       },
     });
+    await llm.stored;
     encoder.value = { phase: "here" };
     return llm;
   } catch (error) {

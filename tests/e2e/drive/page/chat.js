@@ -23,6 +23,8 @@ async function chat(run) {
     ...(contextLength && { contextLength }),
     onProgress: (progress) => emit({ type: "progress", ...progress }),
   });
+  // Whoever closes this browser wants to find the model in the next one.
+  await llm.stored;
   emit({ type: "loaded", info: llm.info });
   let generated = 0;
   const request = {

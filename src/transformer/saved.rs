@@ -1,0 +1,151 @@
+//! One sequence's part of the cache as bytes, and back.
+
+use super::blocks::GONE;
+use super::sequence::Shifts;
+use super::{Cache, Sequence};
+use crate::kernels::attention::{CHUNK, KEY_BLOCK};
+use core::ops::Range;
+
+/// Numbers at the start of [`Cache::marks`] that are there for every model.
+const SHIFTS: usize = 3;
+
+impl Cache {
+    /// What is to be known of `sequence` besides its tokens and bytes: tokens forgotten, positions kept, positions left
+    /// by the last shift, and of every window the first block that is held. All are 0 where nothing is gone.
+    pub fn marks(&self, sequence: &Sequence) -> Vec<u32> {
+        let Shifts {
+            forgotten,
+            kept,
+            left,
+        } = sequence.shifts;
+        let mut marks = [forgotten, kept, left].map(|n| n as u32).to_vec();
+        for (kind, blocks) in self.kinds.iter().zip(&sequence.blocks).skip(1) {
+            let gone = blocks.iter().rposition(|block| *block == GONE);
+            let first = gone.map_or(0, |i| i + 1);
+            marks.push(first.max(kind.first(sequence.len)) as u32);
+        }
+        marks
+    }
+
+    /// How many there are.
+    pub fn n_marks(&self) -> usize {
+        SHIFTS + self.kinds.len() - 1
+    }
+
+    /// Bytes that [`Cache::save`] makes of `tokens` evaluated tokens with these marks; `None` where no sequence has them.
+    pub fn saved_bytes(&self, tokens: usize, marks: &[u32]) -> Option<u64> {
+        let [forgotten, kept, left] = [0, 1, 2].map(|i| marks[i] as usize);
+        let len = tokens.checked_sub(forgotten)?;
+        let shifted = forgotten > 0
+            && kept.is_multiple_of(CHUNK)
+            && (kept..=len).contains(&left)
+            && !self.has_states();
+        if len > self.context() || !(shifted || [forgotten, kept, left] == [0; SHIFTS]) {
+            return None;
+        }
+        for (i, kind) in self.kinds.iter().enumerate() {
+            let held = kind.first(len)..=kind.seen(len, kept);
+            if !held.contains(&first(marks, i)) {
+                return None;
+            }
+        }
+        let mut bytes = 4 * self.state_starts[self.state_starts.len() - 1] as u64;
+        for layer in &self.layers {
+            let held = len - first(marks, layer.kind) * CHUNK;
+            let positions = held + held.next_multiple_of(KEY_BLOCK);
+            let position = layer.heads * self.format.bytes(layer.head_dim);
+            bytes += positions as u64 * position as u64;
+        }
+        Some(bytes)
+    }
+
+    /// Where `sequence` with these marks is: of each layer and head, block by block, the keys in whole stretches of
+    /// eight positions, then, block by block, the values (true).
+    fn parts(&self, sequence: &Sequence, marks: &[u32]) -> Vec<(usize, bool, Range<usize>)> {
+        let mut parts = Vec::new();
+        for (i, layer) in self.layers.iter().enumerate() {
+            let begin = first(marks, layer.kind) * CHUNK;
+            for part in 0..2 * layer.heads {
+                let (head, values) = (part / 2, part % 2 == 1);
+                let len = match values {
+                    true => sequence.len,
+                    false => sequence.len.next_multiple_of(KEY_BLOCK),
+                };
+                for start in (begin..len).step_by(CHUNK) {
+                    let block = sequence.blocks[layer.kind][start / CHUNK];
+                    let at = layer.stretch(self.format, block, head).start;
+                    let positions = CHUNK.min(len - start);
+                    let end = at + positions * self.format.bytes(layer.head_dim);
+                    parts.push((i, values, at..end));
+                }
+            }
+        }
+        parts
+    }
+
+    /// Appends what `sequence` holds to `out`, little-endian.
+    pub fn save(&self, sequence: &Sequence, out: &mut Vec<u8>) {
+        for (layer, values, range) in self.parts(sequence, &self.marks(sequence)) {
+            let layer = &self.layers[layer];
+            let part = if values { &layer.values } else { &layer.keys };
+            out.extend_from_slice(&part[range]);
+        }
+        out.extend(sequence.states.iter().flat_map(|s| s.to_le_bytes()));
+    }
+
+    /// Gives the empty `sequence` room for `tokens` with these marks, which [`Cache::saved_bytes`] knows; false where
+    /// blocks are wanting, and then some may have come.
+    pub fn reserve_saved(&mut self, sequence: &mut Sequence, tokens: usize, marks: &[u32]) -> bool {
+        let end = (tokens - marks[0] as usize).div_ceil(CHUNK);
+        for kind in 0..self.kinds.len() {
+            while sequence.blocks[kind].len() < end {
+                let block = match sequence.blocks[kind].len() < first(marks, kind) {
+                    true => Some(GONE),
+                    false => self.kinds[kind].take(),
+                };
+                let Some(block) = block else {
+                    return false;
+                };
+                sequence.blocks[kind].push(block);
+            }
+        }
+        true
+    }
+
+    /// Puts what [`Cache::save`] wrote into `sequence`, for which [`Cache::reserve_saved`] has made room. There are
+    /// [`Cache::saved_bytes`] of `bytes`.
+    pub fn restore(&mut self, sequence: &mut Sequence, tokens: usize, marks: &[u32], bytes: &[u8]) {
+        assert!(self.saved_bytes(tokens, marks) == Some(bytes.len() as u64));
+        let [forgotten, kept, left] = [0, 1, 2].map(|i| marks[i] as usize);
+        sequence.len = tokens - forgotten;
+        sequence.shifts = Shifts {
+            forgotten,
+            kept,
+            left,
+        };
+        sequence.checkpoints.clear();
+        let mut rest = bytes;
+        for (layer, values, range) in self.parts(sequence, marks) {
+            let layer = &mut self.layers[layer];
+            let part = if values {
+                &mut layer.values
+            } else {
+                &mut layer.keys
+            };
+            let (these, others) = rest.split_at(range.len());
+            part[range].copy_from_slice(these);
+            rest = others;
+        }
+        for (state, bytes) in sequence.states.iter_mut().zip(rest.chunks_exact(4)) {
+            *state = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+    }
+}
+
+/// The first block that is held of a kind.
+fn first(marks: &[u32], kind: usize) -> usize {
+    match kind {
+        0 => 0,
+        _ => marks[SHIFTS + kind - 1] as usize,
+    }
+}
