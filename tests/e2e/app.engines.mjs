@@ -1,14 +1,15 @@
 // One person's way through the whole app in every browser engine at hand, on a phone's screen: first visit, a download cut
-// off and taken up, a chat, stop, another visit, documents, no server, everything deleted. SMIDGEN_BROWSERS names them.
+// off and taken up, a chat, stop, another visit, files, documents, formulas, Arabic, no server, everything deleted. SMIDGEN_BROWSERS names them.
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { LETTER } from "./app/files.mjs";
+import { LETTER, MANUAL, MENUS } from "./app/files.mjs";
 import { LEFTOVERS } from "./app/leftovers.mjs";
 import { Person } from "./app/person.mjs";
 import {
+  archive,
   ENCODER_FILE,
   ENCODER_PATH,
   MODEL_BYTES,
@@ -35,6 +36,23 @@ const PHONES = {
     userAgent:
       "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
   },
+};
+
+const NOTES = {
+  name: "notes.json",
+  mimeType: "application/json",
+  buffer: archive({
+    title: "Notes",
+    updatedAt: 1000,
+    messages: [
+      { role: "user", content: "Show me." },
+      {
+        role: "assistant",
+        content:
+          "$$a^2 + b^2 = c^2$$\n\n```python\ndef square(x):\n    return x * x\n```\n\n| a | b |\n|---|---|\n| 3 | 4 |",
+      },
+    ],
+  }),
 };
 
 for (const driven of BROWSERS)
@@ -139,9 +157,47 @@ for (const driven of BROWSERS)
       await picture("documents");
       await me.press("Close");
       await me.press("Close");
+      // A PDF, and one whose characters are named in maps that are fetched for it.
+      const files = [MANUAL, MENUS.chinese];
+      await me.give(".composer input[type=file]", files);
+      await me.until(
+        "both files attached",
+        `return named("button", "Remove menu-zh.pdf") && named("button", "Remove manual.pdf") && true;`,
+      );
       const cited = await me.ask("When were the apple trees planted?");
       assert.match(cited.text, /\[1\] letter\.md/);
+      for (const { name } of files) await me.press(name);
+      await me.see(MENUS.chinese.says);
+      await me.see("Keep the receipt; send claims to the dealer.");
       await picture("sources");
+
+      // A formula, code and a table, brought by a file; the page in Arabic.
+      await me.press("Show conversations");
+      await me.give(".shelf-files input[type=file]", [NOTES]);
+      await me.until(
+        "formula, colours, table",
+        `return ["math", ".hljs-keyword", "table"].every((one) => document.querySelector("article " + one));`,
+      );
+      await picture("markup");
+      const speak = async (language, dir) => {
+        await me.until(
+          `to choose ${language}`,
+          `const choice = document.querySelector("dialog[open] select");
+           if (!choice) return;
+           choice.value = "${language}";
+           choice.dispatchEvent(new Event("change", { bubbles: true }));
+           return true;`,
+        );
+        await me.until(
+          language,
+          `return (document.documentElement.dir || "ltr") === "${dir}";`,
+        );
+      };
+      await me.press("Show conversations");
+      await speak("ar", "rtl");
+      await picture("arabic");
+      await speak("en", "ltr");
+      await me.press("When were the apple trees planted?");
 
       // No server, a browser started anew.
       await page.close();
@@ -151,8 +207,8 @@ for (const driven of BROWSERS)
       await picture("offline");
       await me.press("Show conversations");
       await me.until(
-        "two conversations",
-        `return document.querySelectorAll("dialog[open] .entry").length === 2;`,
+        "the conversations",
+        `return document.querySelectorAll("dialog[open] .entry").length === 3;`,
       );
       await me.press("Close");
       const offline = await me.ask("Who planted the apple trees?");

@@ -86,9 +86,11 @@ for (const [language, all] of Object.entries(languages))
     await page.getByLabel(all["settings.maxTokens"]).fill("8");
     await check("settings");
     await button("settings.done").click();
-    await page.getByRole("textbox", { name: all["composer.label"] }).fill("Hi");
-    await button("composer.send").click();
+    // Who does not know what to ask presses an idea.
+    await button("messages.idea2").click();
     await button("messages.regenerate").waitFor(SLOW);
+    const asked = page.getByRole("article").first().locator(".bubble");
+    assert.equal(await asked.innerText(), all["messages.idea2"]);
     await check("reply");
     await button("shelf.open").click();
     await check("conversations");

@@ -36,11 +36,21 @@ async function quota({ browser, app }, bytes) {
   });
 }
 
+/** Where an element is once it has stayed there for a while. */
+async function resting(target) {
+  for (let before; ;) {
+    const now = await target.boundingBox();
+    if (JSON.stringify(now) === JSON.stringify(before)) return now;
+    before = now;
+    await target.page().waitForTimeout(300);
+  }
+}
+
 /** Holds a file of this machine over an element, as the browser sees it from outside; `drop` lets go. */
 async function drag(browser, page, file, target) {
   const session = await browser.newCDPSession(page);
   await target.scrollIntoViewIfNeeded();
-  const { x, y, width, height } = await target.boundingBox();
+  const { x, y, width, height } = await resting(target);
   const at = { x: x + width / 2, y: y + height / 2 };
   const data = { items: [], files: [file], dragOperationsMask: 1 };
   const send = (type) =>
@@ -203,6 +213,12 @@ describe("what is on this device", { timeout: 900_000 }, () => {
       // What is no model goes with the next message.
       await app.page.getByText("letter.txt").first().waitFor();
 
+      // The self-test and the estimate write above it what moves it.
+      await view
+        .getByText(/about [\d.,]+ tok\/s/)
+        .first()
+        .waitFor(SLOW);
+      await view.getByText(/^This page uses/).waitFor(SLOW);
       const place = view.getByText("or drop it here");
       await (await hold(letter, place)).drop();
       await view.getByText("Code: not_gguf").waitFor();

@@ -29,6 +29,11 @@ pub struct Options {
 }
 
 pub fn bench(options: &Options) -> Result<()> {
+    if options.browser == Browser::Webkit && options.cores > 0.0 {
+        bail!(
+            "WebKit starts its own processes and cannot be held back: choose another browser, or --cores 0"
+        );
+    }
     build::build(&build::Options::default())?;
     tools::npm_packages(&project::e2e())?;
     let model = model::fetch()?;

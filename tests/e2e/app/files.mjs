@@ -1,5 +1,7 @@
 // Files as a person would have them: PDFs among them, written here so that the tests need no binary.
 
+import { deflateSync } from "node:zlib";
+
 /** A PDF of these objects, numbered from 1; the first is its catalogue. */
 function file(objects) {
   let file = "%PDF-1.4\n";
@@ -19,8 +21,11 @@ function file(objects) {
   return Buffer.from(file, "latin1");
 }
 
-const stream = (text) =>
-  `<< /Length ${text.length} >>\nstream\n${text}\nendstream`;
+/** Compressed, as nearly all are. */
+function stream(text) {
+  const body = deflateSync(Buffer.from(text, "latin1")).toString("latin1");
+  return `<< /Length ${body.length} /Filter /FlateDecode >>\nstream\n${body}\nendstream`;
+}
 
 /** A page that draws object `contents` in font F1, which is object `font`. */
 const page = (contents, font) =>

@@ -43,7 +43,8 @@ async function openUnwatched(driven, profile, phone) {
   const page = (await browser.pages())[0] ?? (await browser.newPage());
   if (phone) await page.setViewport(asPhone(phone).viewport);
   return {
-    goto: async (address) => void (await page.goto(address)),
+    // Who measures has a patience of their own.
+    goto: async (address) => void (await page.goto(address, { timeout: 0 })),
     evaluate: (expression) => page.evaluate(expression),
     close: () => browser.close(),
   };

@@ -5,6 +5,7 @@ import {
   PDFWorker,
   type PDFPageProxy,
 } from "pdfjs-dist/legacy/build/pdf.mjs";
+import type { TextContent } from "pdfjs-dist/types/src/display/api";
 import Reader from "pdfjs-dist/legacy/build/pdf.worker.min.mjs?worker";
 
 /** The file names a character map that is neither in it nor on this device, and the page's host was not to be reached. */
@@ -31,12 +32,19 @@ function fetcher(missing: Set<string>) {
 }
 
 async function textOfPage(page: PDFPageProxy): Promise<string> {
-  const { items } = await page.getTextContent();
+  // Not getTextContent: that iterates over the stream, which WebKit cannot yet.
+  const reader = (
+    page.streamTextContent() as ReadableStream<TextContent>
+  ).getReader();
   let text = "";
-  for (const item of items) {
-    if (!("str" in item)) continue;
-    text += item.str;
-    if (item.hasEOL) text += "\n";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    for (const item of value.items) {
+      if (!("str" in item)) continue;
+      text += item.str;
+      if (item.hasEOL) text += "\n";
+    }
   }
   page.cleanup();
   // A word divided at the end of a line is one word.

@@ -4,6 +4,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import * as desk from "../desk";
 import { t } from "../i18n";
 import { llm, model } from "../model";
+import { send } from "../reply";
 import { shellKept } from "../shell";
 import { DownIcon } from "./icons";
 import { MessageItem } from "./message";
@@ -12,6 +13,27 @@ import { NotKept } from "./not-kept";
 
 /** Pixels from the end within which the list still follows. */
 const NEAR = 48;
+
+const IDEAS = ["messages.idea1", "messages.idea2", "messages.idea3"] as const;
+
+/** For whoever does not know yet what to ask: a press asks it. */
+function Ideas() {
+  return (
+    <ul class="ideas" role="list" aria-label={t("messages.ideas")}>
+      {IDEAS.map((idea) => (
+        <li key={idea}>
+          <button
+            type="button"
+            class="button"
+            onClick={() => void send(t(idea), [])}
+          >
+            {t(idea)}
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
 
 function Welcome() {
   const ready = llm.value;
@@ -31,6 +53,7 @@ function Welcome() {
       ) : (
         shellKept.value && <p class="hint">{t("welcome.offline")}</p>
       )}
+      <Ideas />
     </div>
   );
 }
