@@ -3,7 +3,7 @@
 import "fake-indexeddb/auto";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { sha256Of, StreamHash } from "../../src/js/hash.ts";
+import { sha256Of } from "../../src/js/hash.ts";
 import { IndexedDbStorage } from "../../src/js/storage/indexeddb.ts";
 import { MemoryStorage } from "../../src/js/storage/memory.ts";
 import { Keeper } from "../../src/js/load-keeper.ts";
@@ -16,9 +16,6 @@ import {
 } from "../../src/js/storage/room.ts";
 import { exportModel, importModel } from "../../src/js/storage/transfer.ts";
 import {
-  chunkBytesFor,
-  chunkOf,
-  matches,
   missingChunks,
   type FileRecord,
   type StorageBackEnd,
@@ -444,23 +441,6 @@ test("with consent the oldest files make room, and only as many as needed", asyn
   ]);
 });
 
-test("a chunk's hash is that of its leaves, and each leaf counts", async () => {
-  const bytes = noise(600_000);
-  const chunk = await chunkOf(bytes);
-  assert.ok(chunk.leafBytes! < bytes.length);
-  assert.ok(await matches(chunk, bytes));
-  for (const at of [0, 300_000, bytes.length - 1]) {
-    const other = bytes.slice();
-    other[at]! ^= 1;
-    assert.ok(!(await matches(chunk, other)), `byte ${at}`);
-  }
-  assert.ok(!(await matches(chunk, bytes.slice(0, -1))));
-  // As stores of earlier releases have them.
-  const { leafBytes: _, ...older } = chunk;
-  assert.ok(!(await matches(older, bytes)));
-  assert.ok(await matches({ ...older, sha256: await sha256Of(bytes) }, bytes));
-});
-
 test("the writer holds no more than two chunks that are not stored yet", async () => {
   const storage = new MemoryStorage();
   const file = record("a", 100);
@@ -551,25 +531,6 @@ test("a store of version 1 is taken over with all that can be read", async () =>
     };
   });
   assert.deepEqual(keys, [...hashes].sort());
-});
-
-test("chunks are powers of two, a small part of the file, and of bounded size", () => {
-  const MB = 1024 * 1024;
-  assert.equal(chunkBytesFor(0), MB / 4);
-  assert.equal(chunkBytesFor(3 * MB), MB / 4);
-  assert.equal(chunkBytesFor(98 * MB), 4 * MB);
-  assert.equal(chunkBytesFor(99 * MB), chunkBytesFor(100 * MB));
-  assert.equal(chunkBytesFor(4000 * MB), 8 * MB);
-});
-
-test("both ways to hash agree with a known answer", async () => {
-  const abc = new Uint8Array([97, 98, 99]);
-  const known =
-    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-  assert.equal(await sha256Of(abc), known);
-  const stream = new StreamHash();
-  for (const byte of abc) stream.update(Uint8Array.of(byte));
-  assert.equal(stream.digest(), known);
 });
 
 test("the outcome of storing waits until what went wrong has been told", async () => {
