@@ -276,7 +276,7 @@ fn formats(options: &Options) -> Result<()> {
 fn native_tests<'n>(targets: impl Iterator<Item = &'n str>, options: &Options) -> Result<Command> {
     let mut cargo = tools::cargo();
     cargo
-        .args(["test", "--release", "--features", "cli"])
+        .args(["test", "--release", "--features", "cli", "--no-fail-fast"])
         .env("SMIDGEN_MODEL", model::fetch()?);
     for target in targets {
         cargo.args(["--test", target]);
