@@ -15,7 +15,8 @@ import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
 import { createCompletions } from "./openai-completions.ts";
 import { createChatCompletions } from "./openai.ts";
 import { memory, type Resident } from "./memory-budget.ts";
-import { absolute, toWireSource } from "./model-source.ts";
+import { absolute } from "./model-source.ts";
+import { toKnownSource } from "./named-source.ts";
 import type {
   ChatCompletions,
   Completions,
@@ -473,7 +474,7 @@ export async function load(
   options: LoadOptions = {},
 ): Promise<Llm> {
   const startedAt = performance.now();
-  const request = toRequest(source, options);
+  const request = toRequest(await toKnownSource(source), options);
   const warnings: Warning[] = [];
   const connect =
     options.shareTabs && canShare() ? connectShared : connectAlone;
@@ -526,7 +527,7 @@ const FLAVOURS = [
   "relaxed-threads",
 ];
 
-function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
+function toRequest(source: WireSource, options: LoadOptions): LoadRequest {
   const { threads = 1 } = options;
   if (
     threads !== "auto" &&
@@ -541,7 +542,7 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
   const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
   const { wasmBase: base, cacheFormat, quantise } = options;
   return {
-    source: toWireSource(source),
+    source,
     ...lengths,
     ...(cacheFormat === undefined
       ? {}

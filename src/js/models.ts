@@ -2,6 +2,7 @@
 
 import { Connection } from "./connection.ts";
 import { toWireSource } from "./model-source.ts";
+import { toKnownSource } from "./named-source.ts";
 import { SmidgenError } from "./errors.ts";
 import type { CallName, Calls, WireFile } from "./protocol.ts";
 import type { ModelSource, StorageEstimate, StoredModel } from "./types.ts";
@@ -34,10 +35,10 @@ export const models = {
     return once("pinModel", { storage: "auto", id, pinned });
   },
   /** How much room there is. With a source also whether it fits; asks its server for the size where that is not known. */
-  estimate(source?: ModelSource): Promise<StorageEstimate> {
+  async estimate(source?: ModelSource): Promise<StorageEstimate> {
     return once("estimate", {
       storage: "auto",
-      ...(source === undefined ? {} : { source: toWireSource(source) }),
+      ...(source === undefined ? {} : { source: await toKnownSource(source) }),
     });
   },
   /** The stored model as a file to save or share, every chunk checked. */
@@ -45,15 +46,15 @@ export const models = {
     return once("exportModel", { storage: "auto", id });
   },
   /**
-   * Stores a file without loading it and resolves with its `id`. `as`: the address that later loads name, so that they
-   * find this copy; with a `sha256` a file that differs is refused.
+   * Stores a file without loading it and resolves with its `id`. `as`: the address or catalogue name that later loads
+   * give, so that they find this copy; with a `sha256` a file that differs is refused.
    */
-  import(
+  async import(
     file: Blob,
     as?: string | URL | { url: string | URL; sha256?: string },
   ): Promise<string> {
     const own = toWireSource(file) as Extract<WireFile, { kind: "blob" }>;
-    const address = as === undefined ? undefined : toWireSource(as);
+    const address = as === undefined ? undefined : await toKnownSource(as);
     const { blob, id, name } = own;
     if (address?.kind !== "url") {
       return once("importModel", { storage: "auto", blob, id, name });
