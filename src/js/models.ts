@@ -1,9 +1,10 @@
 // The models on this device: list, delete, sizes, and the browser's promise to keep them. Each call uses a worker of its own.
 
-import { Connection } from "./connection.ts";
+import { Connection, WORKER_REPLACED } from "./connection.ts";
 import { toWireSource } from "./model-source.ts";
 import { toKnownSource } from "./named-source.ts";
 import { SmidgenError } from "./errors.ts";
+import { whenShown } from "./page-aside.ts";
 import type { CallName, Calls, WireFile } from "./protocol.ts";
 import type { ModelSource, StorageEstimate, StoredModel } from "./types.ts";
 
@@ -13,11 +14,16 @@ async function once<N extends CallName>(
   name: N,
   input: Calls[N]["in"],
 ): Promise<Calls[N]["out"]> {
-  const connection = new Connection();
-  try {
-    return await connection.call(name, input);
-  } finally {
-    connection.close(DONE);
+  for (;;) {
+    await whenShown();
+    const connection = new Connection();
+    try {
+      return await connection.call(name, input);
+    } catch (error) {
+      if ((error as SmidgenError).code !== WORKER_REPLACED) throw error;
+    } finally {
+      connection.close(DONE);
+    }
   }
 }
 
