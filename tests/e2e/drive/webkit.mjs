@@ -29,6 +29,30 @@ async function command(base, method, path, body) {
   return value;
 }
 
+const NAVIGATION_MS = 120_000;
+
+/**
+ * To `url`, until its page is complete. WebDriver's own waiting hangs for good now and then, where a page is left that
+ * has requests under way, though the new page is there.
+ */
+async function navigate(base, session, url) {
+  const run = (script) =>
+    command(base, "POST", `${session}/execute/sync`, { script, args: [] });
+  await run("window.leaving = true;");
+  await command(base, "POST", `${session}/url`, { url });
+  const end = Date.now() + NAVIGATION_MS;
+  // Between two pages there may be none.
+  while (
+    !(await run(
+      'return !window.leaving && document.readyState === "complete";',
+    ).catch(() => false))
+  ) {
+    if (Date.now() > end)
+      throw new Error(`${url}: not there within ${NAVIGATION_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 async function start(port) {
   const driver = `--port=${port}`;
   // WebKitGTK has no headless mode: it gets a display that nobody sees, unless there is one.
@@ -62,6 +86,7 @@ export async function open(driven, { profile, phone } = {}) {
       capabilities: {
         alwaysMatch: {
           browserName: "MiniBrowser",
+          pageLoadStrategy: "none",
           "webkitgtk:browserOptions": {
             binary: driven.executable,
             args: ["--automation"],
@@ -75,7 +100,7 @@ export async function open(driven, { profile, phone } = {}) {
       args: [],
     });
     return {
-      goto: (url) => command(base, "POST", `${session}/url`, { url }),
+      goto: (url) => navigate(base, session, url),
       evaluate: (expression) =>
         command(base, "POST", `${session}/execute/sync`, script(expression)),
       close: async () => {
