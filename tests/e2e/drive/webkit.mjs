@@ -17,11 +17,12 @@ function freePort() {
 }
 
 /** One WebDriver command. https://www.w3.org/TR/webdriver/ */
-async function command(base, method, path, body) {
+async function command(base, method, path, body, signal) {
   const response = await fetch(base + path, {
     method,
     body: body === undefined ? undefined : JSON.stringify(body),
     headers: { "content-type": "application/json" },
+    signal,
   });
   const { value } = await response.json();
   if (value?.error)
@@ -30,15 +31,19 @@ async function command(base, method, path, body) {
 }
 
 const NAVIGATION_MS = 120_000;
+const LOOK_MS = 1000;
 
 /**
- * To `url`, until its page is complete. WebDriver's own waiting hangs for good now and then, where a page is left that
- * has requests under way, though the new page is there.
+ * To `url`, until its page is complete. WebDriver's own waiting never ends now and then, as does a script that is on its
+ * way to a page while another process takes the page over; so this looks, again and again.
  */
 async function navigate(base, session, url) {
   const run = (script) =>
-    command(base, "POST", `${session}/execute/sync`, { script, args: [] });
-  await run("window.leaving = true;");
+    command(
+      ...[base, "POST", `${session}/execute/sync`, { script, args: [] }],
+      AbortSignal.timeout(LOOK_MS),
+    );
+  await run("window.leaving = true;").catch(() => {});
   await command(base, "POST", `${session}/url`, { url });
   const end = Date.now() + NAVIGATION_MS;
   // Between two pages there may be none.
