@@ -210,7 +210,7 @@ for (const driven of BROWSERS)
         ),
         0,
       );
-      assert.equal(await page.evaluate("window.hurt ?? null"), null);
+      assert.equal(await page.evaluate("window.hurt === undefined"), true);
       assert.equal(server.count("/stolen"), 0);
 
       // Found by a word of a message, named anew, pinned.
