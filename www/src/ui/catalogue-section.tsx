@@ -35,7 +35,7 @@ function Item({ one }: { one: CatalogueModel }) {
     <li class="suggestion">
       <div class="suggestion-head">
         <h4>{one.title}</h4>
-        <span class="fit" data-verdict={fits.verdict}>
+        <span class="fit" data-verdict={on && fits.verdict}>
           {on ? verdictText(fits) : t("fit.testing")}
         </span>
       </div>

@@ -58,12 +58,17 @@ export function NotKept({ llm }: { llm: Llm }) {
   const reason = warnings.find(({ code }) => REASONS.test(code));
   return (
     <div class="not-kept" role="status">
-      <p class="hint">{t("welcome.notKept")}</p>
+      <p>
+        <strong>{t("welcome.notKept")}</strong>
+      </p>
       {reason && (
         <>
-          <p class="hint">{explain(reason)}</p>
-          <p class="hint wrap" lang="en" dir="ltr">
-            {reason.message} <code>{reason.code}</code>
+          <p>{explain(reason)}</p>
+          <p class="hint wrap thrown" lang="en" dir="ltr">
+            {reason.message}
+          </p>
+          <p class="hint">
+            {t("error.code")}: <code>{reason.code}</code>
           </p>
           {reason.code === "storage_quota" && (
             <MakeRoom id={llm.info.id} needed={plan.fileBytes} />

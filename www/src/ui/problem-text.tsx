@@ -11,7 +11,7 @@ export function ProblemText({ problem }: { problem: Problem }) {
       <div class="wrap">
         <p>{plain}</p>
         {problem.message && problem.message !== plain && (
-          <p class="hint" lang="en" dir="ltr">
+          <p class="hint thrown" lang="en" dir="ltr">
             {problem.message}
           </p>
         )}
