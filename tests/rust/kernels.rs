@@ -405,6 +405,39 @@ fn activation_functions_are_those_of_the_reference() {
     }
 }
 
+/// Steps over a whole slice, for every number of lanes left over: the same bits, as each is one rounding after the other.
+#[test]
+fn steps_over_slices_are_those_of_the_reference() {
+    let mut random = Random(11);
+    for n in 0..=37 {
+        let mut numbers = || -> Vec<f32> { (0..n).map(|_| random.number()).collect() };
+        let (x, y) = (numbers(), numbers());
+        type Step = fn(Isa, &mut [f32], &[f32]);
+        let steps: [(&str, Step); 4] = [
+            ("add", vector::add),
+            ("shift", |isa, x, _| vector::shift(isa, x, 0.7, -0.3)),
+            ("scale", |isa, x, _| vector::scale(isa, x, 3.3)),
+            ("scale_by", |isa, x, y| vector::scale_by(isa, x, 1.7, y)),
+        ];
+        for isa in Isa::ALL {
+            for (name, step) in steps {
+                let [mut expected, mut found] = [x.clone(), x.clone()];
+                step(Isa::Scalar, &mut expected, &y);
+                step(*isa, &mut found, &y);
+                assert_eq!(expected, found, "{name} {isa:?} over {n}");
+            }
+            assert_eq!(
+                vector::max(*isa, &x),
+                vector::max(Isa::Scalar, &x),
+                "{isa:?}"
+            );
+            let mut with = x.clone();
+            with.extend([f32::NAN, 40.0, f32::NAN]);
+            assert_eq!(vector::max(*isa, &with), 40.0, "{isa:?} over {n}");
+        }
+    }
+}
+
 #[test]
 fn the_fastest_instruction_set_is_that_of_the_flavour() {
     let fastest = match (
