@@ -75,6 +75,7 @@ const WORDS = {
       Array.from({ length: 304 }, (_, id) => [`w${id}`, id]),
     ),
   },
+  normalizer: { type: "BertNormalizer", lowercase: true },
   pre_tokenizer: { type: "BertPreTokenizer" },
 };
 
