@@ -121,7 +121,8 @@ for (const flavour of FLAVOURS)
     for (const [name, { golden, files }] of families) {
       await t.test(name, () => {
         const { ids } = golden;
-        const loader = new Loader(JSON.stringify({ contextLength: 96 }));
+        const options = { contextLength: ids.length };
+        const loader = new Loader(JSON.stringify(options));
         for (const [file, bytes] of files) {
           loader.file(file);
           for (let at = 0; at < bytes.length; at += 1 << 20)

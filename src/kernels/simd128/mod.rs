@@ -109,6 +109,7 @@ pub struct Plain;
 /// The best multiply-add of this build: loops that differ in nothing else are compiled for it alone.
 #[cfg(not(target_feature = "relaxed-simd"))]
 pub type Fused = Plain;
+/// The same: it rounds once.
 #[cfg(target_feature = "relaxed-simd")]
 pub type Fused = super::relaxed::Relaxed;
 
