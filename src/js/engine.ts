@@ -21,7 +21,7 @@ import type {
   Completions,
   ModelCard,
 } from "./openai-types.ts";
-import type { CallName, Calls, LoadRequest } from "./protocol.ts";
+import type { CallName, Calls, LoadRequest, WireSource } from "./protocol.ts";
 import {
   canShare,
   connectShared,
@@ -501,13 +501,18 @@ export async function load(
   };
   // Other tabs may be using it, or nothing but the network has it.
   const mayRest = () =>
-    connect === connectAlone &&
-    (loaded.cached || request.source.kind === "blob");
+    connect === connectAlone && (loaded.cached || isLocal(request.source));
   return new Llm({
     ...{ connection, connect: again, info: loaded, mayRest },
     storing: cached === undefined,
     onWarning: options.onWarning,
   });
+}
+
+function isLocal(source: WireSource): boolean {
+  return source.kind === "files"
+    ? source.files.every(isLocal)
+    : source.kind === "blob";
 }
 
 const CACHE_FORMATS: CacheFormat[] = ["f16", "q8_0"];
@@ -534,13 +539,14 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
     );
   }
   const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
-  const { wasmBase: base, cacheFormat } = options;
+  const { wasmBase: base, cacheFormat, quantise } = options;
   return {
     source: toWireSource(source),
     ...lengths,
     ...(cacheFormat === undefined
       ? {}
       : { cacheFormat: oneOf("cacheFormat", cacheFormat, CACHE_FORMATS) }),
+    ...(quantise === undefined ? {} : { quantise: text("quantise", quantise) }),
     threads,
     flavour: oneOf("flavour", options.flavour ?? "auto", FLAVOURS),
     storage: oneOf("storage", options.storage ?? "auto", STORAGE),

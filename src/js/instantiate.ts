@@ -37,6 +37,18 @@ const ADDRESSES: Record<Flavour, () => Address> = {
   }),
 };
 
+/** What reads Hugging Face folders and rounds weights: for one thread, as loading is what takes long then. */
+const FOLDER_ADDRESSES: Record<"simd128" | "relaxed", () => Address> = {
+  simd128: () => ({
+    glue: new URL("./wasm/simd128-folders/smidgen.js", import.meta.url),
+    wasm: new URL("./wasm/simd128-folders/smidgen_bg.wasm", import.meta.url),
+  }),
+  relaxed: () => ({
+    glue: new URL("./wasm/relaxed-folders/smidgen.js", import.meta.url),
+    wasm: new URL("./wasm/relaxed-folders/smidgen_bg.wasm", import.meta.url),
+  }),
+};
+
 const GRAMMAR = (): Address => ({
   glue: new URL("./wasm/grammar/smidgen.js", import.meta.url),
   wasm: new URL("./wasm/grammar/smidgen_bg.wasm", import.meta.url),
@@ -49,13 +61,17 @@ const THREAD_START_MS = 10_000;
 export async function start(options: {
   flavour: Flavour | "auto";
   threads: number | "auto";
+  /** Whether folders are to be read, or weights rounded. */
+  folders: boolean;
   wasmBase?: string | undefined;
   signal: AbortSignal;
   warn: (warning: Warning) => void;
 }): Promise<Started> {
   const features = detectFeatures();
-  const threads = chooseThreads(features, options.threads);
-  const flavours = chooseFlavours(features, options.flavour, threads);
+  const { folders } = options;
+  const threads = folders ? 1 : chooseThreads(features, options.threads);
+  const wanted = folders ? withoutThreads(options.flavour) : options.flavour;
+  const flavours = chooseFlavours(features, wanted, threads);
   let failure: unknown;
   for (const flavour of flavours) {
     options.signal.throwIfAborted();
@@ -78,9 +94,13 @@ export async function start(options: {
 async function startFlavour(
   flavour: Flavour,
   threads: number,
-  options: { wasmBase?: string | undefined; signal: AbortSignal },
+  options: {
+    folders: boolean;
+    wasmBase?: string | undefined;
+    signal: AbortSignal;
+  },
 ): Promise<Started> {
-  const address = addressOf(flavour, options.wasmBase);
+  const address = addressOf(flavour, options.folders, options.wasmBase);
   const [glue, module] = await Promise.all([
     importGlue<Glue>(address.glue),
     compile(address.wasm, options.signal),
@@ -124,7 +144,24 @@ export async function startGrammar(
   return glue;
 }
 
-function addressOf(flavour: Flavour, base: string | undefined): Address {
+function withoutThreads<F extends string>(
+  flavour: F,
+): F | "simd128" | "relaxed" {
+  if (flavour === "simd128-threads") return "simd128";
+  return flavour === "relaxed-threads" ? "relaxed" : flavour;
+}
+
+function addressOf(
+  flavour: Flavour,
+  folders: boolean,
+  base: string | undefined,
+): Address {
+  const single = withoutThreads(flavour);
+  if (folders && (single === "simd128" || single === "relaxed")) {
+    return base === undefined
+      ? FOLDER_ADDRESSES[single]()
+      : addressBelow(base, `${single}-folders`);
+  }
   return base === undefined
     ? ADDRESSES[flavour]()
     : addressBelow(base, flavour);

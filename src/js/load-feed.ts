@@ -4,33 +4,40 @@ import { SmidgenError } from "./errors.ts";
 import { StreamHash } from "./hash.ts";
 import { turn } from "./turn.ts";
 import type { LoadProgress } from "./types.ts";
-import type { Engine, Loader } from "./wasm-interface.ts";
 
 /** The most the engine takes at a time; every piece is copied into its memory. */
 const PUSH_BYTES = 1024 * 1024;
 /** Progress is told about this often. */
 const PROGRESS_MS = 100;
 
-export interface FeedOptions {
+/** The engine's side: a whole loader, or its part for one file of several. */
+export interface Taker<T> {
+  push(bytes: Uint8Array): void;
+  /** Consumes it, whether it succeeds or not. */
+  finish(): T;
+  free(): void;
+}
+
+export interface FeedOptions<T> {
   phase: LoadProgress["phase"];
   totalBytes: number | undefined;
   /** Take the whole file's SHA-256. */
   hashed: boolean;
   /** Resolves once the engine has been started, which goes on while the first bytes are fetched. */
-  newLoader(): Promise<Loader>;
+  newLoader(): Promise<Taker<T>>;
   signal: AbortSignal;
   progress(progress: LoadProgress): void;
 }
 
-export class Feed {
-  readonly #options: FeedOptions;
-  #loader: Loader | undefined;
+export class Feed<T> {
+  readonly #options: FeedOptions<T>;
+  #loader: Taker<T> | undefined;
   #hash: StreamHash | undefined;
-  #toldAt = 0;
+  #toldAt = -Infinity;
   loadedBytes = 0;
   totalBytes: number | undefined;
 
-  constructor(options: FeedOptions) {
+  constructor(options: FeedOptions<T>) {
     this.#options = options;
     this.totalBytes = options.totalBytes;
     this.#hash = options.hashed ? new StreamHash() : undefined;
@@ -50,7 +57,7 @@ export class Feed {
   }
 
   /** Refuses a file whose SHA-256 is not `sha256`, where one was wanted. */
-  async finish(sha256?: string): Promise<Engine> {
+  async finish(sha256?: string): Promise<T> {
     const found = this.#hash?.digest();
     if (sha256 !== undefined && found !== undefined && found !== sha256) {
       throw new SmidgenError(
@@ -59,7 +66,7 @@ export class Feed {
         { details: { found, expected: sha256 } },
       );
     }
-    this.#toldAt = 0;
+    this.#toldAt = -Infinity;
     this.#tell();
     const loader = this.#loader ?? (await this.#options.newLoader());
     // finish() consumes the loader, whether it succeeds or not.

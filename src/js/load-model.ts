@@ -3,7 +3,7 @@
 import { Download, fetchSpan } from "./download.ts";
 import { refuseNonModel } from "./download-request.ts";
 import { isAbort, SmidgenError } from "./errors.ts";
-import { Feed } from "./load-feed.ts";
+import { Feed, type Taker } from "./load-feed.ts";
 import { Keeper } from "./load-keeper.ts";
 import { readChunk, readFile, type Source } from "./storage/reader.ts";
 import {
@@ -13,36 +13,39 @@ import {
 } from "./storage/types.ts";
 import { newRecord } from "./storage/writer.ts";
 import { withTabLock } from "./tab-lock.ts";
-import type { WireSource } from "./protocol.ts";
+import { idOf, nameOf } from "./model-source.ts";
+import type { WireFile } from "./protocol.ts";
 import type { LoadProgress, Warning } from "./types.ts";
-import type { Engine, Loader } from "./wasm-interface.ts";
 
 /** A file that changes again and again while it is downloaded is its server's trouble. */
 const MAX_RESTARTS = 2;
 
-export interface LoadContext {
-  source: WireSource;
+/** `T`: what the engine's side makes of a whole file. */
+export interface LoadContext<T> {
+  source: WireFile;
   /** Undefined where nothing is to be, or can be, kept. */
   storage: StorageBackEnd | undefined;
   makeRoom: boolean;
   /** Resolves once the engine has been started, which goes on while the first bytes are fetched. */
-  newLoader(): Promise<Loader>;
+  newLoader(): Promise<Taker<T>>;
   signal: AbortSignal;
   progress(progress: LoadProgress): void;
   warn(warning: Warning): void;
 }
 
-export interface Loaded {
-  engine: Engine;
+export interface Loaded<T> {
+  engine: T;
   id: string;
   fromCache: boolean;
   /** Whether the next load finds the file on this device; a promise while it is still being written. Never rejects. */
   stored: boolean | Promise<boolean>;
 }
 
-export async function loadModel(context: LoadContext): Promise<Loaded> {
+export async function loadModel<T>(
+  context: LoadContext<T>,
+): Promise<Loaded<T>> {
   const { source, storage, signal } = context;
-  const id = source.kind === "url" ? source.url : source.id;
+  const id = idOf(source);
   const refused = new Set<string>();
   const stored = await fromStorage(context, id, refused);
   if (stored) return stored;
@@ -53,7 +56,7 @@ export async function loadModel(context: LoadContext): Promise<Loaded> {
       { details: { id } },
     );
   }
-  const get = (context: LoadContext) =>
+  const get = (context: LoadContext<T>) =>
     source.kind === "url"
       ? fromNetwork(context, source.url, source.sha256)
       : fromBlob(context, source.blob, id, source.name);
@@ -89,7 +92,7 @@ export async function loadModel(context: LoadContext): Promise<Loaded> {
 }
 
 /** A reader of stored chunks that mends what it can from where the file came from. */
-function mending(context: LoadContext, record: FileRecord): Source {
+function mending<T>(context: LoadContext<T>, record: FileRecord): Source {
   const { source, signal } = context;
   const refetch =
     source.kind === "url"
@@ -111,12 +114,12 @@ function mending(context: LoadContext, record: FileRecord): Source {
   };
 }
 
-async function fromStorage(
-  context: LoadContext,
+async function fromStorage<T>(
+  context: LoadContext<T>,
   id: string,
   /** Generations that turned out not to be what is wanted. */
   refused = new Set<string>(),
-): Promise<Loaded | undefined> {
+): Promise<Loaded<T> | undefined> {
   const { storage, source } = context;
   // A store that cannot be asked is a store without the model.
   const record = await storage?.complete(id).catch(() => undefined);
@@ -165,11 +168,11 @@ async function fromStorage(
   }
 }
 
-async function fromNetwork(
-  context: LoadContext,
+async function fromNetwork<T>(
+  context: LoadContext<T>,
   url: string,
   sha256: string | undefined,
-): Promise<Loaded> {
+): Promise<Loaded<T>> {
   for (let restarts = 0; ; restarts++) {
     try {
       return await fromNetworkOnce(context, url, sha256);
@@ -186,11 +189,11 @@ async function fromNetwork(
   }
 }
 
-async function fromNetworkOnce(
-  context: LoadContext,
+async function fromNetworkOnce<T>(
+  context: LoadContext<T>,
   url: string,
   wanted: string | undefined,
-): Promise<Loaded> {
+): Promise<Loaded<T>> {
   const { storage, signal } = context;
   const twin = wanted && (await adoptTwin(context, url, wanted));
   if (twin) return twin;
@@ -231,11 +234,11 @@ async function fromNetworkOnce(
 }
 
 /** Another file on this device is the very same one: its chunks become this one's too. */
-async function adoptTwin(
-  context: LoadContext,
+async function adoptTwin<T>(
+  context: LoadContext<T>,
   url: string,
   sha256: string,
-): Promise<Loaded | undefined> {
+): Promise<Loaded<T> | undefined> {
   const { storage } = context;
   const twin = (await storage?.listComplete().catch(() => []))?.find(
     (record) => record.sha256 === sha256 && record.id !== url,
@@ -243,7 +246,12 @@ async function adoptTwin(
   if (!storage || !twin) return undefined;
   const { totalBytes, chunkBytes, chunks } = twin;
   const record = {
-    ...newRecord({ id: url, name: nameOf(url), url, totalBytes }),
+    ...newRecord({
+      id: url,
+      name: nameOf({ kind: "url", url }),
+      url,
+      totalBytes,
+    }),
     sha256,
     chunkBytes,
     chunks,
@@ -253,16 +261,21 @@ async function adoptTwin(
 }
 
 /** Feeds the engine a file's chunks in order, from storage where they are durable and else from `download`, which are stored on the way. */
-async function complete(
-  context: LoadContext,
+async function complete<T>(
+  context: LoadContext<T>,
   older: FileRecord | undefined,
   download: Download | undefined,
   sha256: string | undefined,
-): Promise<Loaded> {
+): Promise<Loaded<T>> {
   const url = download?.url ?? older!.id;
   const record =
     older ??
-    newRecord({ id: url, name: nameOf(url), url, ...download!.validators });
+    newRecord({
+      id: url,
+      name: nameOf({ kind: "url", url }),
+      url,
+      ...download!.validators,
+    });
   const keeper = new Keeper(context, record, older !== undefined);
   const have = (index: number) => Boolean(record.chunks[index]);
   download?.start({
@@ -309,12 +322,12 @@ async function complete(
   }
 }
 
-async function fromBlob(
-  context: LoadContext,
+async function fromBlob<T>(
+  context: LoadContext<T>,
   blob: Blob,
   id: string,
   name: string,
-): Promise<Loaded> {
+): Promise<Loaded<T>> {
   const record = newRecord({ id, name, totalBytes: blob.size });
   const keeper = new Keeper(context, record, false);
   const feed = new Feed({
@@ -376,14 +389,4 @@ function isFileFault(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   // An error without a code is a trap: nothing says that the file is right.
   return typeof code !== "string" || !OUTER_FAULTS.has(code);
-}
-
-/** The last part of the address: what a person would call the file. */
-function nameOf(url: string): string {
-  const last = new URL(url).pathname.split("/").pop() ?? "";
-  try {
-    return decodeURIComponent(last) || url;
-  } catch {
-    return last;
-  }
 }

@@ -3,7 +3,7 @@
 import { Connection } from "./connection.ts";
 import { toWireSource } from "./model-source.ts";
 import { SmidgenError } from "./errors.ts";
-import type { CallName, Calls, WireSource } from "./protocol.ts";
+import type { CallName, Calls, WireFile } from "./protocol.ts";
 import type { ModelSource, StorageEstimate, StoredModel } from "./types.ts";
 
 const DONE = new SmidgenError("unloaded", "the storage call has ended");
@@ -52,7 +52,7 @@ export const models = {
     file: Blob,
     as?: string | URL | { url: string | URL; sha256?: string },
   ): Promise<string> {
-    const own = toWireSource(file) as Extract<WireSource, { kind: "blob" }>;
+    const own = toWireSource(file) as Extract<WireFile, { kind: "blob" }>;
     const address = as === undefined ? undefined : toWireSource(as);
     const { blob, id, name } = own;
     if (address?.kind !== "url") {

@@ -42,13 +42,17 @@ if (typeof globalThis.Worker !== "function") {
 
 /** A path is read from the disk, as a `file:` address is; nothing is kept besides. */
 function load(source: ModelSource, options: LoadOptions = {}): Promise<Llm> {
-  // A drive's letter is no scheme.
-  const isPath =
-    typeof source === "string" && !/^[a-z][a-z\d+.-]+:/i.test(source);
-  return Browser.load(isPath ? pathToFileURL(source) : source, {
+  const named = Array.isArray(source) ? source.map(addressOf) : source;
+  return Browser.load(typeof named === "string" ? addressOf(named) : named, {
     cache: false,
     ...options,
   });
+}
+
+function addressOf<T>(file: T): T | URL {
+  // A drive's letter is no scheme.
+  const isPath = typeof file === "string" && !/^[a-z][a-z\d+.-]+:/i.test(file);
+  return isPath ? pathToFileURL(file) : file;
 }
 
 export const Smidgen = { ...Browser, load };

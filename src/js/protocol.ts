@@ -22,16 +22,29 @@ import type {
   Warning,
 } from "./types.ts";
 
-export type WireSource =
+/** One file. */
+export type WireFile =
   | { kind: "url"; url: string; sha256?: string }
-  | { kind: "blob"; blob: Blob; id: string; name: string }
+  | { kind: "blob"; blob: Blob; id: string; name: string; path?: string }
   | { kind: "stored"; id: string };
+
+export type WireSource = WireFile | WireFiles;
+
+/** Several files of one model, in the order in which the engine reads them. */
+export interface WireFiles {
+  kind: "files";
+  files: WireFile[];
+  id: string;
+  /** Of Hugging Face, not a split GGUF. */
+  folder: boolean;
+}
 
 export interface LoadRequest {
   source: WireSource;
   contextLength?: number;
   cacheLength?: number;
   cacheFormat?: CacheFormat;
+  quantise?: string;
   threads: number | "auto";
   flavour: Flavour | "auto";
   storage: StorageChoice;

@@ -11,6 +11,7 @@ import type {
   ToPage,
   ToWorker,
 } from "./protocol.ts";
+import { idOf } from "./model-source.ts";
 import type { LoadProgress } from "./types.ts";
 
 export interface Loaded {
@@ -50,7 +51,7 @@ export async function connectShared(
   watch: LoadWatch,
 ): Promise<Loaded> {
   const { source, contextLength = 0, cacheFormat = "f16" } = request;
-  const id = source.kind === "url" ? source.url : source.id;
+  const id = idOf(source);
   // As engines of releases without other formats are named.
   const format = cacheFormat === "f16" ? "" : `:${cacheFormat}`;
   const name = `smidgen-tabs:${contextLength}${format}:${id}`;

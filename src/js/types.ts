@@ -12,6 +12,19 @@ export type ModelSource =
   | Blob
   /** `sha256`: 64 hexadecimal digits of the whole file; a file that differs is refused. */
   | { url: string | URL; sha256?: string }
+  /**
+   * Several files of one model, in any order: the parts of a split GGUF, or a Hugging Face folder (`config.json`,
+   * `tokenizer.json`, `model.safetensors` …). What the engine does not read of a folder is left out.
+   */
+  | (string | URL | File)[]
+  /** A file, or several as above, of a repository on the Hugging Face hub, or on another `hub` with the same addresses. */
+  | {
+      repo: string;
+      file: string | string[];
+      /** A branch, tag or commit. Default `"main"`. */
+      revision?: string;
+      hub?: string | URL;
+    }
   /** A model that is already on this device: an `id` from `Smidgen.models.list()`. Never uses the network. */
   | { id: string };
 
@@ -51,6 +64,11 @@ export interface LoadOptions {
    * about half of the memory of `"f16"`, the default.
    */
   cacheFormat?: CacheFormat;
+  /**
+   * Rounds the weights to this format while they are read, as in `"q4_k_m"` or `"q8_0"`: a folder's 16-bit weights take
+   * a quarter or half of the memory then. By default they stay as they are. Uses one thread.
+   */
+  quantise?: string;
   /** Threads in all. `"auto"` takes what the device has, up to 8. Default 1. */
   threads?: number | "auto";
   /** Default `"auto"`: the fastest flavour that this browser validates. */

@@ -14,6 +14,8 @@ export interface Glue {
 }
 
 export interface Loader {
+  /** The next bytes are those of another file; not needed where there is only one. */
+  file(path: string): void;
   push(bytes: Uint8Array): void;
   plan(): string | undefined;
   /** Consumes the loader. */

@@ -5,7 +5,9 @@ import { isAbort, SmidgenError, toWire } from "./errors.ts";
 import { Grammars } from "./grammar.ts";
 import { start, type Started } from "./instantiate.ts";
 import { JobQueue, type Manner } from "./job-queue.ts";
+import { loadFiles } from "./load-files.ts";
 import { loadModel } from "./load-model.ts";
+import { idOf } from "./model-source.ts";
 import type {
   CallName,
   Calls,
@@ -36,6 +38,7 @@ import type {
   EngineInfo,
   FilledToken,
   Grammar,
+  LoadProgress,
   StorageChoice,
   TextClass,
   Warning,
@@ -139,8 +142,7 @@ const work: Work = {
     const opened = await openStorage(storage);
     if (!source) return estimate(opened.storage);
     const totalBytes = await sourceBytes(source, signal);
-    const id = source.kind === "url" ? source.url : source.id;
-    return estimate(opened.storage, { id, totalBytes });
+    return estimate(opened.storage, { id: idOf(source), totalBytes });
   },
 };
 
@@ -157,6 +159,11 @@ async function sourceBytes(
 ): Promise<number | undefined> {
   if (source.kind === "blob") return source.blob.size;
   if (source.kind === "stored") return undefined;
+  if (source.kind === "files") {
+    const sizes = source.files.map((file) => sourceBytes(file, signal));
+    const known = await Promise.all(sizes);
+    return known.reduce((sum, size) => sum && size && sum + size);
+  }
   return sizeOf(source.url, { signal }).catch(() => undefined);
 }
 
@@ -176,8 +183,11 @@ async function load(
   const warn = (warning: Warning) =>
     ready ? late.push(warning) : event({ type: "warning", warning });
   // The engine comes up while the first bytes are on their way.
+  const { source, contextLength, cacheLength, cacheFormat, quantise } = request;
   const starting = start({
     flavour: request.flavour,
+    folders:
+      quantise !== undefined || (source.kind === "files" && source.folder),
     threads: request.threads,
     wasmBase: request.wasmBase,
     signal,
@@ -186,17 +196,24 @@ async function load(
   // Its failure is met where its loader is asked for.
   starting.catch(() => {});
   const storage = await storageFor(request.cache, request.storage, warn);
-  const { contextLength, cacheLength, cacheFormat } = request;
-  const options = JSON.stringify({ contextLength, cacheLength, cacheFormat });
-  const loading = loadModel({
-    source: request.source,
+  const options = JSON.stringify({
+    contextLength,
+    cacheLength,
+    cacheFormat,
+    quantise,
+  });
+  const context = {
     storage,
     makeRoom: request.makeRoom,
     newLoader: async () => new (await starting).glue.Loader(options),
     signal,
-    progress: (progress) => event({ type: "progress", progress }),
+    progress: (progress: LoadProgress) => event({ type: "progress", progress }),
     warn,
-  });
+  };
+  const loading =
+    source.kind === "files"
+      ? loadFiles({ ...context, source })
+      : loadModel({ ...context, source });
   storing = loading
     .then(async ({ stored }) => ({ cached: await stored, warnings: late }))
     .finally(() => storage?.close());

@@ -6,6 +6,7 @@ use super::decoder::{attentions, decoder, tensors};
 use super::keys::Keys;
 use super::tensors::Tensors;
 use crate::error::Result;
+use crate::format::Metadata;
 use crate::ops::activation::Activation;
 use crate::ops::rope::Pairing;
 use crate::transformer::{Config, FeedForward, Part, Pooling, Reader, TensorSpec};
@@ -16,12 +17,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     name: NAME,
     config: |meta| {
         let keys = Keys { meta, name: NAME };
-        let mut c = decoder(meta, NAME, Pairing::Halves)?;
-        c.ropes.clear();
-        attentions(&mut c, |_, a| {
-            a.rope = None;
-            a.shape.ahead = usize::MAX;
-        });
+        let mut c = both_ways(meta, NAME)?;
         for block in &mut c.blocks {
             block.feed_forward = FeedForward::Plain {
                 hidden_dim: block.feed_forward.hidden_dim(),
@@ -33,6 +29,17 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     },
     tensors: bert_tensors,
 };
+
+/// Attention in both directions, which nothing turns.
+pub(super) fn both_ways(meta: &Metadata, name: &'static str) -> Result<Config> {
+    let mut c = decoder(meta, name, Pairing::Halves)?;
+    c.ropes.clear();
+    attentions(&mut c, |_, a| {
+        a.rope = None;
+        a.shape.ahead = usize::MAX;
+    });
+    Ok(c)
+}
 
 /// What the keys say of how texts are read.
 pub(super) fn reader(keys: Keys<'_>) -> Result<Reader> {

@@ -4,14 +4,13 @@
 //! llama.cpp knows no such files: keys and tensor names beyond those of bert are our own.
 
 use super::Architecture;
-use super::bert::{heads, reader};
-use super::decoder::{MAX_LAYERS, attentions, decoder};
+use super::bert::{both_ways, heads, reader};
+use super::decoder::MAX_LAYERS;
 use super::keys::Keys;
 use super::tensors::Tensors;
 use crate::error::Result;
 use crate::format::Metadata;
 use crate::ops::activation::Activation;
-use crate::ops::rope::Pairing;
 use crate::transformer::{
     Block, Config, Factored, FeedForward, Mixer, Narrow, Norm, Part, TensorSpec,
 };
@@ -26,12 +25,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 
 fn config(meta: &Metadata) -> Result<Config> {
     let keys = Keys { meta, name: NAME };
-    let mut c = decoder(meta, NAME, Pairing::Halves)?;
-    c.ropes.clear();
-    attentions(&mut c, |_, a| {
-        a.rope = None;
-        a.shape.ahead = usize::MAX;
-    });
+    let mut c = both_ways(meta, NAME)?;
     c.norm = Norm::Affine;
     let dim = keys.require("token_embedding_length")?;
     if dim >= c.dim {

@@ -15,6 +15,10 @@ pub use crate::kernels::attention::CacheFormat;
 use crate::tokenizer::Tokenizer;
 use crate::transformer::Model;
 
+/// Whether this build reads Hugging Face folders and rounds weights while they stream. What a page downloads for a chat
+/// does neither, and is smaller by what both take.
+pub(super) const FOLDERS: bool = cfg!(feature = "folders");
+
 /// What a caller may choose.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -135,6 +139,11 @@ impl Loader {
         self.end_file()?;
         let wanted = Folder::wanted(name);
         let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        if !FOLDERS && (wanted.is_some() || name.ends_with(".safetensors")) {
+            return Err(Error::WrongState {
+                what: format!("this build of the engine reads GGUF files, and {name} came"),
+            });
+        }
         self.needed = 4;
         self.current = if name.ends_with(".safetensors") {
             self.needed = 8;
@@ -160,8 +169,7 @@ impl Loader {
                 shard.push(&mut opened.builder, &mut self.held, bytes);
                 Ok(())
             }
-            Current::Ignored => Ok(()),
-            Current::Small { name } => {
+            Current::Small { name } if FOLDERS => {
                 if (self.held.len() + bytes.len()) as u64 > hugging_face::MAX_FILE_BYTES {
                     return Err(Error::MalformedHeader {
                         what: format!(
@@ -173,6 +181,7 @@ impl Loader {
                 self.held.extend_from_slice(bytes);
                 Ok(())
             }
+            Current::Ignored | Current::Small { .. } => Ok(()),
             Current::Header { safetensors } => {
                 self.held.extend_from_slice(bytes);
                 if (self.held.len() as u64) < self.needed {
@@ -186,7 +195,7 @@ impl Loader {
 
     /// Tries to read the header in `held`; the bytes behind it go on to the tensors.
     fn header_bytes(&mut self, safetensors: bool) -> Result<()> {
-        let read = if safetensors {
+        let read = if FOLDERS && safetensors {
             match safetensors::read(&self.held)? {
                 safetensors::Progress::NeedBytes(n) => Progress::NeedBytes(n),
                 safetensors::Progress::Done(header) => {
@@ -259,11 +268,11 @@ impl Loader {
                 found: self.held.len() as u64,
             }),
             Current::Shard(shard) => shard.check_complete(self.held.len() as u64),
-            Current::Small { name } => {
+            Current::Small { name } if FOLDERS => {
                 let bytes = core::mem::take(&mut self.held);
                 self.folder.take(name, &bytes)
             }
-            Current::Ignored => Ok(()),
+            Current::Ignored | Current::Small { .. } => Ok(()),
         }
     }
 

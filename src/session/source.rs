@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::loader::{LoadOptions, MemoryPlan};
+use super::loader::{FOLDERS, LoadOptions, MemoryPlan};
 use super::shard::Shard;
 use crate::error::{Error, Result};
 use crate::format::gguf::{Gguf, TensorInfo};
@@ -71,6 +71,11 @@ pub(super) fn open_gguf(gguf: Gguf, options: &LoadOptions) -> Result<(Opened, Sh
     };
     let targets = match (&options.quantise, &splits) {
         (None, _) => BTreeMap::new(),
+        (Some(_), _) if !FOLDERS => {
+            return Err(Error::WrongState {
+                what: "this build of the engine keeps weights as they are".into(),
+            });
+        }
         (Some(name), None) => targets(&gguf, name)?,
         (Some(_), Some(_)) => {
             return Err(Error::BadArgument {

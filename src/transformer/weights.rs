@@ -476,7 +476,8 @@ impl WeightsBuilder {
             Some(matrix) => {
                 let row = w.spec.cols / format.block_len() * format.block_bytes();
                 let stored = matrix.format;
-                let (bytes, row) = if stored == format {
+                // What chats download never rounds.
+                let (bytes, row) = if stored == format || cfg!(not(feature = "folders")) {
                     (bytes, row)
                 } else {
                     convert(

@@ -15,7 +15,8 @@ const FLAVOURS = ["simd128", "relaxed"];
 const RELATIVE = 1e-3;
 
 async function engines(flavour) {
-  const folder = join(ROOT, "pkg/dist/wasm", flavour);
+  // Those that read folders.
+  const folder = join(ROOT, "pkg/dist/wasm", `${flavour}-folders`);
   const { default: init, Loader } = await import(join(folder, "smidgen.js"));
   const bytes = await readFile(join(folder, "smidgen_bg.wasm"));
   // Older versions of Node want to be asked.

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const WASM = join(ROOT, "pkg/dist/wasm/simd128");
+const WASM = join(ROOT, "pkg/dist/wasm/simd128-folders");
 const FOLDER = join(ROOT, "tests/golden/hf/qwen2");
 const FILES = [
   "config.json",

@@ -224,7 +224,7 @@ fn texts_with_windows_share_go_back_and_wait_as_others_do() {
             let answer = together(&mut engine, core::slice::from_ref(request)).remove(0);
             assert_eq!(answer.ids, *expected);
         }
-        engine.embed(&["A text"], None, true).unwrap();
+        engine.embed(&["A text"], None, Some(true)).unwrap();
         engine.reset();
         assert_eq!(engine.free_positions(), free);
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask build`: JavaScript of pkg/, each wasm flavour into pkg/dist/wasm/, then the app in www/.
 
 use crate::fingerprint::{Fingerprint, files, unless_done};
-use crate::flavours::{FLAVOURS, Flavour, STD_ARGUMENTS};
+use crate::flavours::{self, FLAVOURS, Flavour, STD_ARGUMENTS};
 use crate::process::{announce, run};
 use crate::{project, tools, wasm_file};
 use anyhow::{Context, Result};
@@ -30,12 +30,12 @@ pub struct Options {
 
 pub fn build(options: &Options) -> Result<()> {
     let flavours = if options.flavours.is_empty() {
-        &FLAVOURS[..]
+        flavours::all().collect()
     } else {
-        &options.flavours
+        options.flavours.clone()
     };
     let mut worked = build_package()?;
-    for flavour in flavours {
+    for flavour in &flavours {
         worked |= build_flavour(flavour)?;
     }
     if options.grammar || options.flavours.is_empty() {
@@ -61,7 +61,8 @@ fn build_flavour(flavour: &Flavour) -> Result<bool> {
     let outputs = [wasm.clone(), directory.join("smidgen.js")];
     let fingerprint = rust_sources(&format!("wasm {flavour}"))?
         .text(&flavour.rustflags())
-        .text(&STD_ARGUMENTS.join(" "));
+        .text(&STD_ARGUMENTS.join(" "))
+        .text(&flavour.features().join(" "));
     unless_done(&format!("wasm {flavour}"), fingerprint, &outputs, || {
         tools::wasm_target()?;
         let bindgen = tools::wasm_bindgen()?;
@@ -100,7 +101,7 @@ fn build_grammar() -> Result<bool> {
 
 /// Compiles the library for a flavour and returns the path of the module, function names still in it.
 pub fn compile(flavour: &Flavour) -> Result<PathBuf> {
-    compile_as(flavour.name, flavour, &[])
+    compile_as(flavour.name, flavour, flavour.features())
 }
 
 /// The same for an example.

@@ -39,6 +39,8 @@ pub struct Flavour {
     pub name: &'static str,
     pub relaxed: bool,
     pub threads: bool,
+    /// Reads Hugging Face folders, and rounds weights while they stream.
+    pub folders: bool,
 }
 
 pub const FLAVOURS: [Flavour; 4] = [
@@ -46,25 +48,60 @@ pub const FLAVOURS: [Flavour; 4] = [
         name: "simd128",
         relaxed: false,
         threads: false,
+        folders: false,
     },
     Flavour {
         name: "relaxed",
         relaxed: true,
         threads: false,
+        folders: false,
     },
     Flavour {
         name: "simd128-threads",
         relaxed: false,
         threads: true,
+        folders: false,
     },
     Flavour {
         name: "relaxed-threads",
         relaxed: true,
         threads: true,
+        folders: false,
     },
 ];
 
+/// The flavours for what few pages do, downloaded in place of the others. One thread: a folder is loaded much longer than
+/// chatted with.
+pub const FOLDER_FLAVOURS: [Flavour; 2] = [
+    Flavour {
+        name: "simd128-folders",
+        relaxed: false,
+        threads: false,
+        folders: true,
+    },
+    Flavour {
+        name: "relaxed-folders",
+        relaxed: true,
+        threads: false,
+        folders: true,
+    },
+];
+
+/// Every flavour that is built.
+pub fn all() -> impl Iterator<Item = Flavour> {
+    FLAVOURS.into_iter().chain(FOLDER_FLAVOURS)
+}
+
 impl Flavour {
+    /// Cargo's arguments that choose what is compiled in.
+    pub fn features(&self) -> &'static [&'static str] {
+        if self.folders {
+            &["--no-default-features", "--features", "folders"]
+        } else {
+            &["--no-default-features"]
+        }
+    }
+
     /// Arguments for rustc, joined as cargo's CARGO_ENCODED_RUSTFLAGS wants them.
     pub fn rustflags(&self) -> String {
         let mut features = String::from("-Ctarget-feature=+simd128");
@@ -105,13 +142,10 @@ impl std::str::FromStr for Flavour {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        FLAVOURS
-            .into_iter()
-            .find(|flavour| flavour.name == name)
-            .ok_or_else(|| {
-                let names = FLAVOURS.map(|flavour| flavour.name).join(", ");
-                format!("no such flavour; there are {names}")
-            })
+        all().find(|flavour| flavour.name == name).ok_or_else(|| {
+            let names: Vec<_> = all().map(|flavour| flavour.name).collect();
+            format!("no such flavour; there are {}", names.join(", "))
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! `cargo xtask size`: what a page downloads for a plain chat, and which crates the wasm's bytes come from.
 
 use crate::fingerprint::files;
-use crate::flavours::{FLAVOURS, Flavour};
+use crate::flavours::{FLAVOURS, FOLDER_FLAVOURS, Flavour};
 use crate::{build, project, tools, wasm_file};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -64,6 +64,10 @@ pub fn size(options: &Options) -> Result<()> {
             format!("{flavour}: all a chat downloads"),
             wasm + glue + scripts,
         ));
+    }
+    for flavour in FOLDER_FLAVOURS {
+        let wasm = build::flavour_directory(&flavour).join("smidgen_bg.wasm");
+        rows.push((format!("{flavour}: wasm"), measure(&wasm)?));
     }
     print_sizes(&rows, options.json);
     print_crates(options)

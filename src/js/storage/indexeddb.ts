@@ -306,8 +306,15 @@ export class IndexedDbStorage implements StorageBackEnd {
 
   /** Removes the files that no record lists any more. */
   async #sweepFiles(): Promise<void> {
-    const listed = async () =>
-      hashesOf([...(await this.listComplete()), ...(await this.listPartial())]);
+    // In one transaction: between two, a file that is being committed would stand in neither list.
+    const listed = () =>
+      new Promise<Set<string>>((resolve, reject) => {
+        const names = [COMPLETE, PARTIAL];
+        const transaction = this.#database.transaction(names, "readonly");
+        withRecords(transaction, (records) => resolve(hashesOf(records)));
+        transaction.onabort = () =>
+          reject(transaction.error ?? new Error("aborted"));
+      });
     // They only cost room, and the next sweep finds them.
     await this.#files.sweep(listed).catch(() => {});
   }
