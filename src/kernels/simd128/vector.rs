@@ -139,6 +139,49 @@ pub fn gelu_tanh(x: &mut [f32]) {
     });
 }
 
+/// See `kernels::vector::max`.
+#[inline(never)]
+pub fn max(x: &[f32]) -> f32 {
+    let mut max = f32x4_splat(f32::NEG_INFINITY);
+    let (fours, rest) = x.as_chunks::<4>();
+    for four in fours {
+        // SAFETY: `four` has 16 bytes.
+        max = f32x4_pmax(max, unsafe { v128_load(four.as_ptr().cast()) });
+    }
+    let mut lanes = [0.0f32; 4];
+    // SAFETY: `lanes` has 16 bytes.
+    unsafe { v128_store(lanes.as_mut_ptr().cast(), max) };
+    let larger = |a: f32, b: &f32| if a < *b { *b } else { a };
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, larger)
+}
+
+/// See `kernels::vector::shift`.
+#[inline(never)]
+pub fn shift(x: &mut [f32], factor: f32, offset: f32) {
+    let (factor, offset) = (f32x4_splat(factor), f32x4_splat(offset));
+    map(x, 0.0, |_, x| f32x4_add(f32x4_mul(x, factor), offset));
+}
+
+/// See `kernels::vector::scale_by`.
+#[inline(never)]
+pub fn scale_by(x: &mut [f32], scale: f32, weight: &[f32]) {
+    assert_eq!(x.len(), weight.len());
+    let splat = f32x4_splat(scale);
+    let whole = x.len() / 4 * 4;
+    for i in (0..whole).step_by(4) {
+        // SAFETY: i + 4 ≤ the length of both.
+        unsafe {
+            let at: *mut v128 = x.as_mut_ptr().add(i).cast();
+            let scaled = f32x4_mul(v128_load(at), splat);
+            let weight = v128_load(weight.as_ptr().add(i).cast());
+            v128_store(at, f32x4_mul(scaled, weight));
+        }
+    }
+    for (x, w) in x[whole..].iter_mut().zip(&weight[whole..]) {
+        *x = *x * scale * w;
+    }
+}
+
 /// See `kernels::vector::add_scaled`.
 #[inline(never)]
 pub fn add_scaled<S: Simd>(sum: &mut [f32], share: f32, x: &[f32]) {
