@@ -308,7 +308,7 @@ fn long_products_are_exact() {
         let tiles = 1280 / packed::tile_cols(format);
         let matrix = Matrix::random(format, 9, tiles);
         let mut random = Random(5);
-        let x: Vec<f32> = (0..67 * matrix.cols).map(|_| random.number()).collect();
+        let x: Vec<f32> = (0..131 * matrix.cols).map(|_| random.number()).collect();
         matrix.assert_multiplies(Isa::best(), &x[..matrix.cols]);
         matrix.assert_multiplies(Isa::best(), &x);
     }
