@@ -122,10 +122,10 @@ fn owner(symbol: &str) -> String {
         .strip_prefix("dyn ")
         .unwrap_or(path)
         .trim_start_matches("mut ");
-    match path.split_once("::") {
-        Some((first, _)) if first.chars().all(|c| c.is_alphanumeric() || c == '_') => {
-            first.to_owned()
-        }
+    // Whoever demangled it before may have left the crate's hash behind its name.
+    let root = |segment: &str| segment.split('[').next().unwrap_or_default().to_owned();
+    match path.split_once("::").map(|(first, _)| root(first)) {
+        Some(first) if first.chars().all(|c| c.is_alphanumeric() || c == '_') => first,
         _ => "(C names, glue)".to_owned(),
     }
 }
