@@ -1,4 +1,4 @@
-// Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine, the façades that are entry points of their own, and the same for Node. `--tests`: the unit tests too.
+// Bundles src/js into dist/: index.js for the page, worker.js, thread.js and storage-thread.js for the engine, the façades and the catalogue that are entry points of their own, and the same for Node. `--tests`: the unit tests too.
 
 import { build } from "esbuild";
 import {
@@ -26,6 +26,17 @@ const IMPORT = "import(";
 
 const DIGITS =
   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/** The catalogue is for those who ask for it: `index.js` fetches it with the first name. */
+const CATALOGUE = {
+  name: "catalogue",
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^\.\/catalogue\.ts$/ }, ({ kind }) =>
+      kind === "dynamic-import"
+        ? { path: "./catalogue.js", external: true }
+        : undefined,
+    ),
+};
 
 /** The first number of a segment of a source map, and how many digits it has. */
 function readColumn(segment) {
@@ -102,9 +113,11 @@ if (process.argv.includes("--tests")) {
       "storage-thread",
       "prompt-api",
       "ai-sdk",
+      "catalogue",
     ].map((name) => `../src/js/${name}.ts`),
     // The program that uses the AI SDK brings it.
     external: ["@ai-sdk/provider"],
+    plugins: [CATALOGUE],
     outdir: "dist",
     minify: true,
   });

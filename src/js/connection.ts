@@ -1,9 +1,11 @@
 // One worker, of this tab or another, and the calls under way in it: numbers them, matches replies, reports its death.
 
 import { aborted, SmidgenError } from "./errors.ts";
+import { whenPutAside } from "./page-aside.ts";
 import type { CallName, Calls, ToPage, ToWorker } from "./protocol.ts";
 
 interface Pending {
+  name: CallName;
   resolve(out: unknown): void;
   reject(error: SmidgenError): void;
   onEvent(event: unknown): void;
@@ -16,8 +18,17 @@ export interface CallOptions<N extends CallName> {
   onEvent?: (event: Calls[N]["event"]) => void;
 }
 
-/** The code of calls that were waiting when another call broke the worker; they may be made again elsewhere. */
+/** The code of calls that were waiting when another call broke the worker, or the page was left; they may be made again elsewhere. */
 export const WORKER_REPLACED = "worker_replaced";
+
+/** Calls that use nothing but the engine, whose worker may be frozen with the page. */
+const COMPUTES: readonly CallName[] = [
+  "generate",
+  "embed",
+  "classify",
+  "rerank",
+  "fillMask",
+];
 
 /** What a connection speaks through. */
 export interface Port {
@@ -61,15 +72,18 @@ function startWorker(): Port {
 export class Connection {
   readonly #port: Port;
   readonly #pending = new Map<number, Pending>();
+  readonly #stayHere: () => void;
   #nextId = 1;
   #open = true;
 
   /** Called once, when no more calls can be made. */
   onClose: () => void = () => {};
 
-  constructor(port: Port = startWorker()) {
-    this.#port = port;
-    port.listen(
+  /** Without a port with a worker of its own. */
+  constructor(port?: Port) {
+    this.#stayHere = port ? () => {} : whenPutAside(() => this.#putAside());
+    this.#port = port ?? startWorker();
+    this.#port.listen(
       (message) => this.#receive(message),
       (error) => this.#fail(undefined, error),
     );
@@ -103,6 +117,7 @@ export class Connection {
       signal?.addEventListener("abort", onAbort, { once: true });
       const settle = () => signal?.removeEventListener("abort", onAbort);
       this.#pending.set(id, {
+        name,
         resolve: (out) => {
           settle();
           resolve(out as Calls[N]["out"]);
@@ -142,6 +157,12 @@ export class Connection {
     );
   }
 
+  #putAside(): void {
+    const calls = [...this.#pending.values()];
+    if (calls.every(({ name }) => COMPUTES.includes(name))) return;
+    this.close(new SmidgenError(WORKER_REPLACED, "the page was left"));
+  }
+
   #post(message: ToWorker): void {
     this.#port.post(message);
   }
@@ -174,6 +195,7 @@ export class Connection {
   ): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#stayHere();
     this.#port.close();
     this.onClose();
     const others = [...this.#pending.values()];

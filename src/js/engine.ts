@@ -9,25 +9,23 @@ import {
   tokenIds,
 } from "./arguments.ts";
 import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
-import { aborted, SmidgenError } from "./errors.ts";
+import { connectModel } from "./connect-model.ts";
+import { aborted, SmidgenError, unloaded } from "./errors.ts";
 import { createEmbeddings, type EmbeddingsApi } from "./openai-embeddings.ts";
 import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
 import { createCompletions } from "./openai-completions.ts";
 import { createChatCompletions } from "./openai.ts";
 import { memory, type Resident } from "./memory-budget.ts";
-import { absolute, toWireSource } from "./model-source.ts";
+import { absolute } from "./model-source.ts";
+import { toKnownSource } from "./named-source.ts";
+import { whenPutAside } from "./page-aside.ts";
 import type {
   ChatCompletions,
   Completions,
   ModelCard,
 } from "./openai-types.ts";
 import type { CallName, Calls, LoadRequest, WireSource } from "./protocol.ts";
-import {
-  canShare,
-  connectShared,
-  type Loaded,
-  type LoadWatch,
-} from "./shared-tabs.ts";
+import { canShare, type LoadWatch } from "./shared-tabs.ts";
 import type {
   EmbedOptions,
   CacheFormat,
@@ -44,13 +42,6 @@ import type {
   TextClass,
   Warning,
 } from "./types.ts";
-
-function unloaded(): SmidgenError {
-  return new SmidgenError(
-    "unloaded",
-    "this model was unloaded; load it again to use it",
-  );
-}
 
 /** What the model has evaluated, kept in IndexedDB by name, the least recently used leaving first. */
 export interface SavedSessions {
@@ -108,6 +99,7 @@ export class Llm {
   #usedAt = performance.now();
   #inMemory = true;
   readonly #resident: Resident;
+  readonly #stayHere: () => void;
 
   /** Not for use outside the package: `Smidgen.load` makes these. */
   constructor(found: Found) {
@@ -131,6 +123,10 @@ export class Llm {
       rest: () => this.#rest(),
     };
     memory.add(this.#resident);
+    // What computes then is made again after the return, from where it was.
+    this.#stayHere = whenPutAside(() => {
+      if (mayRest()) void this.#rest();
+    });
     this.stored = storing
       ? this.#whenStored(onWarning)
       : Promise.resolve(info.cached);
@@ -367,6 +363,7 @@ export class Llm {
     if (this.#unloaded) return;
     this.#unloaded = true;
     memory.remove(this.#resident);
+    this.#stayHere();
     const connection = await this.#connection.catch(() => undefined);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
@@ -447,36 +444,17 @@ export class Llm {
   }
 }
 
-/** A worker with the model in it. */
-async function connectAlone(
-  request: LoadRequest,
-  watch: LoadWatch,
-): Promise<Loaded> {
-  const connection = new Connection();
-  try {
-    return {
-      connection,
-      result: await connection.call("load", request, watch),
-    };
-  } catch (error) {
-    // An aborted download first puts away what has arrived, so that the next load goes on from there.
-    if (watch.signal?.aborted)
-      setTimeout(() => connection.close(unloaded()), 2000);
-    else connection.close(unloaded());
-    throw error;
-  }
-}
-
 /** Reads a model into a worker of its own. */
 export async function load(
   source: ModelSource,
   options: LoadOptions = {},
 ): Promise<Llm> {
   const startedAt = performance.now();
-  const request = toRequest(source, options);
+  const request = toRequest(await toKnownSource(source), options);
   const warnings: Warning[] = [];
-  const connect =
-    options.shareTabs && canShare() ? connectShared : connectAlone;
+  const shared = Boolean(options.shareTabs) && canShare();
+  const connect = (request: LoadRequest, watch: LoadWatch) =>
+    connectModel(request, watch, shared);
   const { connection, result } = await connect(request, {
     signal: options.signal,
     onEvent: (event) => {
@@ -500,8 +478,7 @@ export async function load(
     warnings,
   };
   // Other tabs may be using it, or nothing but the network has it.
-  const mayRest = () =>
-    connect === connectAlone && (loaded.cached || isLocal(request.source));
+  const mayRest = () => !shared && (loaded.cached || isLocal(request.source));
   return new Llm({
     ...{ connection, connect: again, info: loaded, mayRest },
     storing: cached === undefined,
@@ -526,7 +503,7 @@ const FLAVOURS = [
   "relaxed-threads",
 ];
 
-function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
+function toRequest(source: WireSource, options: LoadOptions): LoadRequest {
   const { threads = 1 } = options;
   if (
     threads !== "auto" &&
@@ -541,7 +518,7 @@ function toRequest(source: ModelSource, options: LoadOptions): LoadRequest {
   const lengths = tokenCounts(options, ["contextLength", "cacheLength"]);
   const { wasmBase: base, cacheFormat, quantise } = options;
   return {
-    source: toWireSource(source),
+    source,
     ...lengths,
     ...(cacheFormat === undefined
       ? {}

@@ -39,6 +39,13 @@ export function aborted(what: string): SmidgenError {
   return new SmidgenError("aborted", `${what} was aborted by its caller`);
 }
 
+export function unloaded(): SmidgenError {
+  return new SmidgenError(
+    "unloaded",
+    "this model was unloaded; load it again to use it",
+  );
+}
+
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === "AbortError";
 }

@@ -31,7 +31,7 @@ export function toWireSource(source: ModelSource): WireSource {
   }
   throw new SmidgenError(
     "bad_argument",
-    "the model source is none of: an address, a File or Blob, an array of those, { url, sha256 }, { repo, file }, { id }",
+    "the model source is none of: an address, a name of the catalogue, a File or Blob, an array of those, { url, sha256 }, { repo, file }, { id }",
   );
 }
 

@@ -1,8 +1,10 @@
 // The models on this device: list, delete, sizes, and the browser's promise to keep them. Each call uses a worker of its own.
 
-import { Connection } from "./connection.ts";
+import { Connection, WORKER_REPLACED } from "./connection.ts";
 import { toWireSource } from "./model-source.ts";
+import { toKnownSource } from "./named-source.ts";
 import { SmidgenError } from "./errors.ts";
+import { whenShown } from "./page-aside.ts";
 import type { CallName, Calls, WireFile } from "./protocol.ts";
 import type { ModelSource, StorageEstimate, StoredModel } from "./types.ts";
 
@@ -12,11 +14,16 @@ async function once<N extends CallName>(
   name: N,
   input: Calls[N]["in"],
 ): Promise<Calls[N]["out"]> {
-  const connection = new Connection();
-  try {
-    return await connection.call(name, input);
-  } finally {
-    connection.close(DONE);
+  for (;;) {
+    await whenShown();
+    const connection = new Connection();
+    try {
+      return await connection.call(name, input);
+    } catch (error) {
+      if ((error as SmidgenError).code !== WORKER_REPLACED) throw error;
+    } finally {
+      connection.close(DONE);
+    }
   }
 }
 
@@ -34,10 +41,10 @@ export const models = {
     return once("pinModel", { storage: "auto", id, pinned });
   },
   /** How much room there is. With a source also whether it fits; asks its server for the size where that is not known. */
-  estimate(source?: ModelSource): Promise<StorageEstimate> {
+  async estimate(source?: ModelSource): Promise<StorageEstimate> {
     return once("estimate", {
       storage: "auto",
-      ...(source === undefined ? {} : { source: toWireSource(source) }),
+      ...(source === undefined ? {} : { source: await toKnownSource(source) }),
     });
   },
   /** The stored model as a file to save or share, every chunk checked. */
@@ -45,15 +52,15 @@ export const models = {
     return once("exportModel", { storage: "auto", id });
   },
   /**
-   * Stores a file without loading it and resolves with its `id`. `as`: the address that later loads name, so that they
-   * find this copy; with a `sha256` a file that differs is refused.
+   * Stores a file without loading it and resolves with its `id`. `as`: the address or catalogue name that later loads
+   * give, so that they find this copy; with a `sha256` a file that differs is refused.
    */
-  import(
+  async import(
     file: Blob,
     as?: string | URL | { url: string | URL; sha256?: string },
   ): Promise<string> {
     const own = toWireSource(file) as Extract<WireFile, { kind: "blob" }>;
-    const address = as === undefined ? undefined : toWireSource(as);
+    const address = as === undefined ? undefined : await toKnownSource(as);
     const { blob, id, name } = own;
     if (address?.kind !== "url") {
       return once("importModel", { storage: "auto", blob, id, name });

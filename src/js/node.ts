@@ -2,6 +2,7 @@
 
 import { pathToFileURL } from "node:url";
 import { Worker as NodeWorker } from "node:worker_threads";
+import { isName } from "./catalogue-name.ts";
 import { Smidgen as Browser, type Llm } from "./index.ts";
 import type { LoadOptions, ModelSource } from "./types.ts";
 
@@ -40,10 +41,14 @@ if (typeof globalThis.Worker !== "function") {
   Object.assign(globalThis, { Worker: WebWorker });
 }
 
-/** A path is read from the disk, as a `file:` address is; nothing is kept besides. */
+/**
+ * A path is read from the disk, as a `file:` address is; nothing is kept besides. What has no slash and no ending is a
+ * name of the catalogue.
+ */
 function load(source: ModelSource, options: LoadOptions = {}): Promise<Llm> {
   const named = Array.isArray(source) ? source.map(addressOf) : source;
-  return Browser.load(typeof named === "string" ? addressOf(named) : named, {
+  const path = typeof named === "string" && !isName(named);
+  return Browser.load(path ? addressOf(named) : named, {
     cache: false,
     ...options,
   });

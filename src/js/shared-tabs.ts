@@ -1,6 +1,6 @@
 // One engine for many tabs: the tab that holds a Web Lock leads and answers the others' calls over a BroadcastChannel.
 
-import { Connection, type Port } from "./connection.ts";
+import { Connection, type Port, WORKER_REPLACED } from "./connection.ts";
 import { SmidgenError, toWire, type WireError } from "./errors.ts";
 import type {
   CallName,
@@ -12,6 +12,7 @@ import type {
   ToWorker,
 } from "./protocol.ts";
 import { idOf } from "./model-source.ts";
+import { whenPutAside } from "./page-aside.ts";
 import type { LoadProgress } from "./types.ts";
 
 export interface Loaded {
@@ -88,13 +89,20 @@ async function lead(
   const channel = new BroadcastChannel(name);
   const say = (said: Said) => channel.postMessage(said);
   const connection = new Connection();
+  // A frozen tab leads nobody.
+  const stayHere = whenPutAside(() => {
+    connection.close(new SmidgenError(WORKER_REPLACED, "the page was left"));
+    release();
+  });
   // Who broke the engine hears of it before the others look for another.
-  connection.onClose = () =>
+  connection.onClose = () => {
+    stayHere();
     setTimeout(() => {
       channel.onmessage = null;
       channel.close();
       release();
     }, LAST_WORDS_MS);
+  };
   try {
     const result = await connection.call("load", request, {
       ...watch,
@@ -108,6 +116,8 @@ async function lead(
     serve(channel, connection, result);
     return { connection, result };
   } catch (error) {
+    // Of the others one takes over.
+    if ((error as SmidgenError).code === WORKER_REPLACED) throw error;
     say({ type: "failed", error: toWire(error, "worker_failed") });
     const close = () => connection.close(error as SmidgenError);
     // An aborted download first puts away what has arrived.

@@ -6,8 +6,11 @@ export type Flavour =
 
 /** Where the bytes of a model come from. */
 export type ModelSource =
+  /** An address, or the name of a model in the catalogue (`smidgen/catalogue`): what has no slash and no file's ending. */
   | string
   | URL
+  /** A model of the catalogue, from another `hub` with the same addresses. */
+  | { name: string; hub?: string | URL }
   /** A file the user chose. */
   | Blob
   /** `sha256`: 64 hexadecimal digits of the whole file; a file that differs is refused. */

@@ -1,5 +1,5 @@
 // One person's way through the whole app in every browser engine at hand, on a phone's screen: first visit, a download cut
-// off and taken up, a chat, stop, another visit, files, documents, formulas, Arabic, no server, everything deleted. SMIDGEN_BROWSERS names them.
+// off and taken up, a chat, stop, another visit, files, documents, formulas, hostile text, search, Arabic, no server, everything deleted. SMIDGEN_BROWSERS names them.
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
@@ -38,6 +38,17 @@ const PHONES = {
   },
 };
 
+/** A reply that would run scripts and fetch `/stolen…` if it could. */
+const HOSTILE = [
+  '<img src=/stolen.png onerror="window.hurt=1">',
+  "![pixel](/stolen-too.png)",
+  "[go](javascript:window.hurt=2)",
+  "<script>window.hurt=3</script><iframe src=/stolen-page></iframe>",
+  "<svg onload=window.hurt=4><a xlink:href=javascript:window.hurt=5>x</a></svg>",
+  "[ok](https://example.invalid/page)",
+  "the last words",
+].join("\n\n");
+
 const NOTES = {
   name: "notes.json",
   mimeType: "application/json",
@@ -51,6 +62,8 @@ const NOTES = {
         content:
           "$$a^2 + b^2 = c^2$$\n\n```python\ndef square(x):\n    return x * x\n```\n\n| a | b |\n|---|---|\n| 3 | 4 |",
       },
+      { role: "user", content: "And this?" },
+      { role: "assistant", content: HOSTILE },
     ],
   }),
 };
@@ -130,6 +143,11 @@ for (const driven of BROWSERS)
         look();
       })`);
       await me.see("Stopped");
+      await me.press("Settings of this conversation");
+      await me.write("Longest reply (tokens)", "12");
+      await me.press("Done");
+      await me.press("Write this reply again");
+      await me.see("Length limit reached");
 
       // Another visit while the browser runs: nothing is downloaded.
       const had = server.sent.get(MODEL_PATH);
@@ -180,6 +198,42 @@ for (const driven of BROWSERS)
         `return ["math", ".hljs-keyword", "table"].every((one) => document.querySelector("article " + one));`,
       );
       await picture("markup");
+      await me.see("the last words");
+      await me.until(
+        "links that open elsewhere",
+        `const links = [...document.querySelectorAll("article a[href^='https:']")];
+         return links.length > 0 && links.every(({ rel, target }) => /noopener/.test(rel) && target === "_blank");`,
+      );
+      assert.equal(
+        await page.evaluate(
+          `document.querySelectorAll("article :is(img, script, iframe, svg:not(.icon)), article a[href^='javascript']").length`,
+        ),
+        0,
+      );
+      assert.equal(await page.evaluate("window.hurt === undefined"), true);
+      assert.equal(server.count("/stolen"), 0);
+
+      // Found by a word of a message, named anew, pinned.
+      await me.press("Show conversations");
+      const entries = (count) =>
+        me.until(
+          `${count} conversations`,
+          `return document.querySelectorAll("dialog[open] .entry").length === ${count};`,
+        );
+      await entries(3);
+      await me.write("Search conversations", "SQUARE");
+      await entries(1);
+      await me.write("Search conversations", "");
+      await entries(3);
+      await me.press("More about “Notes”");
+      await me.press("Pin to the top");
+      await me.write("Name", "Numbers");
+      await me.press("Rename");
+      await me.until(
+        "the new name on top",
+        `return document.querySelector("dialog[open] .entry").innerText.includes("Numbers");`,
+      );
+      await me.press("Close");
       const speak = async (language, dir) => {
         await me.until(
           `to choose ${language}`,
@@ -207,10 +261,7 @@ for (const driven of BROWSERS)
       await me.ready();
       await picture("offline");
       await me.press("Show conversations");
-      await me.until(
-        "the conversations",
-        `return document.querySelectorAll("dialog[open] .entry").length === 3;`,
-      );
+      await entries(3);
       await me.press("Close");
       const offline = await me.ask("Who planted the apple trees?");
       assert.match(offline.text, /letter\.md/);

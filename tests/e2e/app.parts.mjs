@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { CATALOGUE } from "../../pkg/dist/catalogue.js";
 import { WWW } from "./app/stage.mjs";
 
 const folder = await mkdtemp(join(tmpdir(), "smidgen-parts-"));
@@ -94,7 +95,7 @@ test("branches: the newest is shown unless another was chosen", async () => {
 
 test("verdicts follow memory, room and speed", async () => {
   const { fit } = await part("device");
-  const { SUGGESTIONS, memoryNeed, addressOf } = await part("catalogue");
+  const { memoryNeed, addressOf } = await part("catalogue");
   const device = (more) => ({
     bytesPerSecond: 8e9,
     mostMemory: 4e9,
@@ -102,8 +103,8 @@ test("verdicts follow memory, room and speed", async () => {
     freeBytes: 100e9,
     ...more,
   });
-  const [small] = SUGGESTIONS;
-  const large = SUGGESTIONS.at(-1);
+  const [small] = CATALOGUE;
+  const large = CATALOGUE.at(-1);
   const said = (model, more) => {
     const { verdict, reason } = fit(model, device(more));
     return [verdict, reason].filter(Boolean).join(" ");
@@ -115,13 +116,13 @@ test("verdicts follow memory, room and speed", async () => {
   assert.equal(said(small, { freeBytes: 1e6 }), "not storage");
   assert.equal(said(small, { bytesPerSecond: 2e8 }), "tight slow");
   assert.equal(said(small, { memoryBytes: undefined }), "fits");
-  const sizes = SUGGESTIONS.map(({ bytes }) => bytes);
+  const sizes = CATALOGUE.map(({ bytes }) => bytes);
   assert.deepEqual(
     sizes,
     sizes.toSorted((a, b) => a - b),
   );
-  assert.equal(new Set(SUGGESTIONS.map(addressOf)).size, SUGGESTIONS.length);
-  for (const model of SUGGESTIONS) assert.ok(memoryNeed(model) > model.bytes);
+  assert.equal(new Set(CATALOGUE.map(addressOf)).size, CATALOGUE.length);
+  for (const model of CATALOGUE) assert.ok(memoryNeed(model) > model.bytes);
 });
 
 test("heat is told after two slow replies, and taken back", async () => {

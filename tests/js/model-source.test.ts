@@ -2,7 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CATALOGUE } from "../../src/js/catalogue.ts";
+import { isName } from "../../src/js/catalogue-name.ts";
 import { pathOf, toWireSource } from "../../src/js/model-source.ts";
+import { toKnownSource } from "../../src/js/named-source.ts";
 import type { ModelSource } from "../../src/js/types.ts";
 
 const paths = (source: ModelSource) => {
@@ -80,6 +83,51 @@ test("what is no model is refused with what was given", () => {
       (error: Error & { code?: string }) =>
         error.code === "bad_argument" && message.test(error.message),
       JSON.stringify(source),
+    );
+  }
+});
+
+test("names of the catalogue stand for files on a hub", async () => {
+  for (const { name, repo, file, bytes } of CATALOGUE) {
+    assert.ok(isName(name), name);
+    assert.ok(bytes > 1e8, name);
+    const path = `${repo}/resolve/main/${file}`;
+    const url = `https://huggingface.co/${path}`;
+    assert.deepEqual(await toKnownSource(name), { kind: "url", url });
+    assert.deepEqual(
+      await toKnownSource({ name, hub: "http://hub.localhost/files/" }),
+      { kind: "url", url: `http://hub.localhost/files/${path}` },
+    );
+  }
+  const names = CATALOGUE.map(({ name }) => name);
+  assert.equal(new Set(names).size, names.length);
+});
+
+test("an address and a file are no names", async () => {
+  for (const address of [
+    "model.gguf",
+    "./model",
+    "models/model",
+    "https://x.org/a",
+    "",
+    "..",
+  ])
+    assert.equal(isName(address), false, address);
+  const file = new File(["x"], "smollm2-135m");
+  assert.equal((await toKnownSource(file)).kind, "blob");
+});
+
+test("a name that the catalogue lacks is refused with those it has", async () => {
+  const refused: [unknown, RegExp][] = [
+    ["gpt-4", /name is gpt-4.*smollm2-135m.*smollm3-3b.*"\.\/"/],
+    [{ name: "model" }, /name is model/],
+    [{ name: 7 }, /name is 7, expected a text/],
+  ];
+  for (const [source, message] of refused) {
+    await assert.rejects(
+      toKnownSource(source as ModelSource),
+      (error: Error & { code?: string }) =>
+        error.code === "bad_argument" && message.test(error.message),
     );
   }
 });

@@ -1,6 +1,7 @@
 // What this device can do, measured and asked, and what follows for a model: fits, tight, does not fit.
 import { signal } from "@preact/signals";
-import { memoryNeed, type Suggestion, SUGGESTIONS } from "./catalogue";
+import { CATALOGUE, type CatalogueModel } from "smidgen/catalogue";
+import { memoryNeed } from "./catalogue";
 import type { SelfTest } from "./self-test.worker";
 
 export interface Device extends SelfTest {
@@ -30,7 +31,7 @@ const UNKNOWN_MEMORY = 4_000_000_000;
 /** Slower than people read. */
 const READING_SPEED = 5;
 
-export function fit(model: Suggestion, on: Device | undefined): Fit {
+export function fit(model: CatalogueModel, on: Device | undefined): Fit {
   const needBytes = memoryNeed(model);
   const tokensPerSecond = on && on.bytesPerSecond / model.bytes;
   const known = { needBytes, tokensPerSecond };
@@ -75,7 +76,7 @@ const testOnce = () =>
     worker.onmessage = ({ data }: MessageEvent<SelfTest>) =>
       end(() => resolve(data));
     worker.onerror = () => end(() => reject(new Error("the self-test failed")));
-    const sizes = SUGGESTIONS.map(memoryNeed).sort((a, b) => b - a);
+    const sizes = CATALOGUE.map(memoryNeed).sort((a, b) => b - a);
     worker.postMessage({ sizes });
   });
 

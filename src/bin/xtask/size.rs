@@ -78,7 +78,13 @@ fn scripts_of_package() -> Result<Vec<PathBuf>> {
     let mut scripts = files(&project::pkg().join("dist"), &["wasm"])?;
     scripts.retain(|path| path.extension().is_some_and(|extension| extension == "js"));
     // Façades that are entry points of their own, and what only Node loads: a plain chat loads none of them.
-    let others = ["ai-sdk.js", "prompt-api.js", "node.js", "node-worker.js"];
+    let others = [
+        "ai-sdk.js",
+        "catalogue.js",
+        "prompt-api.js",
+        "node.js",
+        "node-worker.js",
+    ];
     scripts.retain(|path| !others.iter().any(|name| path.ends_with(name)));
     Ok(scripts)
 }

@@ -17,16 +17,45 @@ function freePort() {
 }
 
 /** One WebDriver command. https://www.w3.org/TR/webdriver/ */
-async function command(base, method, path, body) {
+async function command(base, method, path, body, signal) {
   const response = await fetch(base + path, {
     method,
     body: body === undefined ? undefined : JSON.stringify(body),
     headers: { "content-type": "application/json" },
+    signal,
   });
   const { value } = await response.json();
   if (value?.error)
     throw new Error(`${method} ${path}: ${value.error}: ${value.message}`);
   return value;
+}
+
+const NAVIGATION_MS = 120_000;
+const LOOK_MS = 1000;
+
+/**
+ * To `url`, until its page is complete. WebDriver's own waiting never ends now and then, as does a script that is on its
+ * way to a page while another process takes the page over; so this looks, again and again.
+ */
+async function navigate(base, session, url) {
+  const run = (script) =>
+    command(
+      ...[base, "POST", `${session}/execute/sync`, { script, args: [] }],
+      AbortSignal.timeout(LOOK_MS),
+    );
+  await run("window.leaving = true;").catch(() => {});
+  await command(base, "POST", `${session}/url`, { url });
+  const end = Date.now() + NAVIGATION_MS;
+  // Between two pages there may be none.
+  while (
+    !(await run(
+      'return !window.leaving && document.readyState === "complete";',
+    ).catch(() => false))
+  ) {
+    if (Date.now() > end)
+      throw new Error(`${url}: not there within ${NAVIGATION_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 async function start(port) {
@@ -62,6 +91,7 @@ export async function open(driven, { profile, phone } = {}) {
       capabilities: {
         alwaysMatch: {
           browserName: "MiniBrowser",
+          pageLoadStrategy: "none",
           "webkitgtk:browserOptions": {
             binary: driven.executable,
             args: ["--automation"],
@@ -75,7 +105,7 @@ export async function open(driven, { profile, phone } = {}) {
       args: [],
     });
     return {
-      goto: (url) => command(base, "POST", `${session}/url`, { url }),
+      goto: (url) => navigate(base, session, url),
       evaluate: (expression) =>
         command(base, "POST", `${session}/execute/sync`, script(expression)),
       close: async () => {

@@ -1,7 +1,8 @@
 // The suggested models: what each is and needs, whether this device can run it, and the button that fetches it.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { addressOf, pageOf, type Suggestion, SUGGESTIONS } from "../catalogue";
+import { CATALOGUE, type CatalogueModel } from "smidgen/catalogue";
+import { addressOf, pageOf } from "../catalogue";
 import { device, examine, fit, type Fit } from "../device";
 import { bytes, languageName, number, t } from "../i18n";
 import { fromUrl, load, model, stored } from "../model";
@@ -15,13 +16,13 @@ function verdictText({ verdict, reason }: Fit): string {
     : t(`fit.${verdict}`);
 }
 
-function languagesOf({ languages, more }: Suggestion): string {
+function languagesOf({ languages, languageCount }: CatalogueModel): string {
   const names = languages.slice(0, SHOWN).map(languageName).join(", ");
-  const count = more ?? languages.length;
+  const count = languageCount ?? languages.length;
   return count > SHOWN ? t("catalogue.languagesMore", { names, count }) : names;
 }
 
-function Item({ one }: { one: Suggestion }) {
+function Item({ one }: { one: CatalogueModel }) {
   const on = device.value;
   const fits = fit(one, on);
   const url = addressOf(one);
@@ -33,7 +34,7 @@ function Item({ one }: { one: Suggestion }) {
   return (
     <li class="suggestion">
       <div class="suggestion-head">
-        <h4>{one.name}</h4>
+        <h4>{one.title}</h4>
         <span class="fit" data-verdict={fits.verdict}>
           {on ? verdictText(fits) : t("fit.testing")}
         </span>
@@ -57,7 +58,7 @@ function Item({ one }: { one: Suggestion }) {
           {t("catalogue.licence", { name: one.licence })}
         </a>
         <a href={pageOf(one)} target="_blank" rel="noopener noreferrer">
-          {one.repository}
+          {one.repo}
         </a>
       </p>
       {inUse ? (
@@ -73,7 +74,7 @@ function Item({ one }: { one: Suggestion }) {
             : here
               ? t("welcome.resume", { size: bytes(here.storedBytes) })
               : t("catalogue.get", { size: bytes(one.bytes) })}
-          <span class="visually-hidden">: {one.name}</span>
+          <span class="visually-hidden">: {one.title}</span>
         </button>
       )}
     </li>
@@ -84,15 +85,15 @@ export function CatalogueSection() {
   const all = useSignal(false);
   useEffect(() => void examine(), []);
   const on = device.value;
-  const runnable = SUGGESTIONS.filter((one) => fit(one, on).verdict !== "not");
-  const hidden = SUGGESTIONS.length - runnable.length;
+  const runnable = CATALOGUE.filter((one) => fit(one, on).verdict !== "not");
+  const hidden = CATALOGUE.length - runnable.length;
   return (
     <section>
       <h3>{t("catalogue.title")}</h3>
       <p class="hint">{t("catalogue.hint")}</p>
       <ul class="suggestions" role="list">
-        {(all.value ? SUGGESTIONS : runnable).map((one) => (
-          <Item key={one.id} one={one} />
+        {(all.value ? CATALOGUE : runnable).map((one) => (
+          <Item key={one.name} one={one} />
         ))}
       </ul>
       {hidden > 0 && (
