@@ -1,5 +1,6 @@
 //! The only file that names `wasm_bindgen`: turns JSON and typed arrays into calls of `session`. Converts, never decides.
 
+#[path = "bindings/encoders.rs"]
 mod encoders;
 
 use serde::de::DeserializeOwned;

@@ -41,7 +41,7 @@ impl Quants {
 pub struct Activations {
     tokens: usize,
     blocks: usize,
-    /// [tokens, blocks, 32], the last block padded with zeros.
+    /// [tokens, blocks, 32], the last block padded with zeros; of another input where quants alone are read.
     pub(super) x: Vec<f32>,
     /// [tokens, blocks].
     pub(super) planes: Vec<Quants>,
@@ -90,13 +90,17 @@ impl Activations {
         self.tokens = x.len() / cols;
         self.blocks = cols.div_ceil(BLOCK);
         let span = self.blocks * BLOCK;
-        for (x, held) in x.chunks_exact(cols).zip(self.x.chunks_exact_mut(span)) {
-            held[..cols].copy_from_slice(x);
-            held[cols..].fill(0.0);
+        let reads = |form| readers.iter().any(|w| isa.form(w.format) == form);
+        let whole = cols == span;
+        if !whole || reads(Form::Float) {
+            for (x, held) in x.chunks_exact(cols).zip(self.x.chunks_exact_mut(span)) {
+                held[..cols].copy_from_slice(x);
+                held[cols..].fill(0.0);
+            }
         }
         for form in [Form::Planes, Form::I16] {
-            if readers.iter().any(|w| isa.form(w.format) == form) {
-                self.quantise(form);
+            if reads(form) {
+                self.quantise(form, whole.then_some(x));
             }
         }
     }
@@ -117,10 +121,11 @@ impl Activations {
         }
     }
 
+    /// Takes `whole`, inputs that need no padding, or else the padded ones.
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    fn quantise(&mut self, form: Form) {
+    fn quantise(&mut self, form: Form, whole: Option<&[f32]>) {
         let n = self.tokens * self.blocks;
-        let x = &self.x[..n * BLOCK];
+        let x = whole.unwrap_or(&self.x[..n * BLOCK]);
         match form {
             Form::Float => {}
             Form::Planes => super::simd128::quantise_planes(x, &mut self.planes),
@@ -129,7 +134,7 @@ impl Activations {
     }
 
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    fn quantise(&mut self, form: Form) {
+    fn quantise(&mut self, form: Form, _: Option<&[f32]>) {
         unreachable!("{form:?} is read by SIMD kernels only");
     }
 }

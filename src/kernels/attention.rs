@@ -237,7 +237,7 @@ pub fn attend(
                 .iter_mut()
                 .for_each(|s| *s = soft_cap * (*s / soft_cap).tanh());
         }
-        state.max[h] = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        state.max[h] = super::vector::max(isa, scores);
         state.sum[h] = super::vector::exp_sum(isa, scores, state.max[h]);
     }
     mix(isa, &scores, head_dim, chunk, out);

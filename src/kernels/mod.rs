@@ -86,7 +86,7 @@ impl Isa {
 }
 
 /// What [`packed::byte_bias`] is in this process.
-pub(crate) fn best_byte_bias() -> u8 {
+pub fn best_byte_bias() -> u8 {
     #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
     return relaxed::byte_bias();
     #[cfg(not(all(target_arch = "wasm32", target_feature = "relaxed-simd")))]

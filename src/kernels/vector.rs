@@ -20,27 +20,48 @@ pub fn sum(isa: Isa, x: &[f32]) -> f32 {
     }
 }
 
-/// out = x · scale · weight.
-pub fn scale_by(isa: Isa, x: &[f32], scale: f32, weight: &[f32], out: &mut [f32]) {
-    let _ = isa; // the compiler's own vectors are as good
-    for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
-        *out = x * scale * w;
+/// The largest of `x`; −∞ where there is none.
+pub fn max(isa: Isa, x: &[f32]) -> f32 {
+    match isa {
+        Isa::Scalar => x.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::max(x),
+    }
+}
+
+/// x = x · scale · weight.
+pub fn scale_by(isa: Isa, x: &mut [f32], scale: f32, weight: &[f32]) {
+    match isa {
+        Isa::Scalar => {
+            for (x, w) in x.iter_mut().zip(weight) {
+                *x = *x * scale * w;
+            }
+        }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::scale_by(x, scale, weight),
     }
 }
 
 /// x += y.
 pub fn add(isa: Isa, x: &mut [f32], y: &[f32]) {
-    let _ = isa;
-    for (x, y) in x.iter_mut().zip(y) {
-        *x += y;
+    add_scaled(isa, x, 1.0, y);
+}
+
+/// x = x · factor + offset.
+pub fn shift(isa: Isa, x: &mut [f32], factor: f32, offset: f32) {
+    if (factor, offset) == (1.0, 0.0) {
+        return;
+    }
+    match isa {
+        Isa::Scalar => x.iter_mut().for_each(|x| *x = *x * factor + offset),
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        _ => super::simd128::vector::shift(x, factor, offset),
     }
 }
 
 /// x = x · factor.
-pub fn scale(x: &mut [f32], factor: f32) {
-    if factor != 1.0 {
-        x.iter_mut().for_each(|x| *x *= factor);
-    }
+pub fn scale(isa: Isa, x: &mut [f32], factor: f32) {
+    shift(isa, x, factor, 0.0);
 }
 
 /// sum += share · x.

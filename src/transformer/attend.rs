@@ -58,7 +58,7 @@ impl Model {
             s.rotations[rope].apply(q, heads, hd);
             s.rotations[rope].apply(k, kv_heads, hd);
         }
-        q.iter_mut().for_each(|q| *q *= a.scale);
+        vector::scale(self.isa, q, a.scale);
         let partials = s.partials.as_mut().expect("there is an attention");
         let mut token = 0;
         for span in spans {
@@ -97,6 +97,10 @@ impl Model {
             [&mut s.h[..n * dim]],
         );
         self.add_bias(&mut s.h[..n * dim], w.vector(Part::AttentionOutputBias));
-        vector::scale(&mut s.h[..n * dim], self.config.multipliers.attention);
+        vector::scale(
+            self.isa,
+            &mut s.h[..n * dim],
+            self.config.multipliers.attention,
+        );
     }
 }

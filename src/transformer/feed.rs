@@ -32,7 +32,7 @@ impl Model {
                 [self.packed(w, Part::Gate), up],
                 [&mut *gate, &mut *out],
             );
-            vector::scale(gate, self.config.multipliers.gate);
+            vector::scale(self.isa, gate, self.config.multipliers.gate);
             activation.gate(self.isa, gate, out);
         } else {
             self.multiply(pool, &mut s.activations, x, [up], [&mut *gate]);
@@ -48,7 +48,7 @@ impl Model {
             [&mut s.h[..n * dim]],
         );
         self.add_bias(&mut s.h[..n * dim], w.vector(Part::DownBias));
-        vector::scale(&mut s.h[..n * dim], self.config.multipliers.down);
+        vector::scale(self.isa, &mut s.h[..n * dim], self.config.multipliers.down);
     }
 
     /// h → h: every token through its `n_used` likeliest experts. An expert is computed once a slice, for all tokens

@@ -202,7 +202,7 @@ impl Model {
                 arena.row(table, *token as usize, x);
             }
         }
-        vector::scale(x, self.config.embedding_scale);
+        vector::scale(self.isa, x, self.config.embedding_scale);
         for part in [Part::PositionEmbedding, Part::TokenTypes] {
             let Some(table) = w.optional(part) else {
                 continue;
@@ -231,7 +231,7 @@ impl Model {
         let n = s.tokens * s.width;
         let (x, h) = (&mut s.x[..n], &mut s.h[..n]);
         self.norm_in_place(h, w.norm(before));
-        vector::scale(h, self.config.residual_scale);
+        vector::scale(self.isa, h, self.config.residual_scale);
         vector::add(self.isa, x, h);
         self.norm_in_place(x, w.norm(behind));
     }
@@ -269,7 +269,7 @@ impl Model {
             ),
         }
         self.add_bias(out, w.vector(Part::OutputBias));
-        vector::scale(out, self.config.logit_scale);
+        vector::scale(self.isa, out, self.config.logit_scale);
         let cap = self.config.logit_soft_cap;
         if cap > 0.0 {
             out.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());

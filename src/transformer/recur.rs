@@ -83,7 +83,7 @@ impl Model {
             for mut row in wide.chunks_exact_mut(width) {
                 for (width, factor) in widths.into_iter().zip(multipliers.wide) {
                     let (part, rest) = row.split_at_mut(width);
-                    vector::scale(part, factor);
+                    vector::scale(self.isa, part, factor);
                     row = rest;
                 }
             }
@@ -135,6 +135,7 @@ impl Model {
         }
         self.mixer_output(pool, s, shared, inner, w);
         vector::scale(
+            self.isa,
             &mut s.h[..n * self.config.dim],
             self.config.multipliers.space,
         );

@@ -178,7 +178,7 @@ impl Model {
         }
         for removed in removed.chunks_exact_mut(rule.head_dim) {
             let length = vector::sum_of_squares(self.isa, removed).sqrt();
-            vector::scale(removed, -1.0 / length.max(1e-12));
+            vector::scale(self.isa, removed, -1.0 / length.max(1e-12));
         }
         for ((replaced, removed), rate) in replaced.iter_mut().zip(&*removed).zip(rates) {
             *replaced = -removed * rate;

@@ -1,42 +1,83 @@
-// `cargo xtask bench --families`: a table of what tests/bench/families.rs has measured, and steps over contexts as an SVG.
-// Usage: node families.mjs RESULTS.jsonl [TABLE.md CHART.svg]
+// `cargo xtask bench --families`: what tests/bench/families.rs has measured natively, and the same models in a tab, as a
+// table, and steps over contexts as an SVG.
 
 import { readFileSync, writeFileSync } from "node:fs";
+import { context } from "../e2e/drive/chromium.mjs";
+import { withProfile } from "./profile.mjs";
 
-const [results, table, chart] = process.argv.slice(2);
-const rows = readFileSync(results, "utf8")
+/**
+ * @typedef {object} Plan what xtask hands over, as JSON
+ * @property {string} address
+ * @property {import("../e2e/drive/browser.mjs").Driven} browser
+ * @property {string} results file of families.rs
+ * @property {string} flavour one that reads folders
+ * @property {boolean} json
+ * @property {string} [table] file that gets the table
+ * @property {string} [chart] file that gets the plot
+ */
+
+/** @type {Plan} */
+const plan = JSON.parse(process.argv[2]);
+const rows = readFileSync(plan.results, "utf8")
   .split("\n")
   .filter((line) => line.startsWith("{"))
   .map((line) => JSON.parse(line));
 
+await withProfile(async (profile) => {
+  const browser = await context(plan.browser, profile);
+  try {
+    const page = browser.pages()[0] ?? (await browser.newPage());
+    await page.goto(`${plan.address}/side/families.html`);
+    await page.waitForFunction("globalThis.families");
+    await page.evaluate(`families.load(${JSON.stringify(plan.flavour)})`);
+    for (const row of rows) {
+      const { family, files, context, timed } = row;
+      const given = [`/families/${family}`, files, context, timed];
+      const call = given.map((value) => JSON.stringify(value)).join();
+      row.tab = Math.round(await page.evaluate(`families.measure(${call})`));
+      process.stderr.write(`  ${family}\n`);
+    }
+  } finally {
+    await browser.close();
+  }
+});
+if (plan.json) console.log(rows.map((row) => JSON.stringify(row)).join("\n"));
+
+/** What memory is told for; models with a learned vector for each position have fewer. */
+const CONTEXT = Math.max(...rows.map((row) => row.context));
 const share = (x) => (x === null ? "–" : x.toExponential(1));
 const titles = [
   "architecture",
   "reference",
   "folder, worst",
   "GGUF, worst",
-  "tok/s",
-  "KB at 4,096",
+  "native tok/s",
+  "in a tab tok/s",
+  `KB at ${CONTEXT.toLocaleString("en")}`,
   "of these cache",
 ];
 const lines = [
+  `Small models of random weights in f32, natively by the reference loops and in a tab of Chromium (${plan.flavour}), one thread each. Differences are shares of the largest logit; of models that read, of the largest number of a text's mean. Those read ${rows.find((row) => row.timed.text).timed.text.length} bytes for their tokens a second, the others write behind ${rows.find((row) => row.timed.ids).timed.ids} tokens.`,
+  "",
   `| ${titles.join(" | ")} |`,
   `|${titles.map(() => "---").join("|")}|`,
   ...rows.map((row) => {
+    const fewer = row.context < CONTEXT ? ` (at ${row.context})` : "";
     const cells = [
       row.family,
       row.reference,
       share(row.folder),
       share(row.gguf),
-      row.tokensPerSecond ?? "–",
-      row.kilobytes ?? "–",
-      row.cacheKilobytes ?? "–",
+      row.tokensPerSecond,
+      row.tab,
+      `${row.kilobytes}${fewer}`,
+      row.cacheKilobytes,
     ];
     return `| ${cells.join(" | ")} |`;
   }),
 ];
 const timed = rows.filter((row) => row.microseconds);
-const lengths = timed[0]?.microseconds.map(([n]) => n) ?? [];
+const lengths = timed[0].microseconds.map(([n]) => n);
 lines.push(
   "",
   `| µs a step after | ${lengths.join(" | ")} |`,
@@ -46,8 +87,8 @@ lines.push(
       `| ${row.family} | ${row.microseconds.map(([, us]) => us.toFixed(0)).join(" | ")} |`,
   ),
 );
-console.log(lines.join("\n"));
-if (table) writeFileSync(table, `${lines.join("\n")}\n`);
+if (!plan.json) console.log(lines.join("\n"));
+if (plan.table) writeFileSync(plan.table, `${lines.join("\n")}\n`);
 
 const WIDTH = 640;
 const HEIGHT = 320;
@@ -103,4 +144,4 @@ function plot() {
     "text{font:13px system-ui,sans-serif}text:not([fill]){fill:currentColor}svg{color:#1c2733}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}";
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="Steps over contexts"><style>${style}</style>${parts.join("")}</svg>\n`;
 }
-if (chart && timed.length > 0) writeFileSync(chart, plot());
+if (plan.chart) writeFileSync(plan.chart, plot());

@@ -3,7 +3,7 @@
 use crate::browsers::Browser;
 use crate::demo::{self, driven};
 use crate::fingerprint::{Fingerprint, unless_done};
-use crate::flavours::{FLAVOURS, Flavour};
+use crate::flavours::{self, FLAVOURS, Flavour};
 use crate::process::{announce, capture, find, run};
 use crate::server::{Mount, Server};
 use crate::{build, formats_table, model, project, tools};
@@ -52,7 +52,8 @@ pub struct Options {
     /// Embeddings by an encoder, all-MiniLM-L6-v2 in q8_0, beside transformers.js on the same in int8
     #[arg(long, conflicts_with = "kernels")]
     encoder: bool,
-    /// Every architecture natively: its difference from the reference, memory, speed, and steps over growing contexts
+    /// Every architecture: its difference from the reference, memory, speed natively and in a tab, and steps over growing
+    /// contexts
     #[arg(long, conflicts_with_all = ["kernels", "encoder"])]
     families: bool,
     /// Time to the first words of a conversation's turns, and of one that was kept and is taken up by a new browser;
@@ -239,26 +240,49 @@ fn kernels(options: &Options) -> Result<()> {
     measured(&bench.join("kernels.mjs"), &plan)
 }
 
-/// Every architecture's small model, natively.
+/// Every architecture's small model, natively and in a tab.
 fn families(options: &Options) -> Result<()> {
+    let kind = options.flavours.first().map_or("relaxed", String::as_str);
+    let named = |flavour: &Flavour| flavour.name == format!("{kind}-folders");
+    let flavour = flavours::all().find(named).context("no such flavour")?;
+    build::build(&build::Options {
+        flavours: vec![flavour],
+        no_www: true,
+        ..Default::default()
+    })?;
+    tools::npm_packages(&project::e2e())?;
     let bench = project::root().join("tests/bench");
-    let mut cargo = tools::cargo();
-    cargo.args(["run", "--quiet", "--release", "--example", "families"]);
-    let said = capture(&mut cargo)?;
-    if options.json {
-        print!("{said}");
-    }
     let folder = build::target_directory().join("families");
     std::fs::create_dir_all(&folder)?;
+    let mut cargo = tools::cargo();
+    cargo.args(["run", "--quiet", "--release", "--example", "families", "--"]);
+    announce("Measuring natively; leave the machine alone meanwhile");
+    let said = capture(cargo.arg(&folder))?;
     let results = folder.join("results.jsonl");
     std::fs::write(&results, said)?;
-    let mut node = tools::node()?;
-    node.arg(bench.join("families.mjs")).arg(&results);
-    if let Some(name) = &options.record {
-        let records = bench.join("record");
-        node.args([".md", ".svg"].map(|end| records.join(format!("{name}{end}"))));
-    }
-    run("Every architecture", &mut node)
+    let mut mounts = mounts(&bench);
+    mounts.insert(
+        0,
+        Mount {
+            prefix: "/families/",
+            directory: folder,
+        },
+    );
+    let server = Server::start(0, mounts)?;
+    let record = |end: &str| {
+        let name = options.record.as_ref()?;
+        Some(bench.join("record").join(format!("{name}.{end}")))
+    };
+    let plan = json!({
+        "address": server.address(),
+        "browser": driven(Browser::Chromium)?,
+        "results": results,
+        "flavour": flavour.name,
+        "json": options.json,
+        "table": record("md"),
+        "chart": record("svg"),
+    });
+    measured(&bench.join("families.mjs"), &plan)
 }
 
 /// Embeddings, by ourselves and by transformers.js.

@@ -184,7 +184,11 @@ pub fn rust_sources(step: &str) -> Result<Fingerprint> {
     for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
         fingerprint = fingerprint.tree(&root.join(file), &[])?;
     }
-    for file in files(&root.join("src"), &["bin", "js"])? {
+    let crates = files(&root.join("crates"), &[])?;
+    for file in files(&root.join("src"), &["bin", "js"])?
+        .into_iter()
+        .chain(crates)
+    {
         if file.extension().is_some_and(|extension| extension == "rs") {
             fingerprint = fingerprint.tree(&file, &[])?;
         }

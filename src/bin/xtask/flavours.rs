@@ -98,7 +98,7 @@ impl Flavour {
         if self.folders {
             &["--no-default-features", "--features", "folders"]
         } else {
-            &["--no-default-features"]
+            &["--no-default-features", "--features", "engine"]
         }
     }
 

@@ -74,10 +74,11 @@ fn crates() -> Result<Vec<Notice>> {
             }
         }
     }
-    seen.remove(root);
     let mut notices = Vec::new();
     for package in list(&metadata["packages"]) {
-        if !seen.contains(package["id"].as_str().unwrap_or_default()) {
+        // What comes from nowhere is our own.
+        let ours = package["source"].is_null();
+        if ours || !seen.contains(package["id"].as_str().unwrap_or_default()) {
             continue;
         }
         let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap_or_default());

@@ -156,7 +156,7 @@ pub fn test(options: &Options) -> Result<()> {
 
 fn fmt(_: &Options) -> Result<()> {
     tools::rust_component("rustfmt", &["fmt", "--version"])?;
-    run("rustfmt", tools::cargo().args(["fmt", "--check"]))?;
+    run("rustfmt", tools::cargo().args(["fmt", "--all", "--check"]))?;
     tools::npm_packages(&project::e2e())?;
     let mut prettier = tools::node()?;
     prettier.current_dir(project::root());
@@ -180,7 +180,13 @@ fn clippy(_: &Options) -> Result<()> {
     run(
         "clippy, native",
         native
-            .args(["clippy", "--quiet", "--all-targets", "--all-features"])
+            .args([
+                "clippy",
+                "--quiet",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+            ])
             .args(deny),
     )?;
     for flavour in FLAVOURS {
@@ -236,7 +242,7 @@ fn native(options: &Options) -> Result<()> {
     });
     let others = others.iter().map(String::as_str);
     let mut cargo = native_tests(others, options)?;
-    cargo.args(["--lib", "--bins"]);
+    cargo.args(["--workspace", "--lib", "--bins"]);
     counted("Native tests", &mut cargo, 2)?;
     own_tests("Tests of xtask", &["--bin", "xtask"])
 }
@@ -307,7 +313,14 @@ fn test_targets() -> Result<Vec<String>> {
 fn own_tests(step: &str, arguments: &[&str]) -> Result<()> {
     let mut cargo = tools::cargo();
     cargo
-        .args(["test", "--profile", "xtask", "--features", "xtask"])
+        .args([
+            "test",
+            "--profile",
+            "xtask",
+            "--no-default-features",
+            "--features",
+            "xtask,native",
+        ])
         .args(arguments);
     counted(step, &mut cargo, 1)
 }
@@ -334,6 +347,8 @@ fn wasm(options: &Options) -> Result<()> {
                 "--profile",
                 "wasm",
                 "--no-default-features",
+                "--features",
+                "engine",
                 "--test",
                 WASM_TEST,
             ])
@@ -373,7 +388,7 @@ fn types(_: &Options) -> Result<()> {
     rustdoc.env("RUSTDOCFLAGS", "-D warnings");
     run(
         "rustdoc",
-        rustdoc.args(["doc", "--quiet", "--no-deps", "--lib"]),
+        rustdoc.args(["doc", "--quiet", "--workspace", "--no-deps", "--lib"]),
     )
 }
 

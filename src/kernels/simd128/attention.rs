@@ -5,6 +5,7 @@ use core::arch::wasm32::*;
 use super::super::attention::{
     CHUNK, CacheFormat, Chunk, KEY_BLOCK, MAX_GROUP, MAX_HEAD_DIM, load_value,
 };
+use super::vector::shift;
 use super::{Simd, halves};
 
 /// What keys and values are held in, as the loops read it.
@@ -94,7 +95,11 @@ fn score_group<S: Simd, E: Element, const G: usize>(
     scores: &mut [[f32; CHUNK]; MAX_GROUP],
 ) {
     assert_eq!(q.len(), G * head_dim);
-    let up = f32x4_splat(E::UP);
+    let mut up = [[0.0f32; MAX_HEAD_DIM]; G];
+    let up = &mut up.as_flattened_mut()[..q.len()];
+    up.copy_from_slice(q);
+    shift(up, E::UP, 0.0);
+    let q = &*up;
     let size = KEY_BLOCK * (E::BYTES * head_dim + E::SCALE);
     for block in chunk.begin / KEY_BLOCK..chunk.end.div_ceil(KEY_BLOCK) {
         let mut sums = [[f32x4_splat(0.0); 2]; G];
@@ -105,7 +110,7 @@ fn score_group<S: Simd, E: Element, const G: usize>(
             unsafe {
                 let (low, high) = E::eight(at);
                 for (h, sums) in sums.iter_mut().enumerate() {
-                    let q = f32x4_mul(v128_load32_splat(q_at.add(h * head_dim).cast()), up);
+                    let q = v128_load32_splat(q_at.add(h * head_dim).cast());
                     sums[0] = S::madd(q, low, sums[0]);
                     sums[1] = S::madd(q, high, sums[1]);
                 }

@@ -12,8 +12,8 @@ use super::{Codes, Loads, Place, Quads, SCALE_UP, Simd, load, store};
 /// Blocks of 32 columns unpacked at once: a multiple of every tile.
 const SPAN: usize = 32;
 
-/// The most inputs in one pass; more are cut into passes.
-const PASS: usize = 64;
+/// The most inputs in one pass; more are cut into passes, and each unpacks the weights.
+const PASS: usize = 128;
 
 /// Bytes of eight scales.
 const SCALES: usize = 4 * TILE_ROWS;
@@ -86,11 +86,11 @@ pub(super) fn group<S: Simd, P: Quads, C: Loads>(
                 }
             }
         }
+        let finish = f32x4_splat(codes.unit / SCALE_UP);
         for (t, sums) in sums.iter().take(tokens).enumerate() {
             // SAFETY: eight values are read.
             let at: *const u8 = sums.as_ptr().cast();
             let (low, high) = unsafe { (load(at), load(at.add(16))) };
-            let finish = f32x4_splat(codes.unit / SCALE_UP);
             place.put(
                 g,
                 first + t,

@@ -7,18 +7,21 @@ use super::Simd;
 /// eˣ within 2 ULP for x ≤ 88; 0 below −87.3.
 ///
 /// x = n·ln 2 + r with |r| ≤ ln 2 / 2 (two-part constant after Cody and Waite), a degree-6 polynomial for eʳ, then
-/// n is added to the exponent.
+/// n is added to the exponent. Added to 1.5 · 2²³, a number is rounded to a whole one, which then stands in the lowest
+/// bits: converting it would be seven instructions on x86.
 #[inline(always)]
 pub fn exp(x: v128) -> v128 {
     let x = f32x4_pmin(x, f32x4_splat(88.0));
-    let n = f32x4_nearest(f32x4_mul(x, f32x4_splat(core::f32::consts::LOG2_E)));
+    let whole = f32x4_splat(12_582_912.0);
+    let lifted = f32x4_add(f32x4_mul(x, f32x4_splat(core::f32::consts::LOG2_E)), whole);
+    let n = f32x4_sub(lifted, whole);
     let r = f32x4_sub(x, f32x4_mul(n, f32x4_splat(0.693_359_4)));
     let r = f32x4_add(r, f32x4_mul(n, f32x4_splat(2.121_944_4e-4)));
     let mut p = f32x4_splat(1.0 / 720.0);
     for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = f32x4_add(f32x4_mul(p, r), f32x4_splat(c));
     }
-    let power = i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(n), i32x4_splat(127)), 23);
+    let power = i32x4_add(i32x4_shl(lifted, 23), i32x4_splat(127 << 23));
     let alive = f32x4_gt(x, f32x4_splat(-87.3));
     v128_and(f32x4_mul(p, power), alive)
 }
@@ -137,6 +140,49 @@ pub fn gelu_tanh(x: &mut [f32]) {
         );
         f32x4_mul(x, sigmoid(inner))
     });
+}
+
+/// See `kernels::vector::max`.
+#[inline(never)]
+pub fn max(x: &[f32]) -> f32 {
+    let mut max = f32x4_splat(f32::NEG_INFINITY);
+    let (fours, rest) = x.as_chunks::<4>();
+    for four in fours {
+        // SAFETY: `four` has 16 bytes.
+        max = f32x4_pmax(max, unsafe { v128_load(four.as_ptr().cast()) });
+    }
+    let mut lanes = [0.0f32; 4];
+    // SAFETY: `lanes` has 16 bytes.
+    unsafe { v128_store(lanes.as_mut_ptr().cast(), max) };
+    let larger = |a: f32, b: &f32| if a < *b { *b } else { a };
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, larger)
+}
+
+/// See `kernels::vector::shift`.
+#[inline(never)]
+pub fn shift(x: &mut [f32], factor: f32, offset: f32) {
+    let (factor, offset) = (f32x4_splat(factor), f32x4_splat(offset));
+    map(x, 0.0, |_, x| f32x4_add(f32x4_mul(x, factor), offset));
+}
+
+/// See `kernels::vector::scale_by`.
+#[inline(never)]
+pub fn scale_by(x: &mut [f32], scale: f32, weight: &[f32]) {
+    assert_eq!(x.len(), weight.len());
+    let splat = f32x4_splat(scale);
+    let whole = x.len() / 4 * 4;
+    for i in (0..whole).step_by(4) {
+        // SAFETY: i + 4 ≤ the length of both.
+        unsafe {
+            let at: *mut v128 = x.as_mut_ptr().add(i).cast();
+            let scaled = f32x4_mul(v128_load(at), splat);
+            let weight = v128_load(weight.as_ptr().add(i).cast());
+            v128_store(at, f32x4_mul(scaled, weight));
+        }
+    }
+    for (x, w) in x[whole..].iter_mut().zip(&weight[whole..]) {
+        *x = *x * scale * w;
+    }
 }
 
 /// See `kernels::vector::add_scaled`.
