@@ -295,9 +295,12 @@ fn native_tests<'n>(targets: impl Iterator<Item = &'n str>, options: &Options) -
 fn test_targets() -> Result<Vec<String>> {
     let said = capture(tools::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&said)?;
-    let targets = metadata["packages"][0]["targets"].as_array();
-    let tests = targets
+    let packages = metadata["packages"].as_array();
+    let targets = packages
         .into_iter()
+        .flatten()
+        .filter_map(|package| package["targets"].as_array());
+    let tests = targets
         .flatten()
         .filter(|target| target["kind"][0] == "test");
     let names: Vec<String> = tests
