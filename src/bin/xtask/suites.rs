@@ -313,6 +313,7 @@ fn test_targets() -> Result<Vec<String>> {
 }
 
 /// Rust tests that use nothing of the library, in the profile that has compiled us: nothing more to build.
+/// With the very features of `.cargo/config.toml`: with others this program would be built anew in place of the running one.
 fn own_tests(step: &str, arguments: &[&str]) -> Result<()> {
     let mut cargo = tools::cargo();
     cargo
