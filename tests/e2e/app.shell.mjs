@@ -1,18 +1,11 @@
 // The page as an installed thing: isolation on a plain host, updates that wait for the reply, manifest, accessibility.
 
 import assert from "node:assert/strict";
-import {
-  appendFile,
-  cp,
-  mkdtemp,
-  readFile,
-  rm,
-  writeFile,
-} from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { brotliCompressSync } from "node:zlib";
+import { makeFolder, removeFolder } from "./drive/folder.mjs";
 import {
   browse,
   LIMIT,
@@ -47,15 +40,8 @@ test(
   "a new version is offered after the reply, never within it",
   LIMIT,
   async (t) => {
-    const folder = await mkdtemp(join(tmpdir(), "smidgen-www-"));
-    t.after(() =>
-      rm(folder, {
-        recursive: true,
-        force: true,
-        maxRetries: 20,
-        retryDelay: 100,
-      }),
-    );
+    const folder = await makeFolder("www");
+    t.after(() => removeFolder(folder));
     await cp(WWW, folder, { recursive: true });
     const { app } = await stage(t, { server: { mounts: { "/": folder } } });
     await app.load();
@@ -91,15 +77,8 @@ test(
 );
 
 test("after an update the new engine is there offline", LIMIT, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "smidgen-www-"));
-  t.after(() =>
-    rm(folder, {
-      recursive: true,
-      force: true,
-      maxRetries: 20,
-      retryDelay: 100,
-    }),
-  );
+  const folder = await makeFolder("www");
+  t.after(() => removeFolder(folder));
   await cp(WWW, folder, { recursive: true });
   const { app, requests, server } = await stage(t, {
     server: { mounts: { "/": folder } },

@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chromium } from "playwright-core";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
+import { makeFolder, removeFolder } from "./drive/folder.mjs";
 import { tinyModel } from "./cache-faults/model.mjs";
 import { record } from "./cache-faults/record.mjs";
 import { learn, runAll, table } from "./cache-faults/runs.mjs";
@@ -48,7 +47,7 @@ test(
   `${RUNS} runs from seed ${SEED} on`,
   { timeout: RUNS * 60_000 },
   async (context) => {
-    const profile = await mkdtemp(join(tmpdir(), "smidgen-"));
+    const profile = await makeFolder("profile");
     const server = await new FaultServer().start();
     const browser = await chromium.launchPersistentContext(profile, {
       executablePath: process.env.SMIDGEN_CHROMIUM ?? "/usr/bin/chromium",
@@ -59,12 +58,7 @@ test(
     context.after(async () => {
       await browser.close();
       await server.stop();
-      await rm(profile, {
-        recursive: true,
-        force: true,
-        maxRetries: 20,
-        retryDelay: 100,
-      });
+      await removeFolder(profile);
     });
     const world = {
       server,

@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import * as vite from "vite";
+import { makeFolder, removeFolder } from "./drive/folder.mjs";
 import { install } from "./package/installed.mjs";
 import { browse, LIMIT, MODEL_PATH, ROOT, serve } from "./package/stage.mjs";
 
@@ -46,26 +46,12 @@ async function ask(context, mounts, expected = /\w/) {
 
 describe("the examples", LIMIT, () => {
   before(() => mkdir(FOLDER, { recursive: true }));
-  after(() =>
-    rm(FOLDER, {
-      recursive: true,
-      force: true,
-      maxRetries: 20,
-      retryDelay: 100,
-    }),
-  );
+  after(() => removeFolder(FOLDER));
 
   // Next.js itself is some hundred megabytes.
   test("nextjs", { skip: !process.env.SMIDGEN_FULL }, async (context) => {
-    const project = await mkdtemp(join(tmpdir(), "smidgen-nextjs-"));
-    context.after(() =>
-      rm(project, {
-        recursive: true,
-        force: true,
-        maxRetries: 20,
-        retryDelay: 100,
-      }),
-    );
+    const project = await makeFolder("nextjs");
+    context.after(() => removeFolder(project));
     await cp(join(ROOT, "examples/nextjs"), project, { recursive: true });
     const file = join(project, "package.json");
     const { dependencies, ...rest } = JSON.parse(await readFile(file));

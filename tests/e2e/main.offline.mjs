@@ -1,10 +1,8 @@
 // The app from the real server, then the server stopped and the browser restarted on the same profile: it still chats.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
+import { makeFolder, removeFolder } from "./drive/folder.mjs";
 import { context } from "./drive/chromium.mjs";
 import { browsers, serve } from "./drive/server.mjs";
 
@@ -21,12 +19,12 @@ async function ask(page, question) {
 }
 
 test("a second visit needs no network", { timeout: 600_000 }, async (t) => {
-  const profile = await mkdtemp(join(tmpdir(), "smidgen-offline-"));
+  const profile = await makeFolder("offline");
   let browser;
   // In this order: a browser that is still open goes on writing.
   t.after(async () => {
     await browser?.close();
-    await rm(profile, { recursive: true, force: true, maxRetries: 20 });
+    await removeFolder(profile);
   });
 
   const server = await serve();

@@ -1,13 +1,13 @@
 // The package as its users build it: Vite, webpack and esbuild from an installed copy, and as plain files; each chats in Chromium.
 
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import * as esbuild from "esbuild";
 import * as vite from "vite";
 import webpack from "webpack";
+import { makeFolder, removeFolder } from "./drive/folder.mjs";
 import { install } from "./package/installed.mjs";
 import { browse, LIMIT, MODEL_PATH, serve } from "./package/stage.mjs";
 
@@ -120,16 +120,9 @@ const page = (project, scripts) =>
 describe("the package, built by its users' tools", LIMIT, () => {
   let folder;
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "smidgen-"));
+    folder = await makeFolder("bundlers");
   });
-  after(() =>
-    rm(folder, {
-      recursive: true,
-      force: true,
-      maxRetries: 20,
-      retryDelay: 100,
-    }),
-  );
+  after(() => removeFolder(folder));
 
   for (const [name, build] of Object.entries(BUNDLERS)) {
     test(name, async (context) => {

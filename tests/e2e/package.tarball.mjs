@@ -5,42 +5,34 @@ import {
   createPackageFromTarballData,
 } from "@arethetypeswrong/core";
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { promisify } from "node:util";
 import { publint } from "publint";
+import { makeFolder, removeFolder } from "./drive/folder.mjs";
+import { pack, PKG } from "./package/pack.mjs";
 import { LIMIT, ROOT } from "./package/stage.mjs";
 
-const PKG = join(ROOT, "pkg");
-const FLAVOURS = ["grammar", "relaxed", "simd128"].flatMap((name) =>
-  name === "grammar" ? [name] : [name, `${name}-threads`],
-);
+const FLAVOURS = [
+  "grammar",
+  ...["relaxed", "simd128"].flatMap((name) => [
+    name,
+    `${name}-threads`,
+    `${name}-folders`,
+  ]),
+];
 
 describe("the tarball", LIMIT, () => {
   let folder;
   let packed;
   let tarball;
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "smidgen-pack-"));
-    const { stdout } = await promisify(execFile)(
-      "npm",
-      ["pack", "--json", "--ignore-scripts", "--pack-destination", folder],
-      { cwd: PKG, maxBuffer: 1 << 24 },
-    );
-    [packed] = JSON.parse(stdout);
-    tarball = await readFile(join(folder, packed.filename));
+    folder = await makeFolder("pack");
+    const made = await pack(folder);
+    packed = made.packed;
+    tarball = await readFile(made.path);
   });
-  after(() =>
-    rm(folder, {
-      recursive: true,
-      force: true,
-      maxRetries: 20,
-      retryDelay: 100,
-    }),
-  );
+  after(() => removeFolder(folder));
 
   test("holds every file that is needed, and none that is not", async () => {
     const files = packed.files.map(({ path }) => path);

@@ -1,10 +1,8 @@
 // Chromium through Playwright, or unwatched through Puppeteer.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { chromium } from "playwright-core";
 import puppeteer from "puppeteer-core";
+import { makeFolder, removeFolder } from "./folder.mjs";
 
 // The browser must not call anyone by itself: tests count requests, and the demo promises none.
 const QUIET = [
@@ -60,7 +58,7 @@ const asPhone = ({ width, height, userAgent }) => ({
 
 export async function open(driven, { profile, unwatched, phone } = {}) {
   if (unwatched) return openUnwatched(driven, profile, phone);
-  const own = profile ? undefined : await mkdtemp(join(tmpdir(), "smidgen-"));
+  const own = profile ? undefined : await makeFolder("profile");
   const browser = await context(
     driven,
     profile ?? own,
@@ -74,13 +72,7 @@ export async function open(driven, { profile, unwatched, phone } = {}) {
     picture: async (path) => void (await page.screenshot({ path })),
     close: async () => {
       await browser.close();
-      if (own)
-        await rm(own, {
-          recursive: true,
-          force: true,
-          maxRetries: 20,
-          retryDelay: 100,
-        });
+      if (own) await removeFolder(own);
     },
   };
 }

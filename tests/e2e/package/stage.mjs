@@ -1,10 +1,10 @@
 // What every test of the package starts from: a server with the built package and the model, and Chromium on a profile.
 
-import { mkdtemp, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { makeFolder, removeFolder } from "../drive/folder.mjs";
 import { TestServer } from "./server.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -36,7 +36,7 @@ export async function serve(options = {}) {
 
 /** Chromium on `profile`, or on a new one that goes with it. */
 export async function browse(context, { profile, args = [] } = {}) {
-  const own = profile ?? (await mkdtemp(join(tmpdir(), "smidgen-")));
+  const own = profile ?? (await makeFolder("profile"));
   const browser = await chromium.launchPersistentContext(own, {
     executablePath: process.env.SMIDGEN_CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
@@ -48,13 +48,7 @@ export async function browse(context, { profile, args = [] } = {}) {
     if (!open) return;
     open = false;
     await browser.close();
-    if (!profile)
-      await rm(own, {
-        recursive: true,
-        force: true,
-        maxRetries: 20,
-        retryDelay: 100,
-      });
+    if (!profile) await removeFolder(own);
   };
   context.after(close);
   return { browser, close };
