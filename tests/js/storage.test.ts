@@ -441,33 +441,43 @@ test("with consent the oldest files make room, and only as many as needed", asyn
   ]);
 });
 
-test("the writer holds no more than two chunks that are not stored yet", async () => {
-  const storage = new MemoryStorage();
-  const file = record("a", 100);
-  await storage.begin(file);
-  const gates: (() => void)[] = [];
-  const append = storage.append.bind(storage);
-  storage.append = async (...stored) => {
-    await new Promise<void>((open) => gates.push(open));
-    return append(...stored);
-  };
-  const writer = new FileWriter(storage, file);
-  let taken = 0;
-  const bytes = noise(1000);
-  const writing = (async () => {
-    for (const index of indices(bytes, file)) {
-      await write(writer, bytes, index, file);
-      taken += 1;
+for (const [chunkMiB, most] of [
+  [4, 6],
+  [8, 3],
+  [32, 2],
+] as const) {
+  test(`chunks of ${chunkMiB} MiB: the writer holds ${most} that are not stored yet`, async () => {
+    const storage = new MemoryStorage();
+    const file = record("a", chunkMiB * 1024 * 1024);
+    await storage.begin(file);
+    const gates: (() => void)[] = [];
+    const append = storage.append.bind(storage);
+    storage.append = async (...stored) => {
+      await new Promise<void>((open) => gates.push(open));
+      return append(...stored);
+    };
+    const writer = new FileWriter(storage, file);
+    // Their length is announced, not looked at: short ones do.
+    const bytes = () => noise(10);
+    const written: Promise<void>[] = [];
+    for (let index = 0; index < most; index++) {
+      await writer.room();
+      written.push(writer.write(index, bytes()));
     }
-  })();
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  assert.ok(taken <= 2, `${taken} chunks were taken while none was stored`);
-  const opening = setInterval(() => gates.shift()?.(), 1);
-  await writing;
-  await writer.commit({ totalBytes: 1000 });
-  clearInterval(opening);
-  assert.equal((await storage.complete("a"))?.chunks.length, 10);
-});
+    let room = false;
+    const waiting = writer.room().then(() => {
+      room = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal(room, false, "there was room for one more");
+    gates.shift()!();
+    await waiting;
+    const opening = setInterval(() => gates.shift()?.(), 1);
+    await Promise.all(written);
+    clearInterval(opening);
+    assert.equal(writer.failure, undefined);
+  });
+}
 
 test("a store of version 1 is taken over with all that can be read", async () => {
   const name = `test-${databases++}`;
