@@ -3,7 +3,9 @@
 
 use crate::kernels::Isa;
 pub use crate::kernels::attention::MAX_HEAD_DIM;
-use crate::kernels::attention::{CHUNK, CacheFormat, Chunk, MAX_GROUP, Softmax, attend, merge};
+use crate::kernels::attention::{
+    CHUNK, CacheFormat, Chunk, MAX_GROUP, Query, Softmax, attend, merge,
+};
 use crate::kernels::pool::{Pool, Rows};
 
 /// Shapes and switches of one attention.
@@ -115,13 +117,8 @@ pub fn attention(
                     states.part(i * 2 * MAX_GROUP, 2 * MAX_GROUP),
                 )
             };
-            let s = task.one(
-                &q[part * heads * hd..][..heads * hd],
-                part / parts,
-                first,
-                from + chunk,
-                sum,
-            );
+            let query = task.query(&q[part * heads * hd..][..heads * hd]);
+            let s = task.one(&query, part / parts, first, from + chunk, sum);
             state[..MAX_GROUP].copy_from_slice(&s.max);
             state[MAX_GROUP..].copy_from_slice(&s.sum);
         });
@@ -222,17 +219,22 @@ impl Task<'_> {
         let hd = self.shape.head_dim;
         out.fill(0.0);
         let mut state = Softmax::EMPTY;
+        let query = self.query(q);
         for chunk in self.chunks(position) {
-            let next = self.one(q, head, position, chunk, sum);
+            let next = self.one(&query, head, position, chunk, sum);
             merge(&mut state, out, &next, sum, hd);
         }
         divide(&state, out, hd);
     }
 
+    fn query<'q>(&self, q: &'q [f32]) -> Query<'q> {
+        Query::new(self.isa, self.cache.format, q, self.shape.head_dim)
+    }
+
     /// Chunk `chunk` of the query heads `q` of KV head `head` at `position`.
     fn one(
         &self,
-        q: &[f32],
+        q: &Query<'_>,
         head: usize,
         position: usize,
         chunk: usize,
@@ -249,7 +251,7 @@ impl Task<'_> {
             begin: self.begin(position).saturating_sub(from),
             end: CHUNK.min(self.end(position) - from),
         };
-        attend(self.isa, q, hd, &part, self.shape.soft_cap, sum)
+        attend(q, &part, self.shape.soft_cap, sum)
     }
 }
 
