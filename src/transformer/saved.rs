@@ -38,6 +38,7 @@ impl Cache {
         let [forgotten, kept, left] = [0, 1, 2].map(|i| marks[i] as usize);
         let len = tokens.checked_sub(forgotten)?;
         let shifted = forgotten > 0
+            && forgotten.is_multiple_of(CHUNK)
             && kept.is_multiple_of(CHUNK)
             && (kept..=len).contains(&left)
             && !self.has_states();

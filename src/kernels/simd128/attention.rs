@@ -172,7 +172,7 @@ pub fn quantise(query: &mut Query<'_>) {
         }
         let largest = rest
             .iter()
-            .fold(horizontal_max(largest), |max, q| max.max(q.abs()));
+            .fold(horizontal_max(largest, &[]), |max, q| max.max(q.abs()));
         let by_length = sum_of_squares(q).sqrt() / QUERY_LENGTH;
         *unit = by_length.max(largest / f32::from(i16::MAX));
         let inverse = if *unit > 0.0 { 1.0 / *unit } else { 0.0 };
@@ -326,7 +326,7 @@ fn weigh(scores: &mut [f32], scales: &[u8], out: &mut [i16]) -> f32 {
             sum = f32x4_add(sum, weight);
         }
     }
-    let largest = horizontal_max(largest) / f32::from(i16::MAX);
+    let largest = horizontal_max(largest, &[]) / f32::from(i16::MAX);
     let unit = largest.max(horizontal_sum(sum) / WEIGHTS);
     let inverse = f32x4_splat(if unit > 0.0 { 1.0 / unit } else { 0.0 });
     for (four, out) in fours.iter().zip(out) {

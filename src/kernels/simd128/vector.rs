@@ -55,10 +55,13 @@ pub(super) fn horizontal_sum(v: v128) -> f32 {
         + (f32x4_extract_lane::<2>(v) + f32x4_extract_lane::<3>(v))
 }
 
-/// The largest of lanes that are not NaN.
-pub(super) fn horizontal_max(v: v128) -> f32 {
-    let v = f32x4_pmax(v, i32x4_shuffle::<2, 3, 0, 1>(v, v));
-    f32x4_extract_lane::<0>(f32x4_pmax(v, i32x4_shuffle::<1, 0, 3, 2>(v, v)))
+/// The largest of `v`'s lanes and `more`, leaving out those that are NaN.
+pub(super) fn horizontal_max(v: v128, more: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 4];
+    // SAFETY: `lanes` has 16 bytes.
+    unsafe { v128_store(lanes.as_mut_ptr().cast(), v) };
+    let larger = |a: f32, b: &f32| if a < *b { *b } else { a };
+    lanes.iter().chain(more).fold(f32::NEG_INFINITY, larger)
 }
 
 /// See `kernels::vector::exp_sum`.
@@ -157,8 +160,7 @@ pub fn max(x: &[f32]) -> f32 {
         // SAFETY: `four` has 16 bytes.
         max = f32x4_pmax(max, unsafe { v128_load(four.as_ptr().cast()) });
     }
-    let larger = |a: f32, b: &f32| if a < *b { *b } else { a };
-    rest.iter().fold(horizontal_max(max), larger)
+    horizontal_max(max, rest)
 }
 
 /// See `kernels::vector::shift`.
