@@ -248,6 +248,7 @@ impl Task<'_> {
             values: &self.cache.values[at..at + size],
             begin: self.begin(position).saturating_sub(from),
             end: CHUNK.min(self.end(position) - from),
+            bias: None,
         };
         attend(self.isa, q, hd, &part, self.shape.soft_cap, sum)
     }
