@@ -63,8 +63,11 @@ pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> 
         residual_scale: keys.number("residual_scale")?.unwrap_or(1.0),
         multipliers: Multipliers::NONE,
         logit_scale: 1.0,
+        tied_scale: 1.0,
         logit_soft_cap: 0.0,
         ropes: vec![rope(keys, shape.head_dim, pairing)?],
+        distance_buckets: 0,
+        encoder: None,
         blocks: (0..n_layers).map(block).collect(),
         reader: keys.reader()?,
     })

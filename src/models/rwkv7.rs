@@ -83,8 +83,11 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             residual_scale: 1.0,
             multipliers: Multipliers::NONE,
             logit_scale: 1.0,
+            tied_scale: 1.0,
             logit_soft_cap: 0.0,
             ropes: Vec::new(),
+            distance_buckets: 0,
+            encoder: None,
             blocks: (0..n_layers).map(block).collect(),
             reader: keys.reader()?,
         })
