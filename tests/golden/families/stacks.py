@@ -64,9 +64,13 @@ def config(model_type, **more):
 
 
 def shared_rows(model, c):
-    """Queries have the size that scores need, as nothing scales them."""
-    spread = round(2.4 / c.d_model**0.5 / c.d_kv**0.5, 4)
-    return tensors(model, 1.0, lambda name, _: (0.0, spread) if name.endswith("Attention.q.weight") else None)
+    """Queries and biases are so small that a key's last bit in f16 changes little, as nothing scales scores."""
+    spreads = {"Attention.q.weight": round(0.6 / c.d_model**0.5 / c.d_kv**0.5, 4), "relative_attention_bias.weight": 0.6}
+
+    def special(name, _):
+        return next(((0.0, spread) for end, spread in spreads.items() if name.endswith(end)), None)
+
+    return tensors(model, 1.0, special)
 
 
 def public(c, tied):
