@@ -1,9 +1,14 @@
 //! Models with an encoder and a decoder against `transformers`, and what sessions make of them: the encoder reads a text
 //! once, and what is written about it can be saved, forked and taken back.
 
+use serde_json::{Value, json};
 use smidgen::chat::{Message, RenderOptions};
+use smidgen::format::gguf;
 use smidgen::session::{Engine, LoadOptions, Loader, Prefilled, Request};
+use smidgen::tokenizer::Special;
 use smidgen::transformer::Pooling;
+use std::path::PathBuf;
+use std::process::Command;
 
 #[allow(dead_code)]
 #[path = "family_model.rs"]
@@ -198,7 +203,7 @@ fn state_width(family: &Family) -> usize {
 
 #[test]
 fn prompts_and_messages_are_what_the_encoder_reads() {
-    let family = of("t5");
+    let family = worded();
     let mut engine = load(&family.folder(), 128);
     let told = |engine: &mut Engine, request: Request| -> Result<Vec<u32>, String> {
         let begun = engine.begin(&request).map_err(|e| e.code().to_owned())?;
@@ -214,32 +219,45 @@ fn prompts_and_messages_are_what_the_encoder_reads() {
         ..Request::default()
     };
     let text = "summarize: what is small";
-    let mut ids = engine
-        .tokenizer()
-        .encode(text, smidgen::tokenizer::Special::Text)
-        .unwrap();
-    ids.extend(engine.tokenizer().frame(&[]));
-    let by_ids = told(
-        &mut engine,
-        Request {
-            ids: Some(ids),
-            ..base()
-        },
-    );
-    let by_prompt = told(
-        &mut engine,
-        Request {
-            prompt: Some(text.into()),
-            ..base()
-        },
-    );
+    let ids = engine.tokenizer().encode(text, Special::Text).unwrap();
+    let end = engine.tokenizer().id("</s>").unwrap();
+    let ids = [&ids[..], &[end]].concat();
+    assert_eq!(engine.tokenizer().frame(&ids[..ids.len() - 1]), ids);
+    let by_ids = |ids: &[u32]| Request {
+        ids: Some(ids.to_vec()),
+        ..base()
+    };
+    let prompt = |prompt: &str| Request {
+        prompt: Some(prompt.into()),
+        ..base()
+    };
     let messages = |messages: &[(&str, &str)]| Request {
         messages: Some(messages.iter().map(|(r, c)| Message::new(r, c)).collect()),
         ..base()
     };
-    let by_message = told(&mut engine, messages(&[("user", text)]));
-    assert_eq!(by_ids, by_prompt);
-    assert_eq!(by_ids, by_message);
+    let expected = told(&mut engine, by_ids(&ids));
+    // The end may be spelled out.
+    let ended = format!("{text}</s>");
+    let same = [prompt(text), prompt(&ended), messages(&[("user", text)])];
+    for request in same {
+        assert_eq!(told(&mut engine, request), expected);
+    }
+    // So may the beginning of what is written.
+    let begins = "the model";
+    let prefix = engine.tokenizer().encode(begins, Special::Text).unwrap();
+    let expected = told(&mut engine, by_ids(&[&ids[..], &[START], &prefix].concat()));
+    let begun = Request {
+        prefix: Some(begins.into()),
+        ..prompt(text)
+    };
+    let spelled = prompt(&format!("{ended}<pad>{begins}"));
+    for request in [begun, spelled] {
+        assert_eq!(told(&mut engine, request), expected);
+    }
+    // A user can spell neither.
+    let begun = engine.begin(&messages(&[("user", "<pad></s>")])).unwrap();
+    assert!(begun.prompt_tokens > 4);
+    engine.end(begun.reply);
     let shown = engine.render(&[Message::new("user", text)], &RenderOptions::default());
     assert_eq!(shown.unwrap(), text);
     assert!(engine.info().template_warning.unwrap().contains("no turns"));
@@ -248,7 +266,7 @@ fn prompts_and_messages_are_what_the_encoder_reads() {
         messages(&[("system", "be brief"), ("user", text)]),
         messages(&[("assistant", text)]),
         Request {
-            tools: Some(serde_json::json!([])),
+            tools: Some(json!([])),
             ..messages(&[("user", text)])
         },
         Request {
@@ -333,5 +351,89 @@ fn unlikely_headers_are_refused() {
         let loaded = loader.push(&family.gguf().unwrap().1);
         let error = loaded.and_then(|()| loader.finish().map(drop)).unwrap_err();
         assert_eq!(error.code(), code, "{key} {value}: {error}");
+    }
+}
+
+/// The first version with a vocabulary of its kind: Unigram pieces, and EOS behind a text.
+fn worded() -> Family {
+    let mut family = of("t5");
+    let words = include_bytes!("../golden/tokenizer/unigram.json");
+    let mut words: Value = serde_json::from_slice(words).unwrap();
+    words["post_processor"] = json!({
+        "type": "TemplateProcessing",
+        "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+    });
+    let n = words["model"]["vocab"].as_array().unwrap().len();
+    let golden = &mut family.golden;
+    golden["tokenizer.json"] = words;
+    golden["tokenizer_config.json"] =
+        json!({"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"});
+    golden["config"]["vocab_size"] = n.into();
+    golden["gguf"]["keys"]["t5.vocab_size"] = n.into();
+    for row in golden["tensors"].as_array_mut().unwrap() {
+        if row[0] == "shared.weight" {
+            row[1][0] = n.into();
+        }
+    }
+    family
+}
+
+/// Runs the program; its standard output.
+fn smidgen(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_smidgen"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let [out, error] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.success(), "{error}");
+    out
+}
+
+#[test]
+fn the_program_answers_and_writes_files_with_the_usual_names() {
+    let family = worded();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("encoder-decoder");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, bytes) in family.folder() {
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    let folder = folder.to_str().unwrap();
+    let text = "translate: the model is small";
+    let run = |model: &str, more: &[&str]| {
+        let arguments = [&["run", model, "--prompt", text, "-n", "12"][..], more].concat();
+        smidgen(&arguments)
+    };
+    let expected = run(folder, &[]);
+    assert!(expected.len() > 12, "{expected:?}");
+    assert_eq!(run(folder, &["--raw"]), expected);
+    for kind in ["f32", "q4_k_m"] {
+        let file = format!("{folder}/{kind}.gguf");
+        smidgen(&["quantize", folder, &file, "--type", kind, "--quiet"]);
+        let bytes = std::fs::read(&file).unwrap();
+        let gguf::Progress::Done(header) = gguf::read(&bytes).unwrap() else {
+            panic!("a whole file has a whole header");
+        };
+        let mut names: Vec<&str> = header.tensors.iter().map(|t| t.name.as_str()).collect();
+        let rows = family.golden["gguf"]["tensors"].as_array().unwrap();
+        let mut usual: Vec<&str> = rows.iter().map(|row| row[0].as_str().unwrap()).collect();
+        names.sort_unstable();
+        usual.sort_unstable();
+        assert_eq!(names, usual);
+        for tensor in &header.tensors {
+            let small = tensor.name.ends_with("attn_rel_b.weight") || tensor.shape.len() == 1;
+            let rounded = kind == "q4_k_m" && !small;
+            assert_eq!(tensor.format.name() != "f32", rounded, "{}", tensor.name);
+        }
+        let mut loader = Loader::new(LoadOptions::default());
+        loader.push(&bytes).unwrap();
+        let mut engine = loader.finish().unwrap();
+        assert_eq!(engine.info().architecture, "t5");
+        let ids = engine.tokenizer().encode(text, Special::Text).unwrap();
+        assert_eq!(engine.tokenizer().frame(&ids).last(), Some(&1));
+        answer(&mut engine, &ids, 4);
+        if kind == "f32" {
+            assert_eq!(run(&file, &[]), expected);
+        }
     }
 }
