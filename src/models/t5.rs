@@ -10,11 +10,9 @@ use super::tensors::Tensors;
 use crate::error::Result;
 use crate::format::Metadata;
 use crate::ops::activation::Activation;
-use crate::ops::attention::Shape;
 use crate::ops::distance::{MAX_BUCKETS, MIN_BUCKETS};
 use crate::transformer::{
-    Attention, Block, Config, Encoder, FeedForward, Mixer, Multipliers, Norm, Part, Pooling,
-    Reader, TensorSpec,
+    Attention, Block, Config, Encoder, FeedForward, Mixer, Part, Pooling, Reader, TensorSpec,
 };
 
 pub(super) const ARCHITECTURE: Architecture = Architecture {
@@ -129,70 +127,76 @@ fn encoder(keys: Keys<'_>) -> Result<Config> {
         dim,
         vocab_size: vocab_size(keys)?,
         max_seq_len: keys.require("context_length")?,
-        norm: Norm::Rms,
         norm_eps: meta.require_f32(&keys.key("attention.layer_norm_rms_epsilon"))?,
-        factored: None,
-        embedding_scale: 1.0,
-        residual_scale: 1.0,
-        multipliers: Multipliers::NONE,
-        logit_scale: 1.0,
-        tied_scale: 1.0,
-        logit_soft_cap: 0.0,
-        ropes: Vec::new(),
         distance_buckets,
-        encoder: None,
         blocks: (0..n_layers).map(block).collect(),
         reader: Reader {
             pooling: keys.pooling()?.unwrap_or(Pooling::Mean),
             ..keys.reader()?
         },
+        ..Config::PLAIN
     })
 }
+
+/// A number of rows or columns.
+#[derive(Clone, Copy)]
+enum Size {
+    /// None: it is a vector.
+    Vector,
+    Dim,
+    QueryHeads,
+    KeyHeads,
+    Buckets,
+    Heads,
+}
+
+use Size::{Buckets, Dim, Heads, KeyHeads, QueryHeads, Vector};
+
+/// Tensors of a block that attends to its own text, and of one that attends across: rows and columns.
+const OWN: &[(Part, &str, [Size; 2])] = &[
+    (Part::AttentionNorm, "attn_norm.weight", [Vector, Dim]),
+    (Part::Query, "attn_q.weight", [QueryHeads, Dim]),
+    (Part::Key, "attn_k.weight", [KeyHeads, Dim]),
+    (Part::Value, "attn_v.weight", [KeyHeads, Dim]),
+    (Part::AttentionOutput, "attn_o.weight", [Dim, QueryHeads]),
+    (Part::DistanceBias, "attn_rel_b.weight", [Buckets, Heads]),
+];
+const ACROSS: &[(Part, &str, [Size; 2])] = &[
+    (Part::AttentionNorm, "cross_attn_norm.weight", [Vector, Dim]),
+    (Part::Query, "cross_attn_q.weight", [QueryHeads, Dim]),
+    (Part::AcrossKey, "cross_attn_k.weight", [KeyHeads, Dim]),
+    (Part::AcrossValue, "cross_attn_v.weight", [KeyHeads, Dim]),
+    (
+        Part::AttentionOutput,
+        "cross_attn_o.weight",
+        [Dim, QueryHeads],
+    ),
+];
 
 /// The tensors of all blocks, and the embedding.
 fn stack(c: &Config) -> Tensors<'_> {
     let dim = c.dim;
     let mut t = Tensors::new(c);
     t.matrix(Part::TokenEmbedding, "token_embd.weight", c.vocab_size, dim);
-    // Queries, and keys and values: those of a block that attends to itself, or of one that attends across.
-    let own = |b: &Block| match b.mixer {
-        Mixer::Attention(a) => Some(a.shape),
-        _ => None,
-    };
-    let across = |b: &Block| match b.mixer {
-        Mixer::Across(a) => Some(a.shape),
-        _ => None,
-    };
-    let q = |s: Option<Shape>| s.map(|s| s.n_heads * s.head_dim);
-    let kv = |s: Option<Shape>| s.map(|s| s.n_kv_heads * s.head_dim);
-    t.vectors(Part::AttentionNorm, "attn_norm.weight", |b| {
-        own(b).map(|_| dim)
-    })
-    .matrices(Part::Query, "attn_q.weight", |b| Some((q(own(b))?, dim)))
-    .matrices(Part::Key, "attn_k.weight", |b| Some((kv(own(b))?, dim)))
-    .matrices(Part::Value, "attn_v.weight", |b| Some((kv(own(b))?, dim)))
-    .matrices(Part::AttentionOutput, "attn_o.weight", |b| {
-        Some((dim, q(own(b))?))
-    })
-    .matrices(Part::DistanceBias, "attn_rel_b.weight", |b| {
-        Some((c.distance_buckets, own(b)?.n_heads))
-    })
-    .vectors(Part::AttentionNorm, "cross_attn_norm.weight", |b| {
-        across(b).map(|_| dim)
-    })
-    .matrices(Part::Query, "cross_attn_q.weight", |b| {
-        Some((q(across(b))?, dim))
-    })
-    .matrices(Part::AcrossKey, "cross_attn_k.weight", |b| {
-        Some((kv(across(b))?, dim))
-    })
-    .matrices(Part::AcrossValue, "cross_attn_v.weight", |b| {
-        Some((kv(across(b))?, dim))
-    })
-    .matrices(Part::AttentionOutput, "cross_attn_o.weight", |b| {
-        Some((dim, q(across(b))?))
-    })
-    .vectors(Part::FeedForwardNorm, "ffn_norm.weight", |b| {
+    let of_own = OWN.iter().map(|row| (false, row));
+    for (across, (part, name, sizes)) in of_own.chain(ACROSS.iter().map(|row| (true, row))) {
+        t.matrices(*part, name, |b| {
+            let s = &match (&b.mixer, across) {
+                (Mixer::Attention(a), false) | (Mixer::Across(a), true) => a.shape,
+                _ => return None,
+            };
+            let [rows, cols] = sizes.map(|size| match size {
+                Vector => 0,
+                Dim => dim,
+                QueryHeads => s.n_heads * s.head_dim,
+                KeyHeads => s.n_kv_heads * s.head_dim,
+                Buckets => c.distance_buckets,
+                Heads => s.n_heads,
+            });
+            Some((rows, cols))
+        });
+    }
+    t.vectors(Part::FeedForwardNorm, "ffn_norm.weight", |b| {
         (b.feed_forward != FeedForward::None).then_some(dim)
     })
     .feed_forward();

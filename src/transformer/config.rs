@@ -353,6 +353,27 @@ impl Block {
 }
 
 impl Config {
+    /// Nothing, by RMS norms, and with nothing besides.
+    pub const PLAIN: Config = Config {
+        dim: 0,
+        vocab_size: 0,
+        max_seq_len: 0,
+        norm: Norm::Rms,
+        norm_eps: 0.0,
+        factored: None,
+        embedding_scale: 1.0,
+        residual_scale: 1.0,
+        multipliers: Multipliers::NONE,
+        logit_scale: 1.0,
+        tied_scale: 1.0,
+        logit_soft_cap: 0.0,
+        ropes: Vec::new(),
+        distance_buckets: 0,
+        encoder: None,
+        blocks: Vec::new(),
+        reader: Reader::PLAIN,
+    };
+
     /// The attention of each block that has one.
     pub fn attentions(&self) -> impl Iterator<Item = &Attention> {
         self.blocks.iter().filter_map(Block::attention)
