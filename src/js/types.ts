@@ -49,7 +49,7 @@ export type StorageChoice = "auto" | StorageKind;
 /** Models kept as `opfs` are found as `indexeddb` and the other way round: both have their records in IndexedDB. */
 export type StorageKind = "opfs" | "indexeddb" | "memory";
 
-export type CacheFormat = "f16" | "q8_0";
+export type CacheFormat = "q16_0" | "f16" | "q8_0";
 
 export interface LoadOptions {
   signal?: AbortSignal;

@@ -4,7 +4,7 @@
 use crate::kernels::Isa;
 pub use crate::kernels::attention::MAX_HEAD_DIM;
 use crate::kernels::attention::{
-    Bias, CHUNK, CacheFormat, Chunk, MAX_GROUP, Softmax, attend, merge,
+    Bias, CHUNK, CacheFormat, Chunk, MAX_GROUP, Query, Softmax, attend, merge,
 };
 use crate::kernels::pool::{Pool, Rows};
 use crate::ops::distance::Distances;
@@ -124,13 +124,8 @@ pub fn attention(
                     states.part(i * 2 * MAX_GROUP, 2 * MAX_GROUP),
                 )
             };
-            let s = task.one(
-                &q[part * heads * hd..][..heads * hd],
-                part,
-                first,
-                from + chunk,
-                sum,
-            );
+            let query = task.query(&q[part * heads * hd..][..heads * hd]);
+            let s = task.one(&query, part, first, from + chunk, sum);
             state[..MAX_GROUP].copy_from_slice(&s.max);
             state[MAX_GROUP..].copy_from_slice(&s.sum);
         });
@@ -235,17 +230,22 @@ impl Task<'_> {
         let hd = self.shape.head_dim;
         out.fill(0.0);
         let mut state = Softmax::EMPTY;
+        let query = self.query(q);
         for chunk in self.chunks(position) {
-            let next = self.one(q, part, position, chunk, sum);
+            let next = self.one(&query, part, position, chunk, sum);
             merge(&mut state, out, &next, sum, hd);
         }
         divide(&state, out, hd);
     }
 
+    fn query<'q>(&self, q: &'q [f32]) -> Query<'q> {
+        Query::new(self.isa, self.cache.format, q, self.shape.head_dim)
+    }
+
     /// Chunk `chunk` of the query heads `q` of part `part` at `position`.
     fn one(
         &self,
-        q: &[f32],
+        q: &Query<'_>,
         part: usize,
         position: usize,
         chunk: usize,
@@ -265,7 +265,7 @@ impl Task<'_> {
             };
             Bias {
                 values: distances.values(),
-                starts: core::array::from_fn(|i| if i * hd < q.len() { start(i) } else { 0 }),
+                starts: core::array::from_fn(start),
             }
         });
         let chunk = Chunk {
@@ -276,7 +276,7 @@ impl Task<'_> {
             end: CHUNK.min(self.end(position) - from),
             bias,
         };
-        attend(self.isa, q, hd, &chunk, self.shape.soft_cap, sum)
+        attend(q, &chunk, self.shape.soft_cap, sum)
     }
 }
 

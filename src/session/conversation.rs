@@ -303,9 +303,11 @@ impl Engine {
             "{}\n{}\n{}\n{}\n{}\n{}",
             i.name, i.architecture, i.format, i.parameters, i.vocab_size, i.layers
         );
-        if self.cache.format() == CacheFormat::Q8_0 {
-            known += "\nq8_0";
-        }
+        known += match self.cache.format() {
+            CacheFormat::Q16_0 => "\nq16_0",
+            CacheFormat::F16 => "",
+            CacheFormat::Q8_0 => "\nq8_0",
+        };
         known.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })

@@ -4,7 +4,7 @@ use serde_json::Value;
 use smidgen::format::gguf_write::HeaderWriter;
 use smidgen::format::hugging_face::Folder;
 use smidgen::quant::Format;
-use smidgen::session::{Engine, LoadOptions, Loader};
+use smidgen::session::{CacheFormat, Engine, LoadOptions, Loader};
 use std::path::PathBuf;
 
 /// A file's name and bytes.
@@ -50,10 +50,11 @@ pub fn causal() -> Vec<Family> {
     all
 }
 
-/// A model with room for `context` positions.
+/// A model with room for `context` positions, whose cache rounds as the references do.
 pub fn load(files: &[File], context: usize) -> Engine {
     let options = LoadOptions {
         context_length: Some(context),
+        cache_format: CacheFormat::F16,
         ..LoadOptions::default()
     };
     load_with(files, options)
