@@ -265,7 +265,7 @@ impl Task<'_> {
             };
             Bias {
                 values: distances.values(),
-                starts: core::array::from_fn(|i| if i * hd < q.len() { start(i) } else { 0 }),
+                starts: core::array::from_fn(start),
             }
         });
         let chunk = Chunk {
