@@ -304,7 +304,7 @@ export interface SamplingOptions {
 
 /** Exactly one of `messages`, `prompt` and `ids`. */
 export interface GenerateRequest extends SamplingOptions {
-  /** Rendered with the model's own chat template. */
+  /** Rendered with the model's own chat template. Of a model with an encoder and no template: one, whose text it reads. */
   messages?: Message[];
   /** Tools that the template may describe, in OpenAI's form. */
   tools?: unknown[];
@@ -314,7 +314,7 @@ export interface GenerateRequest extends SamplingOptions {
   now?: number;
   /** How the reply begins: the model goes on after this text and does not repeat it. */
   prefix?: string;
-  /** Text as it is, without a template. */
+  /** Text as it is, without a template. A model with an encoder reads it, and begins its reply anew. */
   prompt?: string;
   ids?: number[];
 }

@@ -130,6 +130,18 @@ pub struct Chunk<'a> {
     pub begin: usize,
     /// Past the last position, relative to the chunk; at most [`CHUNK`].
     pub end: usize,
+    /// What is added to the scores, where something is.
+    pub bias: Option<Bias<'a>>,
+}
+
+/// What is added to scores before they are bounded: of the queries of one call, position `p` of the chunk gets
+/// `values[starts[query] + p]`.
+#[derive(Clone, Copy)]
+pub struct Bias<'a> {
+    /// Rows of numbers, which may lie across each other.
+    pub values: &'a [f32],
+    /// Where the row of each query begins.
+    pub starts: [usize; MAX_GROUP],
 }
 
 /// The longest key in q16_0, and the longest query: what these and the rounding of up to [`MAX_HEAD_DIM`] numbers
@@ -366,6 +378,11 @@ pub fn attend(query: &Query<'_>, chunk: &Chunk<'_>, soft_cap: f32, out: &mut [f3
     let mut state = Softmax::EMPTY;
     for (h, scores) in scores.iter_mut().take(group).enumerate() {
         let scores = &mut scores[chunk.begin..chunk.end];
+        if let Some(bias) = &chunk.bias {
+            let start = bias.starts[h];
+            let row = &bias.values[start + chunk.begin..start + chunk.end];
+            super::vector::add(isa, scores, row);
+        }
         if soft_cap > 0.0 {
             scores
                 .iter_mut()

@@ -36,10 +36,17 @@ pub fn families() -> Vec<Family> {
     all
 }
 
-/// The families that go on with a text.
-pub fn causal() -> Vec<Family> {
+/// The families that write.
+pub fn writing() -> Vec<Family> {
     let mut all = families();
     all.retain(|f| f.golden.get("lastLogits").is_some());
+    all
+}
+
+/// Those that go on with a text, and read none before.
+pub fn causal() -> Vec<Family> {
+    let mut all = writing();
+    all.retain(|f| f.golden.get("read").is_none());
     all
 }
 

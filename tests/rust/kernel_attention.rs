@@ -3,7 +3,7 @@
 use super::{F32_SUM, Random};
 use smidgen::kernels::Isa;
 use smidgen::kernels::attention::{
-    CHUNK, CacheFormat, Chunk, Query, attend, load_key, load_value, store_key, store_value,
+    Bias, CHUNK, CacheFormat, Chunk, Query, attend, load_key, load_value, store_key, store_value,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -18,16 +18,18 @@ fn cache_rounding(format: CacheFormat) -> f32 {
     }
 }
 
-/// Σ softmax(q · k) v over the positions that count, not divided by the softmax's sum; and its maximum and sum.
+/// Σ softmax(q · k + bias) v over the positions that count, not divided by the softmax's sum; and its maximum and sum.
 fn exact_attention(
     q: &[f32],
     keys: &[Vec<f32>],
     values: &[Vec<f32>],
+    bias: impl Fn(usize) -> f32,
     cap: f64,
 ) -> (f64, f64, Vec<f64>) {
-    let scores = keys.iter().map(|k| {
+    let scores = keys.iter().enumerate().map(|(i, k)| {
         let terms = q.iter().zip(k);
         let score: f64 = terms.map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
+        let score = score + f64::from(bias(i));
         if cap > 0.0 {
             cap * (score / cap).tanh()
         } else {
@@ -68,17 +70,34 @@ fn attention_over_all_formats_of_the_cache_is_exact() {
                 }
             }
             let [keys, values] = &rounded;
+            let biases: Vec<f32> = (0..2 * CHUNK)
+                .map(|i| (i * 37 % 64) as f32 / 16.0)
+                .collect();
             for group in 1..=4 {
                 let q: Vec<f32> = (0..group).flat_map(|_| head()).collect();
                 for (begin, end) in [(0, 1), (0, 8), (3, 9), (7, 64), (0, 121), (5, 128)] {
-                    let chunk = Chunk {
+                    let bias = Bias {
+                        values: &biases,
+                        starts: [3, 0, 40, CHUNK],
+                    };
+                    let chunk = |bias| Chunk {
                         format,
                         keys: &bytes[0],
                         values: &bytes[1],
                         begin,
                         end,
+                        bias,
                     };
-                    for (isa, cap) in Isa::ALL.iter().flat_map(|isa| [(isa, 0.0), (isa, 5.0)]) {
+                    let ways = [
+                        (0.0, None),
+                        (5.0, None),
+                        (0.0, Some(bias)),
+                        (5.0, Some(bias)),
+                    ];
+                    let ways =
+                        ways.map(|(cap, bias)| Isa::ALL.iter().map(move |isa| (isa, cap, bias)));
+                    for (isa, cap, bias) in ways.into_iter().flatten() {
+                        let chunk = chunk(bias);
                         let mut out = vec![f32::NAN; group * head_dim];
                         let query = Query::new(*isa, format, &q, head_dim);
                         let state = attend(&query, &chunk, cap, &mut out);
@@ -87,6 +106,7 @@ fn attention_over_all_formats_of_the_cache_is_exact() {
                                 &q[h * head_dim..][..head_dim],
                                 &keys[begin..end],
                                 &values[begin..end],
+                                |i| bias.map_or(0.0, |b| b.values[b.starts[h] + begin + i]),
                                 f64::from(cap),
                             );
                             let close = |found: f32, exact: f64, size: f64| {
@@ -125,7 +145,7 @@ fn q16_is_as_exact_as_halves() {
                 let q = head(1.0);
                 let keys: Vec<_> = (0..seen).map(|_| head(20.0)).collect();
                 let values: Vec<_> = (0..seen).map(|_| head(2.0)).collect();
-                let (_, sum, mixed) = exact_attention(&q, &keys, &values, 0.0);
+                let (_, sum, mixed) = exact_attention(&q, &keys, &values, |_| 0.0, 0.0);
                 for (format, error) in &mut errors {
                     let mut bytes = [0, 1].map(|_| vec![0; CHUNK * format.bytes(head_dim)]);
                     for (position, (k, v)) in keys.iter().zip(&values).enumerate() {
@@ -138,6 +158,7 @@ fn q16_is_as_exact_as_halves() {
                         values: &bytes[1],
                         begin: 0,
                         end: seen,
+                        bias: None,
                     };
                     let mut out = vec![0.0; head_dim];
                     let query = Query::new(*isa, *format, &q, head_dim);
