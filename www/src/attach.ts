@@ -1,7 +1,9 @@
-// Files for the next message: read here, kept with the draft, sent with it.
+// Files for the next message: read here, kept with the draft, sent with it. Pictures take longer and are read one by one
+// (pictures.ts).
 import { signal } from "@preact/signals";
 import * as desk from "./desk";
 import { textOf } from "./documents/text-of";
+import { addPicture, dropPicture, isPicture, unread } from "./pictures";
 import { type Problem, problemFrom } from "./problem";
 
 export const attaching = signal(false);
@@ -11,6 +13,15 @@ export const attachProblem = signal<Problem | undefined>(undefined);
 const MOST_CHARACTERS = 200_000;
 const MOST_FILES = 5;
 
+function checkRoom(conversation: string): void {
+  const { attached = [] } = desk.conversation(conversation);
+  if (attached.length + unread(conversation).length >= MOST_FILES)
+    throw {
+      code: "attachments_full",
+      message: `at most ${MOST_FILES} files go with a message`,
+    };
+}
+
 export async function attach(files: readonly File[]): Promise<void> {
   if (attaching.peek()) return;
   attaching.value = true;
@@ -18,14 +29,15 @@ export async function attach(files: readonly File[]): Promise<void> {
   const { id } = desk.open.peek();
   try {
     for (const file of files) {
+      if (isPicture(file)) {
+        checkRoom(id);
+        addPicture(id, file);
+        continue;
+      }
       const { pages } = await textOf(file);
       const text = pages.join("\n\n").trim().slice(0, MOST_CHARACTERS);
+      checkRoom(id);
       const { attached = [] } = desk.conversation(id);
-      if (attached.length >= MOST_FILES)
-        throw {
-          code: "attachments_full",
-          message: `at most ${MOST_FILES} files go with a message`,
-        };
       desk.changeConversation(id, {
         attached: [...attached, { name: file.name, text }],
       });
@@ -39,7 +51,9 @@ export async function attach(files: readonly File[]): Promise<void> {
 
 export function detach(at: number): void {
   const { id, attached = [] } = desk.open.peek();
+  const { picture } = attached[at] ?? {};
   desk.changeConversation(id, {
     attached: attached.filter((_, index) => index !== at),
   });
+  if (picture) dropPicture(picture);
 }

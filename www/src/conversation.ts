@@ -18,6 +18,8 @@ export interface Speed {
 export interface Attachment {
   name: string;
   text: string;
+  /** While it waits in the composer: the picture whose text this is (pictures.ts). */
+  picture?: string;
 }
 
 export type Outcome =

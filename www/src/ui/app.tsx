@@ -11,6 +11,7 @@ import { DocumentsDialog } from "./documents-dialog";
 import { Messages } from "./messages";
 import { ModelDialog } from "./model-dialog";
 import { Notices } from "./notices";
+import { PictureDialog } from "./picture-dialog";
 import { SettingsDialog } from "./settings-dialog";
 import { Shelf } from "./shelf";
 
@@ -49,6 +50,7 @@ export function App() {
       <ConversationDialog />
       <SettingsDialog />
       <DocumentsDialog />
+      <PictureDialog />
       <DeviceDialog />
       {dropping.value && <div class="drop">{t("source.dropNow")}</div>}
     </div>

@@ -19,6 +19,8 @@ import { ConfirmButton } from "./confirm-button";
 import { Dialog } from "./dialog";
 import { TrashIcon } from "./icons";
 import { ProblemText } from "./problem-text";
+import { ReadingAsk } from "./reading-ask";
+import { stageText } from "./reading-stage";
 
 export const documentsDialog = signal(false);
 
@@ -119,9 +121,11 @@ function Add() {
   return (
     <>
       {now ? (
-        <div class="panel" role="status">
-          <p class="hint wrap">
-            {t("documents.reading", { name: now.name })} {percent(now.done)}
+        <div class="panel">
+          <ReadingAsk />
+          <p class="hint wrap" role={now.stage ? undefined : "status"}>
+            {t("documents.reading", { name: now.name })}{" "}
+            {now.stage ? stageText(now.stage) : percent(now.done)}
           </p>
           <progress
             aria-label={t("documents.reading", { name: now.name })}
@@ -158,7 +162,7 @@ function Add() {
         type="file"
         multiple
         hidden
-        accept=".txt,.md,.markdown,.csv,.pdf,text/*,application/pdf"
+        accept=".txt,.md,.markdown,.csv,.pdf,text/*,application/pdf,image/*"
         onChange={(event) => {
           const files = [...(event.currentTarget.files ?? [])];
           event.currentTarget.value = "";

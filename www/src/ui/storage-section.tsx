@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { bytes, percent, t } from "../i18n";
 import { engine, stored } from "../model";
 import { ImportForm } from "./import-form";
+import { ReadingKept } from "./reading-kept";
 import { StoredModelItem } from "./stored-model";
 
 const estimate = signal<StorageEstimate | undefined>(undefined);
@@ -71,6 +72,7 @@ export function StorageSection() {
       ) : (
         <p class="hint">{t("storage.none")}</p>
       )}
+      <ReadingKept />
       <ImportForm />
       {estimate.value && <Room room={estimate.value} />}
     </section>
