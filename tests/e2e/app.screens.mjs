@@ -175,7 +175,7 @@ for (const [view, browser] of Object.entries(VIEWS))
     await close();
     await app.settings({ Temperature: 0, "Longest reply (tokens)": 24 });
     const chosen = page.waitForEvent("filechooser");
-    await page.getByRole("button", { name: "Attach a text or PDF" }).click();
+    await page.getByRole("button", { name: "Attach a text, PDF" }).click();
     await (await chosen).setFiles(LETTER);
     await page.getByRole("button", { name: "Remove letter.md" }).waitFor(SLOW);
     await app.message.fill("When were the apple trees planted?");

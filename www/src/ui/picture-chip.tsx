@@ -31,7 +31,6 @@ export function UnreadPicture({ picture }: { picture: Picture }) {
               type="button"
               class="link"
               onClick={() => showPicture(id)}
-              aria-label={t("reading.otherOf", { name })}
             >
               {t("reading.other")}
             </button>
