@@ -12,6 +12,7 @@ import {
   MODEL_FILE,
   MODEL_PATH,
   profileFolder,
+  readingPath,
   sent,
   serve,
   SLOW,
@@ -100,11 +101,7 @@ test(
       // Stopped in the middle: what is whole stays.
       await attach(app, invoice);
       await fetchIt(app).waitFor(SLOW);
-      const ocr = await page.evaluate(async () => {
-        const text = await (await fetch("./sw.js")).text();
-        return /ocr\/[0-9a-f]+\//.exec(text)[0];
-      });
-      const english = `/chat/${ocr}eng.traineddata.gz`;
+      const english = `/chat${await readingPath("eng.traineddata.gz")}`;
       server.faults.set(english, { holdAt: 1_000_000 });
       await fetchIt(app).click();
       await sent(server, english, 1_000_000);

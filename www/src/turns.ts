@@ -20,6 +20,7 @@ export async function inTurn<T>(
   last = before.then(() => mine);
   try {
     await Promise.race([before, aborted(signal)]);
+    signal.throwIfAborted();
     return await work();
   } finally {
     end();
