@@ -63,7 +63,10 @@ export default defineConfig({
         // The wasm flavours are listed so that the service worker knows which ones are current; it does not
         // precache them (see sw.ts). Model weights are not part of the build.
         // Nor what reads pictures, in ocr/: it is listed for the same reason.
-        globPatterns: ["**/*.{html,js,css,svg,png,webmanifest,wasm}", "ocr/**"],
+        globPatterns: [
+          "**/*.{html,js,css,svg,png,webmanifest,wasm}",
+          "ocr/**/*.{js,wasm,gz}",
+        ],
         globIgnores: ["models/**"],
         maximumFileSizeToCacheInBytes: 16 * 1024 * 1024,
         rollupFormat: "iife",

@@ -44,6 +44,13 @@ export const readingFiles = (): Plugin => ({
     const folder = `ocr/${hex(all).slice(0, 10)}/`;
     for (const [name, source] of sources)
       this.emitFile({ type: "asset", fileName: folder + name, source });
+    // Not among the sizes: it goes with the files, the page has no use for it.
+    const licence = "node_modules/tesseract.js-core/LICENSE";
+    this.emitFile({
+      type: "asset",
+      fileName: `${folder}LICENSE.txt`,
+      source: new Uint8Array(await this.fs.readFile(licence)),
+    });
     const sizes = sources.map(([name, source]) => [name, source.length]);
     return [
       `export const folder = ${JSON.stringify(folder)};`,

@@ -1,6 +1,7 @@
 // Files for the next message: read here, kept with the draft, sent with it. Pictures take longer and are read one by one
 // (pictures.ts).
 import { signal } from "@preact/signals";
+import { MOST_ATTACHED } from "./conversation";
 import * as desk from "./desk";
 import { textOf } from "./documents/text-of";
 import { addPicture, dropPicture, isPicture, unread } from "./pictures";
@@ -9,8 +10,6 @@ import { type Problem, problemFrom } from "./problem";
 export const attaching = signal(false);
 export const attachProblem = signal<Problem | undefined>(undefined);
 
-/** A message with more than this would be kept, exported and searched for nothing: no small model reads so far. */
-const MOST_CHARACTERS = 200_000;
 const MOST_FILES = 5;
 
 function checkRoom(conversation: string): void {
@@ -35,7 +34,7 @@ export async function attach(files: readonly File[]): Promise<void> {
         continue;
       }
       const { pages } = await textOf(file);
-      const text = pages.join("\n\n").trim().slice(0, MOST_CHARACTERS);
+      const text = pages.join("\n\n").trim().slice(0, MOST_ATTACHED);
       checkRoom(id);
       const { attached = [] } = desk.conversation(id);
       desk.changeConversation(id, {

@@ -22,6 +22,9 @@ export interface Attachment {
   picture?: string;
 }
 
+/** Characters: more would be kept, exported and searched for nothing, as no small model reads so far. */
+export const MOST_ATTACHED = 200_000;
+
 export type Outcome =
   | "writing"
   | "complete"

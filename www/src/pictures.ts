@@ -2,7 +2,7 @@
 // The picture itself stays in this tab's memory until then, so that it can be read in another language, and is kept nowhere.
 import { effect, signal } from "@preact/signals";
 import { announce } from "./announcer";
-import { newId } from "./conversation";
+import { MOST_ATTACHED, newId } from "./conversation";
 import * as desk from "./desk";
 import { type Language, t } from "./i18n";
 import { type Problem, problemFrom } from "./problem";
@@ -81,14 +81,12 @@ effect(() => {
       queueMicrotask(() => dropPicture(id));
 });
 
-const MOST_CHARACTERS = 200_000;
-
 function keepText({ id, conversation, file }: Picture, text: string): void {
   const { attached = [] } = desk.conversation(conversation);
   const mine = { name: file.name, text, picture: id };
-  const others = attached.some(({ picture }) => picture === id);
+  const there = attached.some(({ picture }) => picture === id);
   desk.changeConversation(conversation, {
-    attached: others
+    attached: there
       ? attached.map((each) => (each.picture === id ? mine : each))
       : [...attached, mine],
   });
@@ -104,13 +102,18 @@ async function read(id: string, asked: boolean): Promise<void> {
   underWay.set(id, abort);
   const mine = () => underWay.get(id) === abort;
   change(id, { empty: false, problem: undefined });
-  announce(t("reading.started", { name }));
   try {
     const text = await readPicture(
       file,
       {
         signal: abort.signal,
-        onStage: (stage) => mine() && change(id, { stage }),
+        onStage: (stage) => {
+          if (!mine()) return;
+          const begins =
+            stage.at === "reading" && pictureOf(id)?.stage?.at !== "reading";
+          if (begins) announce(t("reading.started", { name }));
+          change(id, { stage });
+        },
         onPreview: (preview) => {
           if (!mine()) return;
           pictureOf(id)?.preview?.close();
@@ -121,7 +124,7 @@ async function read(id: string, asked: boolean): Promise<void> {
       asked,
     );
     if (!mine()) return;
-    if (text !== "") keepText(picture, text.slice(0, MOST_CHARACTERS));
+    if (text !== "") keepText(picture, text.slice(0, MOST_ATTACHED));
     change(id, { stage: undefined, empty: text === "" });
     announce(t(text === "" ? "reading.foundNone" : "reading.found", { name }));
   } catch (error) {

@@ -1,6 +1,11 @@
 // A picture as the recogniser takes it: upright, on white, of bounded size, as PNG. It refuses what the browser cannot
 // draw and, before drawing anything, what would not fit into a phone's memory.
-import { imageSize } from "image-size";
+import { BMP } from "image-size/types/bmp";
+import { GIF } from "image-size/types/gif";
+import { HEIF } from "image-size/types/heif";
+import { JPG } from "image-size/types/jpg";
+import { PNG } from "image-size/types/png";
+import { WEBP } from "image-size/types/webp";
 import { LARGEST_FILE_BYTES, UnreadableFile } from "../documents/text-of";
 
 export interface Picture {
@@ -19,6 +24,9 @@ const PREVIEW_SIDE = 480;
 /** The size stands in front; what cameras put before it takes up to a few hundred thousand bytes. */
 const HEAD_BYTES = 1_000_000;
 
+/** What browsers draw and people have; AVIF is a kind of HEIF. */
+const KINDS = [PNG, JPG, WEBP, GIF, HEIF, BMP];
+
 const unreadable = (file: File, reason: string) =>
   new UnreadableFile("picture_unreadable", `${file.name}: ${reason}`);
 
@@ -34,8 +42,10 @@ async function checkSize(file: File): Promise<void> {
   let width: number;
   let height: number;
   try {
-    const head = await file.slice(0, HEAD_BYTES).arrayBuffer();
-    ({ width, height } = imageSize(new Uint8Array(head)));
+    const head = new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer());
+    const kind = KINDS.find((one) => one.validate(head));
+    if (!kind) throw new Error("neither PNG, JPEG, WebP, GIF, AVIF nor BMP");
+    ({ width, height } = kind.calculate(head));
   } catch (error) {
     throw unreadable(file, reasonOf(error));
   }

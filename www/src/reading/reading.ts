@@ -1,6 +1,7 @@
 // From a picture to its text: looks at the picture, asks before it fetches anything, waits for its turn, reads.
 import { computed, signal } from "@preact/signals";
-import { type Language, language } from "../i18n";
+import { announce } from "../announcer";
+import { bytes as written, type Language, language, t } from "../i18n";
 import { read, write } from "../remember";
 import { inTurn } from "../turns";
 import {
@@ -49,6 +50,7 @@ const declined = () => new DOMException("declined", "AbortError");
 /** One question for all pictures that wait; the bytes are those of the first. */
 function agreement(bytes: number): Promise<void> {
   question ??= new Promise<void>((resolve, reject) => {
+    announce(t("reading.ask", { size: written(bytes) }));
     asking.value = {
       bytes,
       answer(agreed) {

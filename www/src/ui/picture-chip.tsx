@@ -27,11 +27,7 @@ export function UnreadPicture({ picture }: { picture: Picture }) {
         {empty && (
           <span class="row">
             <span class="hint">{t("reading.none")}</span>
-            <button
-              type="button"
-              class="link"
-              onClick={() => showPicture(id)}
-            >
+            <button type="button" class="link" onClick={() => showPicture(id)}>
               {t("reading.other")}
             </button>
           </span>
