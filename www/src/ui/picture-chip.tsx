@@ -25,7 +25,7 @@ export function UnreadPicture({ picture }: { picture: Picture }) {
         </span>
         {stage && <StageBar stage={stage} name={name} />}
         {empty && (
-          <span class="row">
+          <span class="row picture-none">
             <span class="hint">{t("reading.none")}</span>
             <button type="button" class="link" onClick={() => showPicture(id)}>
               {t("reading.other")}

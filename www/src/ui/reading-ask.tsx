@@ -7,7 +7,7 @@ export function ReadingAsk() {
   if (!now) return null;
   const size = bytes(now.bytes);
   return (
-    <div class="notice" role="group" aria-label={t("reading.title")}>
+    <div class="notice ask" role="group" aria-label={t("reading.title")}>
       <span>{t("reading.ask", { size })}</span>
       <button
         type="button"
