@@ -19,7 +19,7 @@ function assetFileNames({
 
 /** What is loaded lazily and is not for everybody; the service worker knows it by its name (sw.ts). */
 const EXTRA =
-  /\/node_modules\/(temml|highlight\.js|lowlight|pdfjs-dist|tesseract\.js)\//;
+  /\/node_modules\/(temml|highlight\.js|lowlight|pdfjs-dist)\/|\/src\/reading\//;
 
 const extraName = (extra: boolean) =>
   extra ? "assets/extra-[name]-[hash].js" : "assets/[name]-[hash].js";

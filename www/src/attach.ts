@@ -1,11 +1,11 @@
 // Files for the next message: read here, kept with the draft, sent with it. Pictures take longer and are read one by one
-// (pictures.ts).
+// (reading/).
 import { signal } from "@preact/signals";
 import { MOST_ATTACHED } from "./conversation";
 import * as desk from "./desk";
 import { textOf } from "./documents/text-of";
-import { addPicture, dropPicture, isPicture, unread } from "./pictures";
 import { type Problem, problemFrom } from "./problem";
+import { enterRoom, isPicture, room } from "./reading-room";
 
 export const attaching = signal(false);
 export const attachProblem = signal<Problem | undefined>(undefined);
@@ -14,7 +14,8 @@ const MOST_FILES = 5;
 
 function checkRoom(conversation: string): void {
   const { attached = [] } = desk.conversation(conversation);
-  if (attached.length + unread(conversation).length >= MOST_FILES)
+  const unread = room.peek()?.unread(conversation) ?? [];
+  if (attached.length + unread.length >= MOST_FILES)
     throw {
       code: "attachments_full",
       message: `at most ${MOST_FILES} files go with a message`,
@@ -29,6 +30,7 @@ export async function attach(files: readonly File[]): Promise<void> {
   try {
     for (const file of files) {
       if (isPicture(file)) {
+        const { addPicture } = await enterRoom();
         checkRoom(id);
         addPicture(id, file);
         continue;
@@ -54,5 +56,5 @@ export function detach(at: number): void {
   desk.changeConversation(id, {
     attached: attached.filter((_, index) => index !== at),
   });
-  if (picture) dropPicture(picture);
+  if (picture) room.peek()?.dropPicture(picture);
 }

@@ -18,7 +18,7 @@ export interface Speed {
 export interface Attachment {
   name: string;
   text: string;
-  /** While it waits in the composer: the picture whose text this is (pictures.ts). */
+  /** While it waits in the composer: the picture whose text this is (reading/pictures.ts). */
   picture?: string;
 }
 

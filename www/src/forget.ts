@@ -3,23 +3,19 @@
 import * as desk from "./desk";
 import { removeAllDocuments } from "./documents/documents";
 import { engine, refreshStored, stored, unload } from "./model";
-import { dropAllPictures } from "./pictures";
-import { deleteFiles } from "./reading/files";
-import { chooseReadingLanguage } from "./reading/reading";
+import { forgetReading } from "./reading-room";
 import { forgetChoices } from "./remember";
 import { stop } from "./reply";
 
 export async function forgetEverything(): Promise<void> {
   stop();
-  dropAllPictures();
-  await deleteFiles();
+  await forgetReading();
   await unload();
   await desk.removeAllConversations();
   await removeAllDocuments();
   const { models } = await engine();
   await refreshStored();
   for (const { id } of stored.value) await models.delete(id);
-  chooseReadingLanguage(undefined);
   forgetChoices();
   await refreshStored();
 }

@@ -3,9 +3,9 @@ import { computed, signal } from "@preact/signals";
 import { announce } from "../announcer";
 import { newId } from "../conversation";
 import { t } from "../i18n";
-import { isPicture } from "../pictures";
 import { type Problem, problemFrom } from "../problem";
-import { readPicture, type Stage } from "../reading/reading";
+import type { Stage } from "../reading/reading";
+import { enterRoom, isPicture } from "../reading-room";
 import * as cabinet from "./cabinet";
 import type { Document, StoredPassage } from "./cabinet";
 import { embed } from "./encoder";
@@ -124,6 +124,7 @@ const PICTURE_SHARE = 0.8;
 
 async function textOfPicture(file: File, signal: AbortSignal): Promise<Read> {
   const { name } = file;
+  const { readPicture } = await enterRoom();
   const text = await readPicture(file, {
     signal,
     onStage: (stage) => {

@@ -2,10 +2,9 @@
 // They lie in a cache of their own, out of which the service worker answers (sw.ts); nothing fetches them unasked.
 import { signal } from "@preact/signals";
 import { folder, sizes } from "virtual:reading-files";
+import { READING_CACHE } from "../reading-room";
 import { engineCanStart } from "../shell";
 import type { Language } from "../i18n";
-
-export const READING_CACHE = "smidgen-reading";
 
 /** What the page's languages are called there. */
 export const SCRIPTS = {

@@ -4,6 +4,8 @@ import { announce } from "../announcer";
 import { bytes as written, type Language, language, t } from "../i18n";
 import { read, write } from "../remember";
 import { inTurn } from "../turns";
+import { pictureOf } from "./picture";
+import { recognise } from "./recogniser";
 import {
   fetchFiles,
   lookForFiles,
@@ -89,8 +91,6 @@ async function agreed(bytes: number, watch: Watch): Promise<void> {
   }
 }
 
-const load = () => import("./recogniser");
-
 /** `asked`: who asked for this very language has been told what it takes. */
 export async function readPicture(
   file: File,
@@ -100,9 +100,6 @@ export async function readPicture(
 ): Promise<string> {
   const { signal: abort, onStage } = watch;
   onStage({ at: "looking" });
-  const { pictureOf, recognise } = await load().catch((error: unknown) => {
-    throw { code: "reading_unreachable", message: String(error) };
-  });
   const { png, preview } = await pictureOf(file);
   abort.throwIfAborted();
   watch.onPreview?.(preview);

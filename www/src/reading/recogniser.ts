@@ -1,10 +1,7 @@
 // The text of a picture by tesseract.js, in a worker that lives for one picture: no memory is held when nothing is read.
 // All it loads comes from this page's own folder; its own store and its default hosts are not used.
 import { createWorker, type Line } from "tesseract.js";
-import { pictureOf } from "./picture";
 import { address, CORE, WORKER } from "./files";
-
-export { pictureOf };
 
 class ReadingFailed extends Error {
   readonly code = "reading_failed";

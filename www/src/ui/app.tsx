@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { announcements } from "../announcer";
 import { t } from "../i18n";
+import { room } from "../reading-room";
 import { Bar } from "./bar";
 import { Composer, focusComposer } from "./composer";
 import { useFileDrop } from "./drop";
@@ -11,7 +12,6 @@ import { DocumentsDialog } from "./documents-dialog";
 import { Messages } from "./messages";
 import { ModelDialog } from "./model-dialog";
 import { Notices } from "./notices";
-import { PictureDialog } from "./picture-dialog";
 import { SettingsDialog } from "./settings-dialog";
 import { Shelf } from "./shelf";
 
@@ -27,6 +27,7 @@ function LiveRegion() {
 
 export function App() {
   const dropping = useFileDrop();
+  const { PictureDialog } = room.value ?? {};
   useEffect(() => {
     // A keyboard is there: start in the composer. On a phone that would open the on-screen keyboard.
     if (matchMedia("(pointer: fine)").matches) focusComposer();
@@ -50,7 +51,7 @@ export function App() {
       <ConversationDialog />
       <SettingsDialog />
       <DocumentsDialog />
-      <PictureDialog />
+      {PictureDialog && <PictureDialog />}
       <DeviceDialog />
       {dropping.value && <div class="drop">{t("source.dropNow")}</div>}
     </div>

@@ -6,12 +6,10 @@ import * as desk from "../desk";
 import { documents } from "../documents/documents";
 import { t } from "../i18n";
 import { model } from "../model";
-import { dropPictures, isPicture, reading, unread } from "../pictures";
+import { enterRoom, isPicture, room } from "../reading-room";
 import { replying, send, stop } from "../reply";
 import { BookIcon, ClipIcon, CloseIcon, SendIcon, StopIcon } from "./icons";
-import { PictureName, UnreadPicture } from "./picture-chip";
 import { ProblemText } from "./problem-text";
-import { ReadingAsk } from "./reading-ask";
 
 export const focusComposer = () => document.getElementById("composer")?.focus();
 
@@ -20,11 +18,17 @@ const enterSends = () => !matchMedia("(pointer: coarse)").matches;
 
 function Attached() {
   const { id, attached = [] } = desk.open.value;
-  const toRead = unread(id);
+  const { ReadingAsk, PictureName, UnreadPicture, unread } = room.value ?? {};
+  const toRead = unread?.(id) ?? [];
+  // From a visit before: its text can be corrected.
+  const withPictures = attached.some(({ picture }) => picture);
+  useEffect(() => {
+    if (withPictures) void enterRoom().catch(() => undefined);
+  }, [withPictures]);
   const some = attached.length + toRead.length > 0 || attaching.value;
   return (
     <>
-      <ReadingAsk />
+      {ReadingAsk && <ReadingAsk />}
       {attachProblem.value && (
         <div class="attach-problem">
           <ProblemText problem={attachProblem.value} />
@@ -42,7 +46,7 @@ function Attached() {
         <ul class="attached" role="list" aria-label={t("composer.attached")}>
           {attached.map(({ name, picture }, at) => (
             <li key={picture ?? at}>
-              {picture ? (
+              {picture && PictureName ? (
                 <PictureName id={picture} name={name} />
               ) : (
                 <span class="attached-name" dir="auto">
@@ -60,9 +64,10 @@ function Attached() {
               </button>
             </li>
           ))}
-          {toRead.map((picture) => (
-            <UnreadPicture key={picture.id} picture={picture} />
-          ))}
+          {UnreadPicture &&
+            toRead.map((picture) => (
+              <UnreadPicture key={picture.id} picture={picture} />
+            ))}
           {attaching.value && <li role="status">{t("composer.attaching")}</li>}
         </ul>
       )}
@@ -121,8 +126,9 @@ export function Composer() {
   const busy = replying.value !== undefined;
   const { phase } = model.value;
   const usable = phase === "ready" || phase === "loading";
+  const reading = room.value?.reading(id) ?? false;
   const says = draft.trim() !== "" || attached.length > 0;
-  const sendable = usable && !busy && !attaching.value && !reading(id) && says;
+  const sendable = usable && !busy && !attaching.value && !reading && says;
 
   useLayoutEffect(() => {
     const element = field.current!;
@@ -147,7 +153,7 @@ export function Composer() {
       document.querySelector<HTMLElement>(".panel .primary")?.focus();
     if (!sendable) return;
     desk.changeConversation(id, { draft: "", attached: [] });
-    dropPictures(id);
+    room.peek()?.dropPictures(id);
     const files = attached.map(({ name, text }) => ({ name, text }));
     void send(draft, files);
   };

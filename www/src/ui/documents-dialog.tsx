@@ -15,12 +15,11 @@ import {
 } from "../documents/documents";
 import { encoder, fetchEncoder, findEncoder } from "../documents/encoder";
 import { bytes, day, number, percent, t } from "../i18n";
+import { room } from "../reading-room";
 import { ConfirmButton } from "./confirm-button";
 import { Dialog } from "./dialog";
 import { TrashIcon } from "./icons";
 import { ProblemText } from "./problem-text";
-import { ReadingAsk } from "./reading-ask";
-import { stageText } from "./reading-stage";
 
 export const documentsDialog = signal(false);
 
@@ -117,15 +116,16 @@ function Add() {
   const picker = useRef<HTMLInputElement>(null);
   const writing = useSignal(false);
   const now = adding.value;
+  const { ReadingAsk, stageText } = room.value ?? {};
   const refused = addProblem.value;
   return (
     <>
       {now ? (
         <div class="panel">
-          <ReadingAsk />
+          {ReadingAsk && <ReadingAsk />}
           <p class="hint wrap" role={now.stage ? undefined : "status"}>
             {t("documents.reading", { name: now.name })}{" "}
-            {now.stage ? stageText(now.stage) : percent(now.done)}
+            {(now.stage && stageText?.(now.stage)) ?? percent(now.done)}
           </p>
           <progress
             aria-label={t("documents.reading", { name: now.name })}

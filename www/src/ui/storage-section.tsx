@@ -4,8 +4,8 @@ import type { StorageEstimate } from "smidgen";
 import { useEffect } from "preact/hooks";
 import { bytes, percent, t } from "../i18n";
 import { engine, stored } from "../model";
+import { enterIfKept, room as readingRoom } from "../reading-room";
 import { ImportForm } from "./import-form";
-import { ReadingKept } from "./reading-kept";
 import { StoredModelItem } from "./stored-model";
 
 const estimate = signal<StorageEstimate | undefined>(undefined);
@@ -60,6 +60,9 @@ function Room({ room }: { room: StorageEstimate }) {
 
 export function StorageSection() {
   useEffect(() => void measure(), [stored.value]);
+  // Without a connection and without storage there is nothing to list.
+  useEffect(() => void enterIfKept().catch(() => undefined), []);
+  const { ReadingKept } = readingRoom.value ?? {};
   return (
     <section>
       <h3>{t("source.onDevice")}</h3>
@@ -72,7 +75,7 @@ export function StorageSection() {
       ) : (
         <p class="hint">{t("storage.none")}</p>
       )}
-      <ReadingKept />
+      {ReadingKept && <ReadingKept />}
       <ImportForm />
       {estimate.value && <Room room={estimate.value} />}
     </section>

@@ -1,6 +1,6 @@
 // Asks before what reads pictures is fetched for the first time: how much it is, where from, what becomes of the picture.
 import { bytes, t } from "../i18n";
-import { asking } from "../reading/reading";
+import { asking } from "./reading";
 
 export function ReadingAsk() {
   const now = asking.value;

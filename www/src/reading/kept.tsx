@@ -7,9 +7,9 @@ import {
   keptBytes,
   keptLanguages,
   lookForFiles,
-} from "../reading/files";
-import { ConfirmButton } from "./confirm-button";
-import { TrashIcon } from "./icons";
+} from "./files";
+import { ConfirmButton } from "../ui/confirm-button";
+import { TrashIcon } from "../ui/icons";
 
 export function ReadingKept() {
   useEffect(() => void lookForFiles(), []);

@@ -10,11 +10,11 @@ import {
   languages,
   t,
 } from "../i18n";
-import { pictureOf, readIn, stopReading } from "../pictures";
-import { missingBytes } from "../reading/files";
-import { Dialog } from "./dialog";
-import { ProblemText } from "./problem-text";
-import { Preview, StageBar } from "./reading-stage";
+import { pictureOf, readIn, stopReading } from "./pictures";
+import { missingBytes } from "./files";
+import { Dialog } from "../ui/dialog";
+import { ProblemText } from "../ui/problem-text";
+import { Preview, StageBar } from "./stage";
 
 const open = signal(false);
 const shown = signal("");

@@ -1,17 +1,17 @@
 // Pictures in the composer: each is read as soon as it is given, and its text then goes with the message as a file's does.
 // The picture itself stays in this tab's memory until then, so that it can be read in another language, and is kept nowhere.
 import { effect, signal } from "@preact/signals";
-import { announce } from "./announcer";
-import { MOST_ATTACHED, newId } from "./conversation";
-import * as desk from "./desk";
-import { type Language, t } from "./i18n";
-import { type Problem, problemFrom } from "./problem";
+import { announce } from "../announcer";
+import { MOST_ATTACHED, newId } from "../conversation";
+import * as desk from "../desk";
+import { type Language, t } from "../i18n";
+import { type Problem, problemFrom } from "../problem";
 import {
   chooseReadingLanguage,
   readingLanguage,
   readPicture,
   type Stage,
-} from "./reading/reading";
+} from "./reading";
 
 export interface Picture {
   id: string;
@@ -27,9 +27,6 @@ export interface Picture {
 }
 
 export const pictures = signal<Picture[]>([]);
-
-export const isPicture = (file: File) =>
-  file.type.startsWith("image/") && file.type !== "image/svg+xml";
 
 const underWay = new Map<string, AbortController>();
 
@@ -168,6 +165,8 @@ export function stopReading(id: string): void {
   change(id, { stage: undefined });
 }
 
-export function dropAllPictures(): void {
+/** The choice of a language too. */
+export function forgetPictures(): void {
   for (const { id } of pictures.peek()) dropPicture(id);
+  chooseReadingLanguage(undefined);
 }

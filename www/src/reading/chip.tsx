@@ -6,11 +6,11 @@ import {
   pictureOf,
   readAgain,
   stopReading,
-} from "../pictures";
-import { CloseIcon } from "./icons";
-import { showPicture } from "./picture-dialog";
-import { ProblemText } from "./problem-text";
-import { Preview, StageBar } from "./reading-stage";
+} from "./pictures";
+import { CloseIcon } from "../ui/icons";
+import { showPicture } from "./dialog";
+import { ProblemText } from "../ui/problem-text";
+import { Preview, StageBar } from "./stage";
 
 export function UnreadPicture({ picture }: { picture: Picture }) {
   const { id, file, preview, stage, empty, problem } = picture;

@@ -1,7 +1,7 @@
 // How far the reading of a picture is, and the picture itself in small.
 import { useEffect, useRef } from "preact/hooks";
 import { percent, t } from "../i18n";
-import type { Stage } from "../reading/reading";
+import type { Stage } from "./reading";
 
 /** Decoration: the name stands beside it. */
 export function Preview(props: { of: ImageBitmap | undefined; class: string }) {
