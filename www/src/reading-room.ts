@@ -12,7 +12,10 @@ export const READING_CACHE = "smidgen-reading";
 let entering: Promise<Room> | undefined;
 
 export function enterRoom(): Promise<Room> {
-  entering ??= import("./reading/room").then((it) => (room.value = it));
+  entering ??= import("./reading/room").then(async (it) => {
+    await it.addReadingWords();
+    return (room.value = it);
+  });
   return entering.catch((error: unknown) => {
     entering = undefined;
     throw { code: "reading_unreachable", message: String(error) };
