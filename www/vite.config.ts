@@ -2,6 +2,7 @@
 import { defineConfig } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
 import { firstPaint } from "./scripts/first-paint.ts";
+import { readingFiles } from "./scripts/reading-files.ts";
 
 /** `…/wasm/<flavour>/smidgen_bg.wasm` keeps its flavour in its name: the service worker keeps one flavour (sw.ts). */
 function assetFileNames({
@@ -17,7 +18,8 @@ function assetFileNames({
 }
 
 /** What is loaded lazily and is not for everybody; the service worker knows it by its name (sw.ts). */
-const EXTRA = /\/node_modules\/(temml|highlight\.js|lowlight|pdfjs-dist)\//;
+const EXTRA =
+  /\/node_modules\/(temml|highlight\.js|lowlight|pdfjs-dist)\/|\/src\/reading\//;
 
 const extraName = (extra: boolean) =>
   extra ? "assets/extra-[name]-[hash].js" : "assets/[name]-[hash].js";
@@ -50,6 +52,7 @@ export default defineConfig({
   server: { fs: { allow: [".."] } },
   plugins: [
     firstPaint(),
+    readingFiles(),
     VitePWA({
       strategies: "injectManifest",
       srcDir: "src",
@@ -59,7 +62,11 @@ export default defineConfig({
       injectManifest: {
         // The wasm flavours are listed so that the service worker knows which ones are current; it does not
         // precache them (see sw.ts). Model weights are not part of the build.
-        globPatterns: ["**/*.{html,js,css,svg,png,webmanifest,wasm}"],
+        // Nor what reads pictures, in ocr/: it is listed for the same reason.
+        globPatterns: [
+          "**/*.{html,js,css,svg,png,webmanifest,wasm}",
+          "ocr/**/*.{js,wasm,gz}",
+        ],
         globIgnores: ["models/**"],
         maximumFileSizeToCacheInBytes: 16 * 1024 * 1024,
         rollupFormat: "iife",
@@ -88,7 +95,14 @@ export default defineConfig({
             files: [
               {
                 name: "files",
-                accept: ["text/*", "application/pdf", ".md", ".txt", ".gguf"],
+                accept: [
+                  "text/*",
+                  "image/*",
+                  "application/pdf",
+                  ".md",
+                  ".txt",
+                  ".gguf",
+                ],
               },
             ],
           },

@@ -160,7 +160,7 @@ test("a text and a PDF go with a message", LIMIT, async (t) => {
   const { app } = await stage(t);
   await app.load();
   await app.settings({ Temperature: 0, "Longest reply (tokens)": 24 });
-  const attach = app.page.getByRole("button", { name: "Attach a text or PDF" });
+  const attach = app.page.getByRole("button", { name: "Attach a text, PDF" });
   const chooser = app.page.waitForEvent("filechooser");
   await attach.click();
   await (await chooser).setFiles([MANUAL, LETTER]);
@@ -202,7 +202,7 @@ test(
     const attach = async (app, ...files) => {
       const chooser = app.page.waitForEvent("filechooser");
       await app.page
-        .getByRole("button", { name: "Attach a text or PDF" })
+        .getByRole("button", { name: "Attach a text, PDF" })
         .click();
       await (await chooser).setFiles(files);
     };

@@ -1,10 +1,12 @@
 // One person's way through the whole app in every browser engine at hand, on a phone's screen: first visit, a download cut
-// off and taken up, a chat, stop, another visit, files, documents, formulas, hostile text, search, Arabic, no server, everything deleted. SMIDGEN_BROWSERS names them.
+// off and taken up, a chat, stop, another visit, files, pictures, documents, formulas, hostile text, search, Arabic, no
+// server, everything deleted. SMIDGEN_BROWSERS names them.
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { drawn, INVOICE } from "./app/drawn.mjs";
 import { LETTER, MANUAL, MENUS } from "./app/files.mjs";
 import { LEFTOVERS } from "./app/leftovers.mjs";
 import { Person } from "./app/person.mjs";
@@ -183,6 +185,25 @@ for (const driven of BROWSERS)
         "both files attached",
         `return named("button", "Remove menu-zh.pdf") && named("button", "Remove manual.pdf") && true;`,
       );
+      // A picture of a bill: its text, by what is fetched for it.
+      const bill = await drawn(
+        (expression) => page.evaluate(expression),
+        "bill.png",
+        INVOICE,
+      );
+      const readBill = async () => {
+        await me.press("Text of bill.png");
+        await me.until(
+          "the text of the bill",
+          `return /4711\\s+total 38\\.50/.test(named("textarea", "What was read")?.value);`,
+        );
+      };
+      await me.give(".composer input[type=file]", [bill]);
+      await me.press(/^Fetch it/);
+      await readBill();
+      await picture("picture");
+      await me.press("Done");
+      await me.press("Remove bill.png");
       const cited = await me.ask("When were the apple trees planted?");
       assert.match(cited.text, /\[1\] letter\.md/);
       for (const { name } of files) await me.press(name);
@@ -263,6 +284,10 @@ for (const driven of BROWSERS)
       await me.press("Show conversations");
       await entries(3);
       await me.press("Close");
+      await me.give(".composer input[type=file]", [bill]);
+      await readBill();
+      await me.press("Done");
+      await me.press("Remove bill.png");
       const offline = await me.ask("Who planted the apple trees?");
       assert.match(offline.text, /letter\.md/);
       t.diagnostic(`${driven.name}, offline: ${offline.figures}`);
@@ -277,6 +302,7 @@ for (const driven of BROWSERS)
       for (const [store, count] of Object.entries(left.records))
         assert.equal(count, 0, `${store} still holds ${count}`);
       assert.deepEqual(left.files, []);
+      assert.equal(await page.evaluate(`caches.has("smidgen-reading")`), false);
     } finally {
       await page?.close().catch(() => {});
     }

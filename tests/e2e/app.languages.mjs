@@ -6,17 +6,25 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { LIMIT, SLOW, stage, violations, WWW } from "./app/stage.mjs";
 
-const FOLDER = join(WWW, "../src/i18n");
+/** What every visit loads, and what comes with the reading of pictures. */
+const FOLDERS = ["../src/i18n", "../src/reading/words"].map((folder) =>
+  join(WWW, folder),
+);
 const PLURAL = /_(zero|one|two|few|many|other)$/;
 
 const languages = Object.fromEntries(
   await Promise.all(
-    (await readdir(FOLDER))
+    (await readdir(FOLDERS[0]))
       .filter((name) => name.endsWith(".json"))
-      .map(async (name) => [
-        name.slice(0, -5),
-        phrases(JSON.parse(await readFile(join(FOLDER, name), "utf8"))),
-      ]),
+      .map(async (name) => {
+        const texts = FOLDERS.map((folder) =>
+          readFile(join(folder, name), "utf8"),
+        );
+        const all = (await Promise.all(texts)).map((text) =>
+          phrases(JSON.parse(text)),
+        );
+        return [name.slice(0, -5), Object.assign({}, ...all)];
+      }),
   ),
 );
 

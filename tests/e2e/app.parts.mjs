@@ -167,3 +167,37 @@ test("what names a repository of the hub", async () => {
   ])
     assert.equal(repositoryIn(text), undefined, text);
 });
+
+test("turns: one after another, and who gives up holds nobody up", async () => {
+  const { inTurn } = await part("turns");
+  const said = [];
+  const gate = () => {
+    let open;
+    const passed = new Promise((resolve) => (open = resolve));
+    return { open, passed };
+  };
+  const patient = new AbortController().signal;
+  const first = gate();
+  const one = inTurn(async () => {
+    said.push("one begins");
+    await first.passed;
+    said.push("one ends");
+    throw new Error("one fails");
+  }, patient);
+  const impatient = new AbortController();
+  const two = inTurn(async () => said.push("two"), impatient.signal);
+  const three = inTurn(async () => said.push("three"), patient);
+  impatient.abort();
+  await assert.rejects(two, { name: "AbortError" });
+  assert.deepEqual(said, ["one begins"], "three waits for one all the same");
+  first.open();
+  await assert.rejects(one, /one fails/);
+  await three;
+  assert.deepEqual(said, ["one begins", "one ends", "three"]);
+  await assert.rejects(
+    inTurn(async () => said.push("never"), impatient.signal),
+    { name: "AbortError" },
+  );
+  await inTurn(async () => said.push("four"), patient);
+  assert.deepEqual(said.slice(3), ["four"]);
+});

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { BROKEN, drawn, INVOICE } from "./app/drawn.mjs";
 import { LETTER, MANUAL } from "./app/files.mjs";
 import {
   archive,
@@ -13,6 +14,7 @@ import {
   MODEL_BYTES,
   MODEL_PATH,
   picture,
+  readingPath,
   sent,
   SLOW,
   stage,
@@ -174,9 +176,12 @@ for (const [view, browser] of Object.entries(VIEWS))
     await check("documents");
     await close();
     await app.settings({ Temperature: 0, "Longest reply (tokens)": 24 });
-    const chosen = page.waitForEvent("filechooser");
-    await page.getByRole("button", { name: "Attach a text or PDF" }).click();
-    await (await chosen).setFiles(LETTER);
+    const attach = async (...files) => {
+      const chosen = page.waitForEvent("filechooser");
+      await page.locator(".composer .icon-button").first().click();
+      await (await chosen).setFiles(files);
+    };
+    await attach(LETTER);
     await page.getByRole("button", { name: "Remove letter.md" }).waitFor(SLOW);
     await app.message.fill("When were the apple trees planted?");
     await check("composing");
@@ -189,6 +194,34 @@ for (const [view, browser] of Object.entries(VIEWS))
       .first()
       .click();
     await check("sources");
+    const draw = (name, lines) =>
+      drawn((expression) => page.evaluate(expression), name, lines);
+    const bill = await draw("bill.png", INVOICE);
+    await attach(bill);
+    const fetchIt = page.getByRole("button", { name: /^Fetch it/ });
+    await fetchIt.waitFor(SLOW);
+    await check("picture-ask");
+    const english = await readingPath("eng.traineddata.gz");
+    server.faults.set(english, { holdAt: 1_500_000 });
+    await fetchIt.click();
+    await sent(server, english, 1_500_000);
+    await check("picture-fetching");
+    server.faults.clear();
+    const text = page.getByRole("button", { name: "Text of bill.png" });
+    await text.waitFor(SLOW);
+    await attach(await draw("meadow.png", []), BROKEN);
+    await page.getByText("No text found").waitFor(SLOW);
+    await page.getByText("Code: picture_unreadable").waitFor(SLOW);
+    await check("pictures");
+    await text.click();
+    await page.getByLabel("What was read").waitFor();
+    await check("picture-text");
+    await close();
+    await app.model.click();
+    await page.getByText("Reading of pictures").waitFor();
+    await page.getByText("Reading of pictures").scrollIntoViewIfNeeded();
+    await check("models-reading");
+    await close();
     await page.goto(`${server.origin}/?model=/nothing.gguf`);
     await app.start.click();
     await page.getByText("Code: download_http").waitFor(SLOW);
@@ -205,5 +238,9 @@ for (const [view, browser] of Object.entries(VIEWS))
     await page.goto(`${server.origin}/`);
     await page.locator(".chip[data-phase=ready]").waitFor(SLOW);
     await check("arabic-ready");
+    await attach(await draw("meadow.png", []));
+    await page.getByRole("button", { name: /^جلب/ }).click(SLOW);
+    await page.getByText("لم يُعثر على نص").first().waitFor(SLOW);
+    await check("arabic-picture");
     assert.deepEqual(found, []);
   });

@@ -184,7 +184,7 @@ test(
     });
     assert.ok(kept.length > 10);
     assert.deepEqual(
-      kept.filter((path) => /\.wasm$|extra-|cmaps/.test(path)),
+      kept.filter((path) => /\.wasm$|extra-|cmaps|ocr/.test(path)),
       [],
     );
     let all = 0;

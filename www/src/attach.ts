@@ -1,15 +1,26 @@
-// Files for the next message: read here, kept with the draft, sent with it.
+// Files for the next message: read here, kept with the draft, sent with it. Pictures take longer and are read one by one
+// (reading/).
 import { signal } from "@preact/signals";
+import { MOST_ATTACHED } from "./conversation";
 import * as desk from "./desk";
 import { textOf } from "./documents/text-of";
 import { type Problem, problemFrom } from "./problem";
+import { enterRoom, isPicture, room } from "./reading-room";
 
 export const attaching = signal(false);
 export const attachProblem = signal<Problem | undefined>(undefined);
 
-/** A message with more than this would be kept, exported and searched for nothing: no small model reads so far. */
-const MOST_CHARACTERS = 200_000;
 const MOST_FILES = 5;
+
+function checkRoom(conversation: string): void {
+  const { attached = [] } = desk.conversation(conversation);
+  const unread = room.peek()?.unread(conversation) ?? [];
+  if (attached.length + unread.length >= MOST_FILES)
+    throw {
+      code: "attachments_full",
+      message: `at most ${MOST_FILES} files go with a message`,
+    };
+}
 
 export async function attach(files: readonly File[]): Promise<void> {
   if (attaching.peek()) return;
@@ -18,14 +29,16 @@ export async function attach(files: readonly File[]): Promise<void> {
   const { id } = desk.open.peek();
   try {
     for (const file of files) {
+      if (isPicture(file)) {
+        const { addPicture } = await enterRoom();
+        checkRoom(id);
+        addPicture(id, file);
+        continue;
+      }
       const { pages } = await textOf(file);
-      const text = pages.join("\n\n").trim().slice(0, MOST_CHARACTERS);
+      const text = pages.join("\n\n").trim().slice(0, MOST_ATTACHED);
+      checkRoom(id);
       const { attached = [] } = desk.conversation(id);
-      if (attached.length >= MOST_FILES)
-        throw {
-          code: "attachments_full",
-          message: `at most ${MOST_FILES} files go with a message`,
-        };
       desk.changeConversation(id, {
         attached: [...attached, { name: file.name, text }],
       });
@@ -39,7 +52,9 @@ export async function attach(files: readonly File[]): Promise<void> {
 
 export function detach(at: number): void {
   const { id, attached = [] } = desk.open.peek();
+  const { picture } = attached[at] ?? {};
   desk.changeConversation(id, {
     attached: attached.filter((_, index) => index !== at),
   });
+  if (picture) room.peek()?.dropPicture(picture);
 }

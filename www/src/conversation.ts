@@ -18,7 +18,12 @@ export interface Speed {
 export interface Attachment {
   name: string;
   text: string;
+  /** While it waits in the composer: the picture whose text this is (reading/pictures.ts). */
+  picture?: string;
 }
+
+/** Characters: more would be kept, exported and searched for nothing, as no small model reads so far. */
+export const MOST_ATTACHED = 200_000;
 
 export type Outcome =
   | "writing"

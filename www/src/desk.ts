@@ -150,7 +150,8 @@ export function startConversation(): void {
   const used = conversations.value.some((each) => each.id === id);
   blank.value = used
     ? newConversation()
-    : { ...newConversation(), draft, attached };
+    : // The same one to whoever is about to add to it: a file that is being read.
+      { ...newConversation(), id, draft, attached };
   openId.value = blank.value.id;
   branches.value = [];
   write(LAST_OPEN, openId.value);

@@ -14,6 +14,7 @@ import { t } from "./i18n";
 import { whenReady } from "./model";
 import { explain, problemFrom } from "./problem";
 import { promptFor } from "./prompt";
+import { inTurn } from "./turns";
 
 export interface Replying {
   message: Message;
@@ -140,7 +141,9 @@ async function reply(
       await desk.say(conversationId, ...(question ? [question] : []), message);
     announce(t("live.thinking"));
     try {
-      message = await marked(() => write(message, history, stopped));
+      message = await marked(() =>
+        inTurn(() => write(message, history, stopped), stopped),
+      );
       announce(t(stopped.aborted ? "live.stopped" : "live.done"));
     } catch (error) {
       message = { ...message, content: written.value };

@@ -43,13 +43,17 @@ const urlOf = (entry: PrecacheEntry | string) =>
 const built = self.__WB_MANIFEST;
 /** Loaded lazily (vite.config.ts names them): kept once a model is here, so that the first visit stays small. */
 const EXTRA = /(^|\/)assets\/extra-/;
+/** What reads pictures: only the page fetches and keeps it, once a person wants it (reading/files.ts). */
+const READING = /(^|\/)ocr\//;
 const isWasm = (entry: PrecacheEntry | string) =>
   urlOf(entry).endsWith(".wasm");
 const shell = built.filter(
-  (entry) => !isWasm(entry) && !EXTRA.test(urlOf(entry)),
+  (entry) =>
+    !isWasm(entry) && !EXTRA.test(urlOf(entry)) && !READING.test(urlOf(entry)),
 );
 const EXTRAS_CACHE = "smidgen-extras";
 const SHARED_CACHE = "smidgen-shared";
+const READING_CACHE = "smidgen-reading";
 const absolute = (url: string) => new URL(url, self.location.href).href;
 const extras = new Set(
   built
@@ -61,7 +65,13 @@ const extras = new Set(
 const flavours = new Set(
   built
     .map(urlOf)
-    .filter((url) => url.endsWith(".wasm"))
+    .filter((url) => url.endsWith(".wasm") && !READING.test(url))
+    .map(absolute),
+);
+const reading = new Set(
+  built
+    .map(urlOf)
+    .filter((url) => READING.test(url))
     .map(absolute),
 );
 
@@ -86,6 +96,17 @@ registerRoute(
 registerRoute(
   ({ url, sameOrigin }) => sameOrigin && extras.has(url.href),
   new CacheFirst({ cacheName: EXTRAS_CACHE, plugins: [isolation] }),
+);
+
+/** Nothing is kept here: the page does that, file by file, and can be stopped. */
+registerRoute(
+  ({ url, sameOrigin }) => sameOrigin && reading.has(url.href),
+  async ({ request }) => {
+    const here = (await caches.has(READING_CACHE))
+      ? await (await caches.open(READING_CACHE)).match(request.url)
+      : undefined;
+    return isolated(here ?? (await fetch(request)));
+  },
 );
 
 /** What reading some PDF files needs; few need any. */
@@ -134,6 +155,8 @@ async function keep(name: string, urls: Iterable<string>): Promise<void> {
   for (const url of urls) if (!(await cache.match(url))) await cache.add(url);
 }
 
+const nameOf = (url: string) => url.slice(url.lastIndexOf("/") + 1);
+
 /** “…/smidgen-relaxed.4f2a.wasm” → “relaxed”. */
 const flavourOf = (url: string) => /\/smidgen-([\w-]+)\.[^/]*$/.exec(url)?.[1];
 
@@ -150,6 +173,12 @@ self.addEventListener("install", (event) => {
         [...flavours].filter((url) => used.has(flavourOf(url))),
       );
       if (await caches.has(EXTRAS_CACHE)) await keep(EXTRAS_CACHE, extras);
+      if (await caches.has(READING_CACHE)) {
+        const had = await (await caches.open(READING_CACHE)).keys();
+        const names = new Set(had.map(({ url }) => nameOf(url)));
+        const wanted = [...reading].filter((url) => names.has(nameOf(url)));
+        await keep(READING_CACHE, wanted);
+      }
     })(),
   );
 });
@@ -164,6 +193,11 @@ self.addEventListener("activate", (event) => {
       for (const request of await lazy.keys())
         if (EXTRA.test(request.url) && !extras.has(request.url))
           await lazy.delete(request);
+      if (await caches.has(READING_CACHE)) {
+        const readers = await caches.open(READING_CACHE);
+        for (const request of await readers.keys())
+          if (!reading.has(request.url)) await readers.delete(request);
+      }
       await self.clients.claim();
     })(),
   );

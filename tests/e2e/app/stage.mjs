@@ -1,7 +1,7 @@
 // What every test of the app starts from: a server with the built page and the model, Chromium, and the page's parts
 // by the names a person or a screen reader knows them by.
 
-import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -193,6 +193,13 @@ export async function sent(server, path, bytes) {
     if (Date.now() > end) throw new Error(`${path}: never sent ${bytes} bytes`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** Where the page finds a file of what reads pictures. */
+export async function readingPath(name) {
+  const folders = await readdir(join(WWW, "ocr"));
+  if (folders.length !== 1) throw new Error(`not one folder: ${folders}`);
+  return `/ocr/${folders[0]}/${name}`;
 }
 
 /** Where pictures of the page are kept. */

@@ -4,12 +4,14 @@ import { announce } from "../announcer";
 import { newId } from "../conversation";
 import { t } from "../i18n";
 import { type Problem, problemFrom } from "../problem";
+import type { Stage } from "../reading/reading";
+import { enterRoom, isPicture } from "../reading-room";
 import * as cabinet from "./cabinet";
 import type { Document, StoredPassage } from "./cabinet";
 import { embed } from "./encoder";
 import { passages } from "./passages";
 import { search } from "./search";
-import { textOf } from "./text-of";
+import { textOf, UnreadableFile } from "./text-of";
 
 /** One use of a passage in an answer. The text itself stays with the document, and goes with it. */
 export interface Source {
@@ -25,6 +27,8 @@ export interface Adding {
   name: string;
   /** 0 to 1. */
   done: number;
+  /** Of a picture. */
+  stage?: Stage;
 }
 
 export const documents = signal<Document[]>([]);
@@ -72,6 +76,7 @@ async function keep(
   kind: Document["kind"],
   pages: readonly string[],
   signal: AbortSignal,
+  begun = 0,
 ): Promise<void> {
   const found = passages(pages);
   if (passageCount.value + found.length > MOST_PASSAGES)
@@ -85,7 +90,8 @@ async function keep(
     signal.throwIfAborted();
     const some = found.slice(at, at + AT_ONCE).map(({ text }) => text);
     vectors.push(...(await embed(some, signal)));
-    adding.value = { name, done: vectors.length / found.length };
+    const done = begun + (1 - begun) * (vectors.length / found.length);
+    adding.value = { name, done };
   }
   await cabinet.add(
     {
@@ -106,22 +112,53 @@ async function keep(
   );
 }
 
+interface Read {
+  kind: Document["kind"];
+  pages: string[];
+  /** Of the work of adding it, reading was so much: 0 to 1. */
+  begun?: number;
+}
+
+/** Reading a picture takes longer than embedding what is read. */
+const PICTURE_SHARE = 0.8;
+
+async function textOfPicture(file: File, signal: AbortSignal): Promise<Read> {
+  const { name } = file;
+  const { readPicture } = await enterRoom();
+  const text = await readPicture(file, {
+    signal,
+    onStage: (stage) => {
+      const done = stage.at === "reading" ? stage.done * PICTURE_SHARE : 0;
+      adding.value = { name, done, stage };
+    },
+    onPreview: (preview) => preview.close(),
+  });
+  if (text === "")
+    throw new UnreadableFile("picture_no_text", `${name} shows no text`);
+  return { kind: "text", pages: [text], begun: PICTURE_SHARE };
+}
+
+const read = (file: File, signal: AbortSignal): Promise<Read> =>
+  isPicture(file) ? textOfPicture(file, signal) : textOf(file);
+
 /** One after another; the first that fails ends it, and what was added before stays. */
 async function add(
   name: string,
-  read: () => Promise<{ kind: Document["kind"]; pages: string[] }>,
+  read: (signal: AbortSignal) => Promise<Read>,
 ): Promise<boolean> {
   abort = new AbortController();
   addProblem.value = undefined;
   adding.value = { name, done: 0 };
   try {
-    const { kind, pages } = await read();
-    await keep(name, kind, pages, abort.signal);
+    const { kind, pages, begun } = await read(abort.signal);
+    await keep(name, kind, pages, abort.signal, begun);
     announce(t("documents.added", { name }));
     return true;
   } catch (error) {
-    if (!abort.signal.aborted)
-      addProblem.value = { name, problem: problemFrom(error) };
+    const problem = problemFrom(error);
+    // Stopped, or a person did not want what reading it takes.
+    if (!abort.signal.aborted && problem.code !== "AbortError")
+      addProblem.value = { name, problem };
     return false;
   } finally {
     adding.value = undefined;
@@ -132,7 +169,7 @@ async function add(
 export async function addFiles(files: readonly File[]): Promise<void> {
   if (adding.peek()) return;
   for (const file of files)
-    if (!(await add(file.name, () => textOf(file)))) return;
+    if (!(await add(file.name, (signal) => read(file, signal)))) return;
 }
 
 export async function addNote(title: string, text: string): Promise<boolean> {

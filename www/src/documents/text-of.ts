@@ -1,5 +1,5 @@
 // A file a person gives as pages of plain text: text and Markdown as they are, PDF through pdf.js, loaded when needed.
-// It refuses what is no text and what is too large to be read on a phone.
+// It refuses what is no text and what is too large to be read on a phone. Pictures are read elsewhere (reading/).
 
 export interface Pages {
   /** For text and Markdown one page. */
@@ -14,7 +14,10 @@ export class UnreadableFile extends Error {
       | "file_not_text"
       | "file_bad_pdf"
       | "file_needs_map"
-      | "file_empty",
+      | "file_empty"
+      | "picture_unreadable"
+      | "picture_too_large"
+      | "picture_no_text",
     message: string,
   ) {
     super(message);

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import i18next from "i18next";
 import { write } from "../remember";
 import { CHOSEN, chosenLanguage, deviceLanguage } from "./wanted";
+import type readingWords from "../reading/words/en.json";
 import en from "./en.json";
 
 export const languages = {
@@ -25,7 +26,7 @@ type Paths<T> = {
     : `${K}.${Paths<T[K]>}`;
 }[keyof T & string];
 /** Every phrase there is, by its path in en.json; a phrase that is not there does not compile. */
-export type Phrase = Paths<typeof en>;
+export type Phrase = Paths<typeof en> | Paths<typeof readingWords>;
 
 /** Reading the signal makes every component that shows words follow the language. */
 export function t(key: Phrase, values?: Record<string, unknown>): string {
@@ -38,9 +39,30 @@ export const chosen = signal<Language | undefined>(undefined);
 
 const ofDevice = (): Language => deviceLanguage(known) ?? "en";
 
+type Words = Record<Language, () => Promise<{ default: object }>>;
+
+/** All words of the page, and those of its parts that are loaded when needed. */
+const sets: Words[] = [
+  Object.fromEntries(
+    known.map((one) => [one, languages[one].load]),
+  ) as unknown as Words,
+];
+
+async function fill(next: Language, words: Words): Promise<void> {
+  const { default: some } = await words[next]();
+  i18next.addResourceBundle(next, "translation", some, true);
+}
+
+/** Words of a part that is loaded when needed; English where another language does not come. */
+export async function addWords(words: Words): Promise<void> {
+  sets.push(words);
+  await fill("en", words);
+  if (language.peek() !== "en")
+    await fill(language.peek(), words).catch(() => undefined);
+}
+
 async function show(next: Language): Promise<void> {
-  const { default: words } = await languages[next].load();
-  i18next.addResourceBundle(next, "translation", words);
+  await Promise.all(sets.map((words) => fill(next, words)));
   await i18next.changeLanguage(next);
   document.documentElement.lang = next;
   document.documentElement.dir = languages[next].dir;

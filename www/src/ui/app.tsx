@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { announcements } from "../announcer";
 import { t } from "../i18n";
+import { room } from "../reading-room";
 import { Bar } from "./bar";
 import { Composer, focusComposer } from "./composer";
 import { useFileDrop } from "./drop";
@@ -26,6 +27,7 @@ function LiveRegion() {
 
 export function App() {
   const dropping = useFileDrop();
+  const { PictureDialog } = room.value ?? {};
   useEffect(() => {
     // A keyboard is there: start in the composer. On a phone that would open the on-screen keyboard.
     if (matchMedia("(pointer: fine)").matches) focusComposer();
@@ -49,6 +51,7 @@ export function App() {
       <ConversationDialog />
       <SettingsDialog />
       <DocumentsDialog />
+      {PictureDialog && <PictureDialog />}
       <DeviceDialog />
       {dropping.value && <div class="drop">{t("source.dropNow")}</div>}
     </div>

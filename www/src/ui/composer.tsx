@@ -6,6 +6,7 @@ import * as desk from "../desk";
 import { documents } from "../documents/documents";
 import { t } from "../i18n";
 import { model } from "../model";
+import { enterRoom, isPicture, room } from "../reading-room";
 import { replying, send, stop } from "../reply";
 import { BookIcon, ClipIcon, CloseIcon, SendIcon, StopIcon } from "./icons";
 import { ProblemText } from "./problem-text";
@@ -16,9 +17,18 @@ export const focusComposer = () => document.getElementById("composer")?.focus();
 const enterSends = () => !matchMedia("(pointer: coarse)").matches;
 
 function Attached() {
-  const { attached = [] } = desk.open.value;
+  const { id, attached = [] } = desk.open.value;
+  const { ReadingAsk, PictureName, UnreadPicture, unread } = room.value ?? {};
+  const toRead = unread?.(id) ?? [];
+  // From a visit before: its text can be corrected.
+  const withPictures = attached.some(({ picture }) => picture);
+  useEffect(() => {
+    if (withPictures) void enterRoom().catch(() => undefined);
+  }, [withPictures]);
+  const some = attached.length + toRead.length > 0 || attaching.value;
   return (
     <>
+      {ReadingAsk && <ReadingAsk />}
       {attachProblem.value && (
         <div class="attach-problem">
           <ProblemText problem={attachProblem.value} />
@@ -32,13 +42,17 @@ function Attached() {
           </button>
         </div>
       )}
-      {(attached.length > 0 || attaching.value) && (
+      {some && (
         <ul class="attached" role="list" aria-label={t("composer.attached")}>
-          {attached.map(({ name }, at) => (
-            <li key={at}>
-              <span class="attached-name" dir="auto">
-                {name}
-              </span>
+          {attached.map(({ name, picture }, at) => (
+            <li key={picture ?? at}>
+              {picture && PictureName ? (
+                <PictureName id={picture} name={name} />
+              ) : (
+                <span class="attached-name" dir="auto">
+                  {name}
+                </span>
+              )}
               <button
                 type="button"
                 class="small-button"
@@ -50,6 +64,10 @@ function Attached() {
               </button>
             </li>
           ))}
+          {UnreadPicture &&
+            toRead.map((picture) => (
+              <UnreadPicture key={picture.id} picture={picture} />
+            ))}
           {attaching.value && <li role="status">{t("composer.attaching")}</li>}
         </ul>
       )}
@@ -91,7 +109,7 @@ function Tools() {
         type="file"
         multiple
         hidden
-        accept=".txt,.md,.markdown,.csv,.json,.pdf,text/*,application/pdf,application/json"
+        accept=".txt,.md,.markdown,.csv,.json,.pdf,text/*,application/pdf,application/json,image/*"
         onChange={(event) => {
           const files = [...(event.currentTarget.files ?? [])];
           event.currentTarget.value = "";
@@ -108,8 +126,9 @@ export function Composer() {
   const busy = replying.value !== undefined;
   const { phase } = model.value;
   const usable = phase === "ready" || phase === "loading";
+  const reading = room.value?.reading(id) ?? false;
   const says = draft.trim() !== "" || attached.length > 0;
-  const sendable = usable && !busy && !attaching.value && says;
+  const sendable = usable && !busy && !attaching.value && !reading && says;
 
   useLayoutEffect(() => {
     const element = field.current!;
@@ -134,7 +153,9 @@ export function Composer() {
       document.querySelector<HTMLElement>(".panel .primary")?.focus();
     if (!sendable) return;
     desk.changeConversation(id, { draft: "", attached: [] });
-    void send(draft, attached);
+    room.peek()?.dropPictures(id);
+    const files = attached.map(({ name, text }) => ({ name, text }));
+    void send(draft, files);
   };
 
   return (
@@ -163,8 +184,12 @@ export function Composer() {
             desk.changeConversation(id, { draft: event.currentTarget.value })
           }
           onPaste={(event) => {
-            const files = [...(event.clipboardData?.files ?? [])];
-            if (files.length === 0) return;
+            const { files: pasted, types } = event.clipboardData!;
+            const files = [...pasted];
+            // Some programs add a picture of the text that they copy.
+            const drawn =
+              types.includes("text/plain") && files.every(isPicture);
+            if (files.length === 0 || drawn) return;
             event.preventDefault();
             void attach(files);
           }}

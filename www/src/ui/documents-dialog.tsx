@@ -15,6 +15,7 @@ import {
 } from "../documents/documents";
 import { encoder, fetchEncoder, findEncoder } from "../documents/encoder";
 import { bytes, day, number, percent, t } from "../i18n";
+import { room } from "../reading-room";
 import { ConfirmButton } from "./confirm-button";
 import { Dialog } from "./dialog";
 import { TrashIcon } from "./icons";
@@ -115,13 +116,16 @@ function Add() {
   const picker = useRef<HTMLInputElement>(null);
   const writing = useSignal(false);
   const now = adding.value;
+  const { ReadingAsk, stageText } = room.value ?? {};
   const refused = addProblem.value;
   return (
     <>
       {now ? (
-        <div class="panel" role="status">
-          <p class="hint wrap">
-            {t("documents.reading", { name: now.name })} {percent(now.done)}
+        <div class="panel">
+          {ReadingAsk && <ReadingAsk />}
+          <p class="hint wrap" role={now.stage ? undefined : "status"}>
+            {t("documents.reading", { name: now.name })}{" "}
+            {(now.stage && stageText?.(now.stage)) ?? percent(now.done)}
           </p>
           <progress
             aria-label={t("documents.reading", { name: now.name })}
@@ -158,7 +162,7 @@ function Add() {
         type="file"
         multiple
         hidden
-        accept=".txt,.md,.markdown,.csv,.pdf,text/*,application/pdf"
+        accept=".txt,.md,.markdown,.csv,.pdf,text/*,application/pdf,image/*"
         onChange={(event) => {
           const files = [...(event.currentTarget.files ?? [])];
           event.currentTarget.value = "";

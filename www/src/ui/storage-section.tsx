@@ -4,6 +4,7 @@ import type { StorageEstimate } from "smidgen";
 import { useEffect } from "preact/hooks";
 import { bytes, percent, t } from "../i18n";
 import { engine, stored } from "../model";
+import { enterIfKept, room as readingRoom } from "../reading-room";
 import { ImportForm } from "./import-form";
 import { StoredModelItem } from "./stored-model";
 
@@ -59,6 +60,9 @@ function Room({ room }: { room: StorageEstimate }) {
 
 export function StorageSection() {
   useEffect(() => void measure(), [stored.value]);
+  // Without a connection and without storage there is nothing to list.
+  useEffect(() => void enterIfKept().catch(() => undefined), []);
+  const { ReadingKept } = readingRoom.value ?? {};
   return (
     <section>
       <h3>{t("source.onDevice")}</h3>
@@ -71,6 +75,7 @@ export function StorageSection() {
       ) : (
         <p class="hint">{t("storage.none")}</p>
       )}
+      {ReadingKept && <ReadingKept />}
       <ImportForm />
       {estimate.value && <Room room={estimate.value} />}
     </section>
