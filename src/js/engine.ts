@@ -492,7 +492,7 @@ function isLocal(source: WireSource): boolean {
     : source.kind === "blob";
 }
 
-const CACHE_FORMATS: CacheFormat[] = ["f16", "q8_0"];
+const CACHE_FORMATS: CacheFormat[] = ["q16_0", "f16", "q8_0"];
 const POOLINGS = ["mean", "first", "last"];
 const STORAGE = ["auto", "opfs", "indexeddb", "memory"];
 const FLAVOURS = [

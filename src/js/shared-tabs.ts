@@ -51,10 +51,10 @@ export async function connectShared(
   request: LoadRequest,
   watch: LoadWatch,
 ): Promise<Loaded> {
-  const { source, contextLength = 0, cacheFormat = "f16" } = request;
+  const { source, contextLength = 0, cacheFormat = "q16_0" } = request;
   const id = idOf(source);
   // As engines of releases without other formats are named.
-  const format = cacheFormat === "f16" ? "" : `:${cacheFormat}`;
+  const format = cacheFormat === "q16_0" ? "" : `:${cacheFormat}`;
   const name = `smidgen-tabs:${contextLength}${format}:${id}`;
   watch.signal?.throwIfAborted();
   const release = await tryLock(name);

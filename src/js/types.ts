@@ -49,7 +49,7 @@ export type StorageChoice = "auto" | StorageKind;
 /** Models kept as `opfs` are found as `indexeddb` and the other way round: both have their records in IndexedDB. */
 export type StorageKind = "opfs" | "indexeddb" | "memory";
 
-export type CacheFormat = "f16" | "q8_0";
+export type CacheFormat = "q16_0" | "f16" | "q8_0";
 
 export interface LoadOptions {
   signal?: AbortSignal;
@@ -304,7 +304,7 @@ export interface SamplingOptions {
 
 /** Exactly one of `messages`, `prompt` and `ids`. */
 export interface GenerateRequest extends SamplingOptions {
-  /** Rendered with the model's own chat template. */
+  /** Rendered with the model's own chat template. Of a model with an encoder and no template: one, whose text it reads. */
   messages?: Message[];
   /** Tools that the template may describe, in OpenAI's form. */
   tools?: unknown[];
@@ -314,7 +314,7 @@ export interface GenerateRequest extends SamplingOptions {
   now?: number;
   /** How the reply begins: the model goes on after this text and does not repeat it. */
   prefix?: string;
-  /** Text as it is, without a template. */
+  /** Text as it is, without a template. A model with an encoder reads it, and begins its reply anew. */
   prompt?: string;
   ids?: number[];
 }

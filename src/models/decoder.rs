@@ -8,7 +8,7 @@ use crate::format::Metadata;
 use crate::ops::activation::Activation;
 use crate::ops::attention::{MAX_HEAD_DIM, Shape};
 use crate::ops::rope::{Pairing, Rope, Scaling};
-use crate::transformer::{Attention, Block, Config, FeedForward, Mixer, Multipliers, Norm, Part};
+use crate::transformer::{Attention, Block, Config, FeedForward, Mixer, Norm, Part};
 
 /// More experts than all layers of any model have.
 const MAX_EXPERTS: usize = 1 << 15;
@@ -58,15 +58,12 @@ pub(super) fn decoder(meta: &Metadata, name: &'static str, pairing: Pairing) -> 
         max_seq_len: keys.require("context_length")?,
         norm,
         norm_eps,
-        factored: None,
         embedding_scale: keys.number("embedding_scale")?.unwrap_or(1.0),
         residual_scale: keys.number("residual_scale")?.unwrap_or(1.0),
-        multipliers: Multipliers::NONE,
-        logit_scale: 1.0,
-        logit_soft_cap: 0.0,
         ropes: vec![rope(keys, shape.head_dim, pairing)?],
         blocks: (0..n_layers).map(block).collect(),
         reader: keys.reader()?,
+        ..Config::PLAIN
     })
 }
 

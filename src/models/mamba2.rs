@@ -6,7 +6,7 @@ use super::keys::Keys;
 use super::tensors::Tensors;
 use crate::error::Result;
 use crate::ops::scan::Scan;
-use crate::transformer::{Block, Config, FeedForward, Mixer, Multipliers, Norm, Part, StateSpace};
+use crate::transformer::{Block, Config, FeedForward, Mixer, Part, StateSpace};
 
 const NAME: &str = "mamba2";
 
@@ -32,17 +32,10 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             dim: keys.require("embedding_length")?,
             vocab_size: vocab_size(keys)?,
             max_seq_len: keys.require("context_length")?,
-            norm: Norm::Rms,
             norm_eps: meta.require_f32(&keys.key("attention.layer_norm_rms_epsilon"))?,
-            factored: None,
-            embedding_scale: 1.0,
-            residual_scale: 1.0,
-            multipliers: Multipliers::NONE,
-            logit_scale: 1.0,
-            logit_soft_cap: 0.0,
-            ropes: Vec::new(),
             blocks: (0..n_layers).map(block).collect(),
             reader: keys.reader()?,
+            ..Config::PLAIN
         })
     },
     tensors: |c| {

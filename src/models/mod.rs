@@ -25,6 +25,7 @@ mod qwen3;
 mod qwen3moe;
 mod rwkv7;
 mod smollm3;
+mod t5;
 mod tensors;
 
 use crate::error::{Error, Result};
@@ -65,6 +66,8 @@ pub const ARCHITECTURES: &[Architecture] = &[
     mobilebert::ARCHITECTURE,
     modern_bert::ARCHITECTURE,
     nomic_bert::ARCHITECTURE,
+    t5::ARCHITECTURE,
+    t5::ENCODER,
 ];
 
 /// The architecture that a file names.

@@ -6,9 +6,7 @@ use super::keys::Keys;
 use super::tensors::Tensors;
 use crate::ops::activation::Activation;
 use crate::ops::attention::MAX_HEAD_DIM;
-use crate::transformer::{
-    Block, Config, DeltaRule, FeedForward, Mixer, Multipliers, Norm, Part, TensorSpec,
-};
+use crate::transformer::{Block, Config, DeltaRule, FeedForward, Mixer, Norm, Part, TensorSpec};
 
 const NAME: &str = "rwkv7";
 
@@ -78,15 +76,9 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             max_seq_len: keys.require("context_length")?,
             norm: Norm::Layer,
             norm_eps: meta.require_f32(&keys.key("attention.layer_norm_epsilon"))?,
-            factored: None,
-            embedding_scale: 1.0,
-            residual_scale: 1.0,
-            multipliers: Multipliers::NONE,
-            logit_scale: 1.0,
-            logit_soft_cap: 0.0,
-            ropes: Vec::new(),
             blocks: (0..n_layers).map(block).collect(),
             reader: keys.reader()?,
+            ..Config::PLAIN
         })
     },
     tensors,

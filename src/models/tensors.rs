@@ -183,10 +183,16 @@ impl<'a> Tensors<'a> {
                     }
                 }
                 FeedForward::None => {}
-                FeedForward::Gated { .. } | FeedForward::Plain { .. } => {
-                    let gated = matches!(block.feed_forward, FeedForward::Gated { .. });
-                    for (part, name, (rows, cols)) in &matrices[usize::from(!gated)..] {
+                FeedForward::Gated { .. }
+                | FeedForward::Either { .. }
+                | FeedForward::Plain { .. } => {
+                    let plain = matches!(block.feed_forward, FeedForward::Plain { .. });
+                    let either = matches!(block.feed_forward, FeedForward::Either { .. });
+                    for (part, name, (rows, cols)) in &matrices[usize::from(plain)..] {
                         self.add(Some(i), *part, &format!("{name}.weight"), *rows, *cols);
+                        if either && *part == Part::Gate {
+                            self.optional();
+                        }
                     }
                 }
             }

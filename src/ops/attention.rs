@@ -3,8 +3,11 @@
 
 use crate::kernels::Isa;
 pub use crate::kernels::attention::MAX_HEAD_DIM;
-use crate::kernels::attention::{CHUNK, CacheFormat, Chunk, MAX_GROUP, Softmax, attend, merge};
+use crate::kernels::attention::{
+    Bias, CHUNK, CacheFormat, Chunk, MAX_GROUP, Query, Softmax, attend, merge,
+};
 use crate::kernels::pool::{Pool, Rows};
+use crate::ops::distance::Distances;
 
 /// Shapes and switches of one attention.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,6 +51,10 @@ pub struct KeyValues<'a> {
     pub blocks: &'a [u32],
     /// Positions before this one are not seen: they belong to another text, or are gone.
     pub from: usize,
+    /// Positions from this one on are not seen.
+    pub end: usize,
+    /// What is added to scores by distance, where something is.
+    pub distances: Option<&'a Distances>,
 }
 
 /// Results of single chunks, for when a token's positions are spread over threads.
@@ -96,7 +103,9 @@ pub fn attention(
         isa,
         shape,
         cache,
-        len: first + tokens,
+        len: cache.end.min(first + tokens),
+        parts,
+        heads,
     };
     let chunks = task.chunks(first).len();
     let out = Rows::new(out);
@@ -115,13 +124,8 @@ pub fn attention(
                     states.part(i * 2 * MAX_GROUP, 2 * MAX_GROUP),
                 )
             };
-            let s = task.one(
-                &q[part * heads * hd..][..heads * hd],
-                part / parts,
-                first,
-                from + chunk,
-                sum,
-            );
+            let query = task.query(&q[part * heads * hd..][..heads * hd]);
+            let s = task.one(&query, part, first, from + chunk, sum);
             state[..MAX_GROUP].copy_from_slice(&s.max);
             state[MAX_GROUP..].copy_from_slice(&s.sum);
         });
@@ -156,7 +160,7 @@ pub fn attention(
         let out = unsafe { out.part(at, heads * hd) };
         let mut sum = [0.0f32; MAX_GROUP * MAX_HEAD_DIM];
         let q = &q[at..at + heads * hd];
-        task.all(q, part / parts, first + t, &mut sum[..heads * hd], out);
+        task.all(q, part, first + t, &mut sum[..heads * hd], out);
     };
     // Tokens that see the same positions are taken together, as the heads of a group are.
     let alike = shape.window.is_none() && shape.ahead == usize::MAX;
@@ -171,7 +175,7 @@ pub fn attention(
             to.copy_from_slice(&q[at..at + heads * hd]);
         }
         let (sum, total) = (&mut sum[..size], &mut total[..size]);
-        task.all(&queries[..size], part / parts, first + t, sum, total);
+        task.all(&queries[..size], part, first + t, sum, total);
         for (from, at) in total.chunks_exact(heads * hd).zip(rows) {
             // SAFETY: each (token, part) writes its own stretch.
             unsafe { out.part(at, heads * hd) }.copy_from_slice(from);
@@ -195,6 +199,9 @@ struct Task<'a> {
     cache: KeyValues<'a>,
     /// Positions in the cache.
     len: usize,
+    /// See [`Shape::parts`].
+    parts: usize,
+    heads: usize,
 }
 
 impl Task<'_> {
@@ -217,23 +224,29 @@ impl Task<'_> {
         self.begin(position) / CHUNK..self.end(position).div_ceil(CHUNK)
     }
 
-    /// All that `position` sees, for the query heads `q` of KV head `head` → `out`; `sum` is as long and for use meanwhile.
-    fn all(&self, q: &[f32], head: usize, position: usize, sum: &mut [f32], out: &mut [f32]) {
+    /// All that `position` sees, for the query heads `q` of part `part` (and those of the next positions, which see the
+    /// same) → `out`; `sum` is as long and for use meanwhile.
+    fn all(&self, q: &[f32], part: usize, position: usize, sum: &mut [f32], out: &mut [f32]) {
         let hd = self.shape.head_dim;
         out.fill(0.0);
         let mut state = Softmax::EMPTY;
+        let query = self.query(q);
         for chunk in self.chunks(position) {
-            let next = self.one(q, head, position, chunk, sum);
+            let next = self.one(&query, part, position, chunk, sum);
             merge(&mut state, out, &next, sum, hd);
         }
         divide(&state, out, hd);
     }
 
-    /// Chunk `chunk` of the query heads `q` of KV head `head` at `position`.
+    fn query<'q>(&self, q: &'q [f32]) -> Query<'q> {
+        Query::new(self.isa, self.cache.format, q, self.shape.head_dim)
+    }
+
+    /// Chunk `chunk` of the query heads `q` of part `part` at `position`.
     fn one(
         &self,
-        q: &[f32],
-        head: usize,
+        q: &Query<'_>,
+        part: usize,
         position: usize,
         chunk: usize,
         sum: &mut [f32],
@@ -241,15 +254,29 @@ impl Task<'_> {
         let (hd, from) = (self.shape.head_dim, chunk * CHUNK);
         let block = self.cache.blocks[chunk] as usize;
         let size = CHUNK * self.cache.format.bytes(hd);
-        let at = (block * self.shape.n_kv_heads + head) * size;
-        let part = Chunk {
+        let at = (block * self.shape.n_kv_heads + part / self.parts) * size;
+        let bias = self.cache.distances.map(|distances| {
+            let start = |i| {
+                let (head, position) = (
+                    part * self.heads + i % self.heads,
+                    position + i / self.heads,
+                );
+                distances.start(head, position, from)
+            };
+            Bias {
+                values: distances.values(),
+                starts: core::array::from_fn(start),
+            }
+        });
+        let chunk = Chunk {
             format: self.cache.format,
             keys: &self.cache.keys[at..at + size],
             values: &self.cache.values[at..at + size],
             begin: self.begin(position).saturating_sub(from),
             end: CHUNK.min(self.end(position) - from),
+            bias,
         };
-        attend(self.isa, q, hd, &part, self.shape.soft_cap, sum)
+        attend(q, &chunk, self.shape.soft_cap, sum)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod activation;
 pub mod attention;
 pub mod blend;
 pub mod convolution;
+pub mod distance;
 pub mod norm;
 pub mod rope;
 pub mod route;

@@ -16,14 +16,20 @@ const MAX_HELD: usize = 64;
 pub(super) struct Conversation {
     /// Of a reply under way, also those that are not evaluated yet.
     pub ids: Vec<u32>,
+    /// How many of the first ones an encoder reads, as a whole.
+    pub read: usize,
     pub sequence: Sequence,
     /// Where it outgrows the context, these first positions are kept and the oldest others forgotten.
     pub keep: Option<usize>,
 }
 
 impl Conversation {
-    /// How much of it stands at the beginning of `ids`, evaluated as it would be for a text that keeps `keep` positions.
-    fn shares(&self, cache: &Cache, ids: &[u32], keep: Option<usize>) -> usize {
+    /// How much of it stands at the beginning of `ids`, evaluated as it would be for a text that keeps `keep` positions
+    /// and of which an encoder reads the first `read`.
+    fn shares(&self, cache: &Cache, ids: &[u32], keep: Option<usize>, read: usize) -> usize {
+        if self.read != read {
+            return 0;
+        }
         let evaluated = &self.ids[..self.sequence.seen()];
         let pairs = evaluated.iter().zip(ids);
         let alike = pairs.take_while(|(a, b)| a == b).count();
@@ -38,9 +44,15 @@ impl Conversation {
 impl Engine {
     /// A conversation about `ids`, of which as much is evaluated as is held of their beginning (never all: the last
     /// token's logits are wanted).
-    pub(super) fn take_up(&mut self, ids: Vec<u32>, keep: Option<usize>) -> Result<Conversation> {
+    pub(super) fn take_up(
+        &mut self,
+        ids: Vec<u32>,
+        keep: Option<usize>,
+        read: usize,
+    ) -> Result<Conversation> {
         let (cache, wanted) = (&self.cache, &ids[..ids.len() - 1]);
-        let held = self.held.iter().map(|c| c.shares(cache, wanted, keep));
+        let shares = |c: &Conversation| c.shares(cache, wanted, keep, read);
+        let held = self.held.iter().map(shares);
         let (at, shared) = best(held);
         if self.cache.has_states() {
             // There is one conversation, and its states are turned back.
@@ -50,7 +62,7 @@ impl Engine {
             return Ok(conversation);
         }
         let running = self.replies.iter().map(|r| &r.conversation);
-        let (beside, running) = best(running.map(|c| c.shares(cache, wanted, keep)));
+        let (beside, running) = best(running.map(shares));
         let sequence = if running > shared {
             let from = &self.replies[beside].conversation.sequence;
             self.cache.fork(from, running)?
@@ -70,6 +82,7 @@ impl Engine {
         };
         Ok(Conversation {
             ids,
+            read,
             sequence,
             keep,
         })
@@ -81,14 +94,15 @@ impl Engine {
             Some(conversation) => Ok(conversation),
             None => Ok(Conversation {
                 ids: Vec::new(),
+                read: 0,
                 sequence: self.cache.sequence()?,
                 keep: None,
             }),
         }
     }
 
-    /// An empty conversation about `ids`.
-    pub(super) fn about(&mut self, ids: &[u32]) -> Result<Conversation> {
+    /// An empty conversation about `ids`, the first `read` of which an encoder reads.
+    pub(super) fn about(&mut self, ids: &[u32], read: usize) -> Result<Conversation> {
         let mut conversation = if self.cache.has_states() {
             let mut conversation = self.last_held()?;
             self.cache.truncate(&mut conversation.sequence, 0);
@@ -96,6 +110,7 @@ impl Engine {
         } else {
             Conversation {
                 ids: Vec::new(),
+                read,
                 sequence: self.cache.sequence()?,
                 keep: None,
             }
@@ -269,13 +284,14 @@ impl Engine {
         if self.cache.saved_bytes(count, &marks) != Some(cache.len() as u64) {
             return Err(refused("of another size"));
         }
-        let mut conversation = self.about(&ids)?;
+        let mut conversation = self.about(&ids, 0)?;
         let sequence = &mut conversation.sequence;
         if !self.make_room(&mut |cache| cache.reserve_saved(sequence, count, &marks)) {
             self.cache.release(conversation.sequence);
             return Err(no_room());
         }
         self.cache.restore(sequence, count, &marks, cache);
+        conversation.read = conversation.sequence.read();
         self.keep(conversation);
         Ok(count)
     }
@@ -287,9 +303,11 @@ impl Engine {
             "{}\n{}\n{}\n{}\n{}\n{}",
             i.name, i.architecture, i.format, i.parameters, i.vocab_size, i.layers
         );
-        if self.cache.format() == CacheFormat::Q8_0 {
-            known += "\nq8_0";
-        }
+        known += match self.cache.format() {
+            CacheFormat::Q16_0 => "\nq16_0",
+            CacheFormat::F16 => "",
+            CacheFormat::Q8_0 => "\nq8_0",
+        };
         known.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })

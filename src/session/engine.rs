@@ -2,6 +2,7 @@
 
 use super::MemoryPlan;
 use super::conversation::Conversation;
+use super::encoder_text::{ONE_MESSAGE, one_message};
 use super::fidelity::{self, Fidelity};
 use super::reply::Reply;
 use super::request::{Info, Request};
@@ -69,7 +70,10 @@ impl Engine {
             flavour: format!("{:?}", model.isa).to_lowercase(),
             threads: 1,
             plan,
-            template_warning: template.warning().map(str::to_owned),
+            template_warning: match model.config.encoder {
+                Some(_) => template.warning().map(|_| ONE_MESSAGE.to_owned()),
+                None => template.warning().map(str::to_owned),
+            },
         };
         Ok(Engine {
             model,
@@ -123,6 +127,10 @@ impl Engine {
 
     /// Messages, tools and variables → prompt text.
     pub fn render(&self, messages: &[Message], options: &RenderOptions) -> Result<String> {
+        if self.knows_no_turns() {
+            let text = one_message(messages, options.tools.as_ref())?;
+            return Ok(text.to_owned());
+        }
         let prompt = self.template.render(&self.tokenizer, messages, options)?;
         Ok(prompt.text)
     }
@@ -184,8 +192,8 @@ impl Engine {
     }
 
     /// Refuses to go on with texts where tokens see those after them.
-    pub(super) fn check_causal(&self) -> Result<()> {
-        if self.model.config.is_causal() {
+    pub(super) fn check_writes(&self) -> Result<()> {
+        if self.model.config.writes() {
             return Ok(());
         }
         Err(Error::WrongState {
@@ -208,7 +216,8 @@ impl Engine {
         }
     }
 
-    /// Evaluates `ids` from an empty cache and calls `each(i, logits)` with the logits after every one from `from` on.
+    /// Evaluates `ids` from an empty cache and calls `each(i, logits)` with the logits after every one from `from` on. Where
+    /// the first are those of a text that an encoder reads, it is not called for them.
     pub fn evaluate(
         &mut self,
         ids: &[u32],
@@ -223,27 +232,31 @@ impl Engine {
             });
         }
         self.check_ids(ids)?;
-        self.check_causal()?;
+        self.check_writes()?;
+        let read = self.read_first(ids)?;
         // Several positions at once, so that the head's weights are read once for all of them.
         let mut logits = zeroed(AT_ONCE.min(ids.len()) * vocab_size)?;
         self.reset();
-        let mut conversation = self.about(ids)?;
-        for (n, slice) in ids.chunks(SLICE).enumerate() {
+        let mut conversation = self.about(ids, read)?;
+        let (text, written) = ids.split_at(read);
+        let mut begin = 0;
+        for slice in text.chunks(text.len().max(1)).chain(written.chunks(SLICE)) {
             if let Err(error) = self.read_on(&mut conversation, slice, &[]) {
                 self.cache.release(conversation.sequence);
                 return Err(error);
             }
-            let mut start = from.saturating_sub(n * SLICE);
+            let mut start = from.max(read).saturating_sub(begin);
             while start < slice.len() {
                 let range = start..(start + AT_ONCE).min(slice.len());
                 let logits = &mut logits[..range.len() * vocab_size];
                 self.model
                     .logits_of(&POOL, &mut self.scratch, range.clone(), logits);
                 for (i, logits) in range.clone().zip(logits.chunks_exact(vocab_size)) {
-                    each(n * SLICE + i, logits);
+                    each(begin + i, logits);
                 }
                 start = range.end;
             }
+            begin += slice.len();
         }
         self.keep(conversation);
         Ok(())
@@ -279,9 +292,11 @@ impl Engine {
         Ok(fidelity)
     }
 
-    /// ln p(ids[i + 1] | ids[..= i]) for every i, and after it the most likely id; the last has no next and is 0.
+    /// ln p(ids[i + 1] | ids[..= i]) for every i, and after it the most likely id; the last has no next and is 0, and so
+    /// are those of a text that an encoder reads.
     pub fn score(&mut self, ids: &[u32]) -> Result<Vec<(f32, u32)>> {
         let mut scores = Vec::with_capacity(ids.len());
+        scores.resize(self.read_first(ids).unwrap_or(0), (0.0, 0));
         self.evaluate(ids, 0, |i, logits| {
             let mut top = 0;
             for (id, logit) in logits.iter().enumerate() {

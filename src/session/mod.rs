@@ -3,6 +3,7 @@
 //! Nothing here knows time or JavaScript. Requests and answers are plain structs; `bindings` turns them into JSON.
 
 mod conversation;
+mod encoder_text;
 mod engine;
 pub mod fidelity;
 mod loader;

@@ -245,7 +245,7 @@ impl Engine {
     pub fn read(&mut self, ids: &[u32], second: usize, pooling: Pooling) -> Result<Vec<f32>> {
         self.check_ids(ids)?;
         self.check_length(ids.len())?;
-        let mut conversation = self.about(ids)?;
+        let mut conversation = self.about(ids, 0)?;
         self.scratch.set_second(second);
         let mut pooled = Pooled::new(pooling, self.model.config.dim);
         let mut read = Ok(());
@@ -278,7 +278,7 @@ impl Engine {
             Some(*end)
         });
         let ends: Vec<usize> = ends.collect();
-        let mut conversation = self.about(&ids)?;
+        let mut conversation = self.about(&ids, 0)?;
         let read = self.read_on(&mut conversation, &ids, &ends);
         conversation.ids.clear();
         self.keep(conversation);

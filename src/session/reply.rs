@@ -63,7 +63,8 @@ impl Reply {
                 what: "no token of this model can go on from here".into(),
             });
         }
-        let id = self.sampler.sample(logits, &self.conversation.ids);
+        let written = &self.conversation.ids[self.conversation.read..];
+        let id = self.sampler.sample(logits, written);
         self.left -= 1;
         let mut step = Step {
             id,
@@ -119,14 +120,14 @@ impl Engine {
     /// again. Nothing changes if this fails.
     pub fn begin(&mut self, request: &Request) -> Result<Begun> {
         request.check()?;
-        self.check_causal()?;
+        self.check_writes()?;
         let batch = self.model.config.batch();
         if self.replies.len() >= batch {
             return Err(Error::WrongState {
                 what: format!("{batch} replies are under way, as many as this model makes at once"),
             });
         }
-        let mut ids = self.prompt_ids(request)?;
+        let (mut ids, read) = self.prompt(request)?;
         if let Some(prefix) = &request.prefix {
             let special = crate::tokenizer::Special::Text;
             ids.extend(self.tokenizer.encode(prefix, special)?);
@@ -154,7 +155,7 @@ impl Engine {
             context - prompt
         };
         let most = request.max_tokens.unwrap_or(context);
-        let conversation = self.take_up(ids, keep)?;
+        let conversation = self.take_up(ids, keep, read)?;
         let id = self.next_reply;
         self.next_reply = id.wrapping_add(1);
         let begun = Begun {
@@ -253,6 +254,10 @@ impl Engine {
             room => room,
         };
         let mut end = (evaluated + most.clamp(1, SLICE).min(room)).min(all);
+        if evaluated == 0 && reply.conversation.read > 0 {
+            // What an encoder reads comes whole.
+            end = reply.conversation.read;
+        }
         if self.cache.has_states() {
             // The same prompt may come again, and its last token is always evaluated: there a checkpoint is worth most.
             let last = all - 1;

@@ -22,9 +22,10 @@ pub struct Request {
     pub template_variables: serde_json::Map<String, serde_json::Value>,
     /// Local time as seconds since 1970, for templates that write a date.
     pub now: Option<i64>,
-    /// Raw text, in which control tokens are read as such.
+    /// Raw text, in which control tokens are read as such. Where there is an encoder, it reads this up to the token that
+    /// writing begins with, or all of it.
     pub prompt: Option<String>,
-    /// Token ids as they are.
+    /// Token ids as they are; where there is an encoder, parted as `prompt` is.
     pub ids: Option<Vec<u32>>,
     /// Tokens to generate at most; without one, until the context is full, or as many as it has.
     pub max_tokens: Option<usize>,

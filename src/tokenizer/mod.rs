@@ -237,7 +237,9 @@ impl Tokenizer {
             vocabulary,
             model,
             rewrites,
-            add_eos: meta.bool("tokenizer.ggml.add_eos_token")?.unwrap_or(false),
+            add_eos: meta
+                .bool("tokenizer.ggml.add_eos_token")?
+                .unwrap_or(name == "t5"),
             // SEP is written after the text of an encoder, where there is one.
             sep: sep.filter(|_| add_sep),
             bos,

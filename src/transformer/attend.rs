@@ -59,6 +59,12 @@ impl Model {
             s.rotations[rope].apply(k, kv_heads, hd);
         }
         vector::scale(self.isa, q, a.scale);
+        let first = self.config.encoder.map_or(0, |e| e.n_blocks);
+        let first = if layer < first { 0 } else { first };
+        let distances = [layer, first].into_iter();
+        let distances = distances.filter(|_| self.config.distance_buckets > 0);
+        let distances = distances.filter_map(|i| s.distances[i].as_ref()).next();
+        let layer = self.config.holder(layer);
         let partials = s.partials.as_mut().expect("there is an attention");
         let mut token = 0;
         for span in spans {
@@ -70,6 +76,7 @@ impl Model {
             cache.store(sequence, layer, &k[stored.clone()], &v[stored]);
             for (i, rows) in span.texts().enumerate() {
                 let mut held = cache.layer(sequence, layer);
+                held.distances = distances;
                 if i > 0 {
                     held.from = rows.start;
                 }
@@ -88,14 +95,7 @@ impl Model {
             }
             token += span.tokens.len();
         }
-        s.observe(Input::MixerOutput(shared), n, heads * hd);
-        self.multiply(
-            pool,
-            &mut s.activations,
-            (&s.mixed[..n * heads * hd], heads * hd),
-            [self.packed(w, Part::AttentionOutput)],
-            [&mut s.h[..n * dim]],
-        );
+        self.mixer_output(pool, s, shared, (Part::AttentionOutput, heads * hd), w);
         self.add_bias(&mut s.h[..n * dim], w.vector(Part::AttentionOutputBias));
         vector::scale(
             self.isa,

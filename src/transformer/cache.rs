@@ -21,6 +21,8 @@ pub struct Cache {
     /// Where each layer begins in a sequence's states.
     pub(super) state_starts: Vec<usize>,
     context: usize,
+    /// Whether sequences begin with a text that an encoder reads.
+    pub(super) reads: bool,
 }
 
 /// Keys and values of one layer; without heads where nothing is attended over.
@@ -35,6 +37,8 @@ pub(super) struct Layer {
     pub kind: usize,
     /// Whether it sees the last positions of a context only.
     slides: bool,
+    /// Whether nothing of it is wanted once a slice has been evaluated.
+    pub passes: bool,
 }
 
 impl Layer {
@@ -53,6 +57,14 @@ fn kind(kinds: &[(Option<usize>, usize)], shape: Option<&Shape>) -> usize {
     same.unwrap_or(0)
 }
 
+/// What is attended over in block `i`, where that has a place of its own.
+fn holding(config: &Config, i: usize) -> Option<&Shape> {
+    let attention = config.blocks[i].attention();
+    attention
+        .filter(|_| config.holder(i) == i)
+        .map(|a| &a.shape)
+}
+
 impl Cache {
     /// Room for `capacity` positions in all, and sequences of up to `context` of them.
     pub fn new(
@@ -64,9 +76,9 @@ impl Cache {
         let kinds = plan(config, context, capacity);
         let mut state_starts = vec![0];
         let mut layers = Vec::with_capacity(config.blocks.len());
-        for block in &config.blocks {
+        for (i, block) in config.blocks.iter().enumerate() {
             state_starts.push(state_starts[state_starts.len() - 1] + block.state_len(config.dim));
-            let shape = block.attention().map(|a| &a.shape);
+            let shape = holding(config, i);
             let (heads, head_dim) = shape.map_or((0, 0), |s| (s.n_kv_heads, s.head_dim));
             let kind = kind(&kinds, shape);
             let bytes = kinds[kind].1 * CHUNK * heads * format.bytes(head_dim);
@@ -77,6 +89,7 @@ impl Cache {
                 head_dim,
                 kind,
                 slides: shape.is_some_and(|s| s.window.is_some_and(|w| w < context)),
+                passes: config.encoder.is_some_and(|e| i < e.n_blocks),
             });
         }
         let kinds = kinds.into_iter().map(|(window, n)| Blocks::new(window, n));
@@ -86,6 +99,7 @@ impl Cache {
             kinds: kinds.collect(),
             state_starts,
             context,
+            reads: config.encoder.is_some(),
         })
     }
 
@@ -93,9 +107,9 @@ impl Cache {
     pub fn bytes(config: &Config, format: CacheFormat, context: usize, capacity: usize) -> u64 {
         let kinds = plan(config, context, capacity);
         let mut bytes = 0;
-        for block in &config.blocks {
+        for (i, block) in config.blocks.iter().enumerate() {
             bytes += 4 * block.state_len(config.dim) as u64 * (1 + CHECKPOINTS as u64);
-            if let Some(shape) = block.attention().map(|a| &a.shape) {
+            if let Some(shape) = holding(config, i) {
                 let positions = (kinds[kind(&kinds, Some(shape))].1 * CHUNK) as u64;
                 let position = shape.n_kv_heads as u64 * format.bytes(shape.head_dim) as u64;
                 bytes += 2 * positions * position;
@@ -146,6 +160,7 @@ impl Cache {
         let mut fork = self.sequence()?;
         let (len, first) = from.before(seen);
         fork.len = len;
+        fork.read = if len > 0 { from.read } else { 0 };
         if !first {
             fork.shifts = from.shifts;
         }
@@ -248,9 +263,13 @@ impl Cache {
     }
 
     /// How many of the first `seen` tokens of `sequence` it can be turned back to: none where a layer would see what is
-    /// gone, and only those before all shifts where `seen` lies before the last. States are another matter.
+    /// gone or a text that was read as a whole would lack its end, and only those before all shifts where `seen` lies
+    /// before the last. States are another matter.
     pub fn reach(&self, sequence: &Sequence, seen: usize) -> usize {
         let (len, first) = sequence.before(seen);
+        if len < sequence.read {
+            return 0;
+        }
         let sinks = if first { 0 } else { sequence.shifts.kept };
         let mut kinds = self.kinds.iter().zip(&sequence.blocks);
         let gone = |(kind, blocks): (&Blocks, &Vec<u32>)| {
@@ -293,6 +312,9 @@ impl Cache {
             };
         }
         let len = sequence.len;
+        if len == 0 {
+            sequence.read = 0;
+        }
         self.give_back(sequence, len);
         sequence.seen()
     }
@@ -356,8 +378,10 @@ impl Cache {
             from: if layer.slides {
                 sequence.shifts.kept
             } else {
-                0
+                sequence.read
             },
+            end: usize::MAX,
+            distances: None,
         }
     }
 

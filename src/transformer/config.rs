@@ -34,14 +34,31 @@ pub struct Config {
     pub multipliers: Multipliers,
     /// What logits are multiplied by.
     pub logit_scale: f32,
+    /// What they are multiplied by besides, where the embedding is the head.
+    pub tied_scale: f32,
     /// Logits are bounded by this, if it is over 0.
     pub logit_soft_cap: f32,
     /// Rotary position embeddings; an attention names one by its place here.
     pub ropes: Vec<Rope>,
+    /// Buckets of distances that scores have biases for; 0 where they have none. Blocks whose weights have none have those
+    /// of the first of their stack.
+    pub distance_buckets: usize,
+    /// Where the first blocks read a text that the others write about.
+    pub encoder: Option<Encoder>,
     /// The blocks, first to last.
     pub blocks: Vec<Block>,
     /// What a model that reads texts makes of them.
     pub reader: Reader,
+}
+
+/// A stack of blocks of its own, for a text that another stack writes about. What is written follows the text in the
+/// sequence: its positions begin where the text ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoder {
+    /// Its blocks.
+    pub n_blocks: usize,
+    /// What all that is written begins with.
+    pub start: u32,
 }
 
 /// Embeddings that a matrix makes representations of.
@@ -176,6 +193,9 @@ pub enum Mixer {
     None,
     /// Softmax attention with a KV cache.
     Attention(Attention),
+    /// The same over what the encoder made of its text. The block before it attends over what is written, with as many
+    /// heads; their keys and values stand in the same memory, as their positions do not meet.
+    Across(Attention),
     /// Two gates around a convolution of the last few positions.
     ShortConvolution {
         /// Positions it sees, its own included.
@@ -251,6 +271,15 @@ pub enum FeedForward {
         /// What the gate goes through.
         activation: Activation,
     },
+    /// As weights are there: down(gated(gate(x)) · up(x)), or down(plain(up(x))).
+    Either {
+        /// Outputs of gate and up.
+        hidden_dim: usize,
+        /// What a gate goes through.
+        gated: Activation,
+        /// What an up without a gate goes through.
+        plain: Activation,
+    },
     /// down(activation(up(x))).
     Plain {
         /// Outputs of up.
@@ -277,6 +306,7 @@ impl FeedForward {
         match self {
             FeedForward::None => 0,
             FeedForward::Gated { hidden_dim, .. }
+            | FeedForward::Either { hidden_dim, .. }
             | FeedForward::Plain { hidden_dim, .. }
             | FeedForward::Experts { hidden_dim, .. } => *hidden_dim,
         }
@@ -287,7 +317,7 @@ impl Block {
     /// Its attention, if it has one.
     pub fn attention(&self) -> Option<&Attention> {
         match &self.mixer {
-            Mixer::Attention(a) | Mixer::Both(a, _) => Some(a),
+            Mixer::Attention(a) | Mixer::Across(a) | Mixer::Both(a, _) => Some(a),
             _ => None,
         }
     }
@@ -303,16 +333,16 @@ impl Block {
     /// Positions that its convolution sees, if it has one.
     pub fn kernel(&self) -> Option<usize> {
         match &self.mixer {
-            Mixer::None | Mixer::Attention(_) | Mixer::DeltaRule(_) => None,
             Mixer::ShortConvolution { kernel } => Some(*kernel),
             Mixer::StateSpace(s) | Mixer::Both(_, s) => Some(s.kernel),
+            _ => None,
         }
     }
 
     /// Values of the state that it keeps besides keys and values.
     pub fn state_len(&self, dim: usize) -> usize {
         match &self.mixer {
-            Mixer::None | Mixer::Attention(_) => 0,
+            Mixer::None | Mixer::Attention(_) | Mixer::Across(_) => 0,
             Mixer::ShortConvolution { kernel } => (kernel - 1) * dim,
             Mixer::DeltaRule(rule) => 2 * dim + rule.n_heads * rule.head_dim * rule.head_dim,
             Mixer::StateSpace(s) | Mixer::Both(_, s) => {
@@ -323,12 +353,48 @@ impl Block {
 }
 
 impl Config {
+    /// Nothing, by RMS norms, and with nothing besides.
+    pub const PLAIN: Config = Config {
+        dim: 0,
+        vocab_size: 0,
+        max_seq_len: 0,
+        norm: Norm::Rms,
+        norm_eps: 0.0,
+        factored: None,
+        embedding_scale: 1.0,
+        residual_scale: 1.0,
+        multipliers: Multipliers::NONE,
+        logit_scale: 1.0,
+        tied_scale: 1.0,
+        logit_soft_cap: 0.0,
+        ropes: Vec::new(),
+        distance_buckets: 0,
+        encoder: None,
+        blocks: Vec::new(),
+        reader: Reader::PLAIN,
+    };
+
     /// The attention of each block that has one.
     pub fn attentions(&self) -> impl Iterator<Item = &Attention> {
         self.blocks.iter().filter_map(Block::attention)
     }
 
-    /// Whether tokens see only those before them, so that the model can go on with a text.
+    /// Whether it can go on with a text, or write about one.
+    pub fn writes(&self) -> bool {
+        self.is_causal() || self.encoder.is_some()
+    }
+
+    /// The block in whose place in the cache those that `block` attends over are. Of the encoder's blocks only one at a
+    /// time has keys and values, as it reads a text as a whole.
+    pub fn holder(&self, block: usize) -> usize {
+        match (&self.encoder, &self.blocks[block].mixer) {
+            (Some(encoder), _) if block < encoder.n_blocks => 0,
+            (_, Mixer::Across(_)) => block - 1,
+            _ => block,
+        }
+    }
+
+    /// Whether tokens see only those before them.
     pub fn is_causal(&self) -> bool {
         self.attentions().all(|a| a.shape.ahead == 0)
     }
@@ -384,7 +450,7 @@ impl Config {
     pub fn mixed_width(&self) -> usize {
         let widths = self.blocks.iter().map(|b| match &b.mixer {
             Mixer::None => 0,
-            Mixer::Attention(a) => a.shape.n_heads * a.shape.head_dim,
+            Mixer::Attention(a) | Mixer::Across(a) => a.shape.n_heads * a.shape.head_dim,
             Mixer::ShortConvolution { .. } | Mixer::DeltaRule(_) => self.dim,
             Mixer::StateSpace(s) => s.inner(),
             Mixer::Both(a, s) => s.inner().max(a.shape.n_heads * a.shape.head_dim),
@@ -395,7 +461,7 @@ impl Config {
     /// Outputs of the widest first matrix of a mixer other than attention.
     pub fn wide_width(&self) -> usize {
         let widths = self.blocks.iter().map(|b| match &b.mixer {
-            Mixer::None | Mixer::Attention(_) => 0,
+            Mixer::None | Mixer::Attention(_) | Mixer::Across(_) => 0,
             Mixer::ShortConvolution { .. } => 3 * self.dim,
             Mixer::DeltaRule(rule) => rule.width(),
             Mixer::StateSpace(s) | Mixer::Both(_, s) => s.width(),

@@ -126,8 +126,9 @@ impl Model {
                 s.tokens += tokens.len();
             }
         }
-        assert!(spans.len() == 1 || !cache.has_states());
-        for (layer, block) in self.config.blocks.iter().enumerate() {
+        assert!(spans.len() == 1 || !cache.has_states() && self.config.encoder.is_none());
+        for layer in self.stack(spans) {
+            let block = &self.config.blocks[layer];
             let w = &self.weights.blocks[block.weights];
             match block.narrow {
                 Some(narrow) if narrow.first => self.narrow(pool, s, narrow.width, w),
@@ -137,6 +138,9 @@ impl Model {
             match &block.mixer {
                 Mixer::None => {}
                 Mixer::Attention(a) => self.attend(pool, cache, s, spans, (layer, a), w),
+                Mixer::Across(a) => {
+                    self.attend_across(pool, cache, s, &spans[0], (layer, a), w);
+                }
                 Mixer::ShortConvolution { .. } => {
                     self.convolve(pool, cache, spans[0].sequence, s, layer, w);
                 }
@@ -176,12 +180,20 @@ impl Model {
                 FeedForward::Gated { activation, .. } | FeedForward::Plain { activation, .. } => {
                     self.feed(pool, s, block.weights, activation, w);
                 }
+                FeedForward::Either { gated, plain, .. } => {
+                    let activation = match w.optional(Part::Gate) {
+                        Some(_) => gated,
+                        None => plain,
+                    };
+                    self.feed(pool, s, block.weights, activation, w);
+                }
             }
             self.add(s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
             if block.narrow.is_some_and(|n| n.last) {
                 self.widen(pool, s, w);
             }
         }
+        self.finish_reading(pool, cache, s, spans);
         for span in spans {
             span.sequence.advance(span.tokens.len());
         }
@@ -270,6 +282,9 @@ impl Model {
         }
         self.add_bias(out, w.vector(Part::OutputBias));
         vector::scale(self.isa, out, self.config.logit_scale);
+        if w.optional(Part::Output).is_none() {
+            vector::scale(self.isa, out, self.config.tied_scale);
+        }
         let cap = self.config.logit_soft_cap;
         if cap > 0.0 {
             out.iter_mut().for_each(|l| *l = cap * (*l / cap).tanh());

@@ -1,5 +1,6 @@
 //! `Config`, `Weights`, the KV cache and the one `forward`; names no model.
 
+mod across;
 mod attend;
 mod blocks;
 mod bounds;
@@ -20,8 +21,8 @@ mod weights;
 
 pub use cache::Cache;
 pub use config::{
-    Attention, Block, Config, DeltaRule, Factored, FeedForward, Mixer, Multipliers, Narrow, Norm,
-    Pooling, Reader, StateSpace,
+    Attention, Block, Config, DeltaRule, Encoder, Factored, FeedForward, Mixer, Multipliers,
+    Narrow, Norm, Pooling, Reader, StateSpace,
 };
 pub use forward::{Model, SLICE, Span};
 pub use importance::{Importance, Input, Squares};

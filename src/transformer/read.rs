@@ -46,7 +46,11 @@ impl Model {
             Pooling::Last => rows.end - 1..rows.end,
         };
         let h = &mut s.h[..tokens.len() * dim];
-        let norm = self.weights.model.norm(Part::OutputNorm);
+        let norm = match self.config.encoder {
+            // It has been normed.
+            Some(_) => (&[][..], &[][..]),
+            None => self.weights.model.norm(Part::OutputNorm),
+        };
         self.norm(&s.x[tokens.start * dim..tokens.end * dim], norm, h);
         match pooled.pooling {
             Pooling::Mean => {

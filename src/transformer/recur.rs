@@ -49,7 +49,7 @@ impl Model {
                 *x *= gate;
             }
         }
-        self.mixer_output(pool, s, shared, dim, w);
+        self.mixer_output(pool, s, shared, (Part::MixerOutput, dim), w);
     }
 
     /// h → h: one selective state space, gated.
@@ -133,7 +133,7 @@ impl Model {
                 }
             }
         }
-        self.mixer_output(pool, s, shared, inner, w);
+        self.mixer_output(pool, s, shared, (Part::MixerOutput, inner), w);
         vector::scale(
             self.isa,
             &mut s.h[..n * self.config.dim],
@@ -141,22 +141,22 @@ impl Model {
         );
     }
 
-    /// mixed [tokens, cols] → h.
+    /// mixed [tokens, cols] → h, by the matrix `part`.
     pub(super) fn mixer_output(
         &self,
         pool: &Pool,
         s: &mut Scratch,
         shared: usize,
-        cols: usize,
+        (part, cols): (Part, usize),
         w: &BlockWeights,
     ) {
-        let (n, dim) = (s.tokens, self.config.dim);
+        let (n, dim) = (s.tokens, s.width);
         s.observe(Input::MixerOutput(shared), n, cols);
         self.multiply(
             pool,
             &mut s.activations,
             (&s.mixed[..n * cols], cols),
-            [self.packed(w, Part::MixerOutput)],
+            [self.packed(w, part)],
             [&mut s.h[..n * dim]],
         );
     }

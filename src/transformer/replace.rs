@@ -131,7 +131,7 @@ impl Model {
         self.finish_heads(w, rule, &tokens, gates, mixed);
         let shared = self.config.blocks[layer].weights;
         s.observe(Input::MixerOutput(shared), n, dim);
-        self.mixer_output(pool, s, shared, dim, w);
+        self.mixer_output(pool, s, shared, (Part::MixerOutput, dim), w);
     }
 
     /// One of the small products → `out`.

@@ -1,6 +1,7 @@
 //! One sequence's part of the cache as bytes, and back.
 
 use super::blocks::GONE;
+use super::cache::Layer;
 use super::sequence::Shifts;
 use super::{Cache, Sequence};
 use crate::kernels::attention::{CHUNK, KEY_BLOCK};
@@ -11,7 +12,8 @@ const SHIFTS: usize = 3;
 
 impl Cache {
     /// What is to be known of `sequence` besides its tokens and bytes: tokens forgotten, positions kept, positions left
-    /// by the last shift, and of every window the first block that is held. All are 0 where nothing is gone.
+    /// by the last shift, of every window the first block that is held, and the positions that an encoder has read. All
+    /// are 0 where nothing is gone and nothing was read.
     pub fn marks(&self, sequence: &Sequence) -> Vec<u32> {
         let Shifts {
             forgotten,
@@ -24,12 +26,13 @@ impl Cache {
             let first = gone.map_or(0, |i| i + 1);
             marks.push(first.max(kind.first(sequence.len)) as u32);
         }
+        marks.extend(self.reads.then_some(sequence.read as u32));
         marks
     }
 
     /// How many there are.
     pub fn n_marks(&self) -> usize {
-        SHIFTS + self.kinds.len() - 1
+        SHIFTS + self.kinds.len() - 1 + usize::from(self.reads)
     }
 
     /// Bytes that [`Cache::save`] makes of `tokens` evaluated tokens with these marks; `None` where no sequence has them.
@@ -37,6 +40,7 @@ impl Cache {
         let [forgotten, kept, left] = [0, 1, 2].map(|i| marks[i] as usize);
         let len = tokens.checked_sub(forgotten)?;
         let shifted = forgotten > 0
+            && forgotten.is_multiple_of(CHUNK)
             && kept.is_multiple_of(CHUNK)
             && (kept..=len).contains(&left)
             && !self.has_states();
@@ -49,34 +53,48 @@ impl Cache {
                 return None;
             }
         }
+        // Something has been read before anything is written.
+        let read = self.read(marks);
+        if read > len || self.reads && (read == 0) != (len == 0) {
+            return None;
+        }
         let mut bytes = 4 * self.state_starts[self.state_starts.len() - 1] as u64;
-        for layer in &self.layers {
+        for layer in self.layers.iter().filter(|l| !l.passes) {
             let held = len - first(marks, layer.kind) * CHUNK;
-            let positions = held + held.next_multiple_of(KEY_BLOCK);
-            let position = layer.heads * self.format.bytes(layer.head_dim);
-            bytes += positions as u64 * position as u64;
+            for start in (0..held).step_by(CHUNK) {
+                let parts = [false, true].map(|values| self.held(layer, values, held - start));
+                let head: usize = parts.iter().flatten().map(Range::len).sum();
+                bytes += (layer.heads * head) as u64;
+            }
         }
         Some(bytes)
     }
 
-    /// Where `sequence` with these marks is: of each layer and head, block by block, the keys in whole stretches of
+    /// Where the keys or `values` of the first `positions` of one head's chunk are.
+    fn held(&self, layer: &Layer, values: bool, positions: usize) -> Vec<Range<usize>> {
+        let positions = positions.min(CHUNK);
+        if values {
+            return self.format.values(layer.head_dim, positions);
+        }
+        let bytes = positions.next_multiple_of(KEY_BLOCK) * self.format.bytes(layer.head_dim);
+        vec![0..bytes]
+    }
+
+    /// Where `sequence` with these marks is: of each layer and head, block by block, the keys, in whole stretches of
     /// eight positions, then, block by block, the values (true).
     fn parts(&self, sequence: &Sequence, marks: &[u32]) -> Vec<(usize, bool, Range<usize>)> {
         let mut parts = Vec::new();
-        for (i, layer) in self.layers.iter().enumerate() {
+        let layers = self.layers.iter().enumerate();
+        for (i, layer) in layers.filter(|(_, l)| !l.passes) {
             let begin = first(marks, layer.kind) * CHUNK;
             for part in 0..2 * layer.heads {
                 let (head, values) = (part / 2, part % 2 == 1);
-                let len = match values {
-                    true => sequence.len,
-                    false => sequence.len.next_multiple_of(KEY_BLOCK),
-                };
-                for start in (begin..len).step_by(CHUNK) {
+                for start in (begin..sequence.len).step_by(CHUNK) {
                     let block = sequence.blocks[layer.kind][start / CHUNK];
                     let at = layer.stretch(self.format, block, head).start;
-                    let positions = CHUNK.min(len - start);
-                    let end = at + positions * self.format.bytes(layer.head_dim);
-                    parts.push((i, values, at..end));
+                    for range in self.held(layer, values, sequence.len - start) {
+                        parts.push((i, values, at + range.start..at + range.end));
+                    }
                 }
             }
         }
@@ -91,6 +109,12 @@ impl Cache {
             out.extend_from_slice(&part[range]);
         }
         out.extend(sequence.states.iter().flat_map(|s| s.to_le_bytes()));
+    }
+
+    /// The positions that an encoder has read.
+    fn read(&self, marks: &[u32]) -> usize {
+        let last = marks.last().filter(|_| self.reads);
+        last.map_or(0, |read| *read as usize)
     }
 
     /// Gives the empty `sequence` room for `tokens` with these marks, which [`Cache::saved_bytes`] knows; false where
@@ -118,6 +142,7 @@ impl Cache {
         assert!(self.saved_bytes(tokens, marks) == Some(bytes.len() as u64));
         let [forgotten, kept, left] = [0, 1, 2].map(|i| marks[i] as usize);
         sequence.len = tokens - forgotten;
+        sequence.read = self.read(marks);
         sequence.shifts = Shifts {
             forgotten,
             kept,

@@ -5,6 +5,7 @@ use super::{Config, Model, Part, SLICE};
 use crate::error::Result;
 use crate::kernels::Activations;
 use crate::ops::attention::Partials;
+use crate::ops::distance::Distances;
 use crate::ops::rope::Rotation;
 use crate::tensor::zeroed;
 
@@ -40,6 +41,8 @@ pub struct Scratch {
     pub(super) activations: Activations,
     /// One for each of the model's rotary embeddings.
     pub(super) rotations: Vec<Rotation>,
+    /// Of each block that has such biases.
+    pub(super) distances: Vec<Option<Distances>>,
     pub(super) partials: Option<Partials>,
     /// The most tokens of one call.
     pub(super) slice: usize,
@@ -71,6 +74,20 @@ fn slice(config: &Config, context: usize) -> usize {
         true => SLICE,
         false => context,
     }
+}
+
+/// What the scores of block `i` have added by distance, where its weights say that.
+fn distances(model: &Model, i: usize) -> Option<Distances> {
+    let block = &model.config.blocks[i];
+    let shape = &block.attention()?.shape;
+    let table = model.weights.blocks[block.weights].optional(Part::DistanceBias)?;
+    let row = |bucket, out: &mut [f32]| model.weights.arena.row(table, bucket, out);
+    Some(Distances::new(
+        shape.n_heads,
+        table.rows,
+        shape.ahead > 0,
+        row,
+    ))
 }
 
 /// Values of a row of logits that a head of narrower embeddings adds up.
@@ -120,6 +137,7 @@ impl Scratch {
             rotations: rotations
                 .map(|(i, rope)| Rotation::new(rope, divisors(i), context, slice))
                 .collect(),
+            distances: (0..c.blocks.len()).map(|i| distances(model, i)).collect(),
             partials: c
                 .attentions()
                 .max_by_key(|a| a.shape.n_heads * a.shape.head_dim)
@@ -152,10 +170,13 @@ impl Scratch {
             .attentions()
             .map(|a| Partials::bytes(&a.shape, context));
         let rotations = config.ropes.iter().map(|r| Rotation::bytes(r.dims, slice));
+        let biased = config.attentions().filter(|_| config.distance_buckets > 0);
+        let distances = biased.map(|a| Distances::bytes(a.shape.n_heads));
         let logits = config.batch() as u64 * config.vocab_size as u64 + row_len(config) as u64;
         4 * (slice as u64 * a_token + logits)
             + Activations::bytes(slice, config.max_width())
             + rotations.sum::<u64>()
+            + distances.sum::<u64>()
             + partials.max().unwrap_or(0)
     }
 

@@ -12,6 +12,8 @@ pub struct Sequence {
     /// behind may be gone.
     pub(super) blocks: Vec<Vec<u32>>,
     pub(super) len: usize,
+    /// The first positions, which are those of an encoder's text.
+    pub(super) read: usize,
     /// What was forgotten to make room.
     pub(super) shifts: Shifts,
     /// Layers after each other.
@@ -37,6 +39,7 @@ impl Sequence {
         Ok(Sequence {
             blocks,
             len: 0,
+            read: 0,
             shifts: Shifts::default(),
             states: zeroed(states)?,
             checkpoints: Vec::new(),
@@ -46,6 +49,11 @@ impl Sequence {
     /// Positions held.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Of these, the first ones that an encoder has read.
+    pub fn read(&self) -> usize {
+        self.read
     }
 
     /// Tokens evaluated: those of the positions held, and those forgotten.

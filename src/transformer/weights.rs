@@ -24,6 +24,8 @@ pub enum Part {
     EmbeddingNormBias,
     OutputNorm,
     OutputNormBias,
+    /// The norm of what an encoder made of its text.
+    EncoderNorm,
     /// The language-model head; without one the token embedding serves (tied embeddings).
     Output,
     OutputBias,
@@ -59,6 +61,11 @@ pub enum Part {
     KeyNorm,
     AttentionOutput,
     AttentionOutputBias,
+    /// [buckets, n_heads]: what scores have added by distance.
+    DistanceBias,
+    /// Keys and values of what an encoder made of its text.
+    AcrossKey,
+    AcrossValue,
     /// Of a mixer that keeps a state: its first and its last matrix, the taps of its convolution, the norm of its output,
     /// and for each head of a state space the rate of its decay, what skips the state, and what is added to its steps.
     MixerInput,

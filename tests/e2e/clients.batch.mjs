@@ -260,9 +260,9 @@ describe("many callers", LIMIT, () => {
       Array(2).fill("bad_argument"),
     );
     const [halves, bytes] = found.plans;
-    assert.deepEqual([halves.cacheFormat, bytes.cacheFormat], ["f16", "q8_0"]);
-    // Heads of 64 numbers: 68 bytes in the place of 128.
-    assert.equal(bytes.cacheBytes / halves.cacheBytes, 68 / 128);
+    assert.deepEqual([halves.cacheFormat, bytes.cacheFormat], ["q16_0", "q8_0"]);
+    // Heads of 64 numbers: 68 bytes in the place of 132.
+    assert.equal(bytes.cacheBytes / halves.cacheBytes, 68 / 132);
     assert.equal(found.first.length, 420);
     assert.deepEqual(found.again, found.first);
     assert.match(found.text, /fox/i);

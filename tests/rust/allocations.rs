@@ -87,7 +87,7 @@ fn makes_without_allocating(name: &str, engine: &mut Engine, checkpoints: usize)
 /// Every architecture, those that read too: what they allocate is the result, however long the text is.
 #[test]
 fn no_architecture_allocates() {
-    for family in family_model::causal() {
+    for family in family_model::writing() {
         let mut engine = family_model::load(&family.folder(), 80);
         // A state is copied before a prompt's last token: the copy, and the list of copies.
         let keeps = STATES.contains(&family.name.as_str());

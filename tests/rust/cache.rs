@@ -1,4 +1,4 @@
-//! The KV cache: eight bits in the place of f16, and layers with a sliding window, which hold what the window reaches.
+//! The KV cache: its formats, and layers with a sliding window, which hold what the window reaches.
 
 use smidgen::session::{CacheFormat, Engine, Request};
 
@@ -22,18 +22,24 @@ fn eight_bits_cost_little_and_take_half() {
         };
         let (exact, halves) = scores(CacheFormat::F16);
         let (found, bytes) = scores(CacheFormat::Q8_0);
+        let (wide, sixteen) = scores(CacheFormat::Q16_0);
         let name = &family.name;
         assert_eq!(
             bytes.total_bytes + halves.cache_bytes,
             halves.total_bytes + bytes.cache_bytes
         );
         // A choice of experts may turn over, so one token says little.
-        let differences = exact.iter().zip(&found).map(|(a, b)| (a.0 - b.0).abs());
-        let mean = differences.sum::<f32>() / ids.len() as f32;
+        let difference = |scores: &[(f32, u32)]| {
+            let differences = exact.iter().zip(scores).map(|(a, b)| (a.0 - b.0).abs());
+            differences.sum::<f32>() / ids.len() as f32
+        };
+        let (mean, of_sixteen) = (difference(&found), difference(&wide));
         println!(
-            "{name}: {mean:.5} nat, {} of {} bytes",
+            "{name}: {mean:.5} nat, {} of {} bytes; 16 bits {of_sixteen:.6}",
             bytes.cache_bytes, halves.cache_bytes
         );
+        assert!(of_sixteen < 0.01, "{name}: {of_sixteen} nat in 16 bits");
+        assert!(sixteen.cache_bytes >= halves.cache_bytes);
         if ["mamba2", "rwkv7"].contains(&name.as_str()) {
             assert_eq!(exact, found, "{name} has no keys and values");
             assert_eq!(bytes.cache_bytes, halves.cache_bytes);
@@ -100,28 +106,28 @@ fn eight_bits_say_the_same_in_slices_in_batches_and_from_bytes() {
 }
 
 fn halves_engine(family: &Family) -> Engine {
-    engine(family, 300, 600, CacheFormat::F16)
+    engine(family, 300, 600, CacheFormat::default())
 }
 
 /// Of the window of 24 positions, with a slice of 64 behind it and a block to go back: blocks that are held of one text.
 const LIVE: usize = 3;
 
-/// Bytes of a block of one layer of gemma3's: keys and values of one head of 32 numbers in f16.
-const BLOCK_BYTES: usize = 128 * 2 * 64;
+/// Bytes of a block of one layer of gemma3's: keys and values of one head of 32 numbers in q16_0.
+const BLOCK_BYTES: usize = 128 * 2 * (64 + 4);
 
 #[test]
 fn windows_let_go_of_what_they_have_left_behind() {
     let family = family("gemma3");
     let (context, blocks) = (4200, 33);
     let ids = text(&family, 0, context);
-    let mut engine_a = engine(&family, context, context, CacheFormat::F16);
+    let mut engine_a = engine(&family, context, context, CacheFormat::default());
     // Five layers with a window have blocks for two texts, the sixth for all positions.
     let planned = (5 * 2 * LIVE + blocks) * BLOCK_BYTES;
     assert_eq!(engine_a.info().plan.cache_bytes, planned);
     assert!(planned < 6 * blocks * BLOCK_BYTES / 3);
     // Where ten more texts could be, nothing of one text has to go: the computation without.
     let cache = 11 * context;
-    let mut whole = engine(&family, context, cache, CacheFormat::F16);
+    let mut whole = engine(&family, context, cache, CacheFormat::default());
     let all = cache.div_ceil(128);
     let planned = (5 * 12 * LIVE + all) * BLOCK_BYTES;
     assert_eq!(whole.info().plan.cache_bytes, planned);
@@ -181,7 +187,7 @@ fn texts_with_windows_share_go_back_and_wait_as_others_do() {
     let expected: Vec<_> = requests
         .iter()
         .map(|r| {
-            let mut engine = engine(&family, context, 12 * context, CacheFormat::F16);
+            let mut engine = engine(&family, context, 12 * context, CacheFormat::default());
             together(&mut engine, core::slice::from_ref(r))
                 .remove(0)
                 .ids
@@ -189,7 +195,7 @@ fn texts_with_windows_share_go_back_and_wait_as_others_do() {
         .collect();
     let mut pauses = 0;
     for cache in [context, 2 * context, 4 * context] {
-        let mut engine = engine(&family, context, cache, CacheFormat::F16);
+        let mut engine = engine(&family, context, cache, CacheFormat::default());
         let free = engine.free_positions();
         assert!(free < cache, "windows have fewer blocks");
         for _ in 0..2 {
@@ -218,7 +224,7 @@ fn windows_and_shifts_go_together() {
         ..request(&text(&family, 0, 1500), 900)
     };
     let asked = [asked];
-    for format in [CacheFormat::F16, CacheFormat::Q8_0] {
+    for format in [CacheFormat::Q16_0, CacheFormat::F16, CacheFormat::Q8_0] {
         let mut small = engine(&family, 1100, 1100, format);
         let mut large = engine(&family, 1100, 12 * 1100, format);
         let found = together(&mut small, &asked).remove(0);

@@ -4,7 +4,7 @@ use serde_json::Value;
 use smidgen::format::gguf_write::HeaderWriter;
 use smidgen::format::hugging_face::Folder;
 use smidgen::quant::Format;
-use smidgen::session::{Engine, LoadOptions, Loader};
+use smidgen::session::{CacheFormat, Engine, LoadOptions, Loader};
 use std::path::PathBuf;
 
 /// A file's name and bytes.
@@ -36,17 +36,25 @@ pub fn families() -> Vec<Family> {
     all
 }
 
-/// The families that go on with a text.
-pub fn causal() -> Vec<Family> {
+/// The families that write.
+pub fn writing() -> Vec<Family> {
     let mut all = families();
     all.retain(|f| f.golden.get("lastLogits").is_some());
     all
 }
 
-/// A model with room for `context` positions.
+/// Those that go on with a text, and read none before.
+pub fn causal() -> Vec<Family> {
+    let mut all = writing();
+    all.retain(|f| f.golden.get("read").is_none());
+    all
+}
+
+/// A model with room for `context` positions, whose cache rounds as the references do.
 pub fn load(files: &[File], context: usize) -> Engine {
     let options = LoadOptions {
         context_length: Some(context),
+        cache_format: CacheFormat::F16,
         ..LoadOptions::default()
     };
     load_with(files, options)

@@ -3,9 +3,6 @@
 //! Natively the reference kernel runs; the same file runs in a browser's worker, in every flavour, with each instruction
 //! set of the build. Blocks are random bytes, so that every code, scale and sign a file may hold is met.
 
-use smidgen::kernels::attention::{
-    CHUNK, CacheFormat, Chunk, attend, load_key, load_value, store_key, store_value,
-};
 use smidgen::kernels::pool::Pool;
 use smidgen::kernels::recurrence::{self, Decaying, Replacing};
 use smidgen::kernels::{Activations, Form, Isa, Packed, Product, matmul, packed, vector};
@@ -16,6 +13,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 #[cfg(target_arch = "wasm32")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
+#[path = "kernel_attention.rs"]
+mod kernel_attention;
 #[path = "kernel_vectors.rs"]
 mod kernel_vectors;
 
@@ -470,103 +469,6 @@ fn recurrences_are_those_of_the_reference() {
             for &isa in Isa::ALL {
                 let what = format!("{columns} columns, {rows} rows, {kernel} taps");
                 assert_near(&what, isa, &expected, &run(isa));
-            }
-        }
-    }
-}
-
-/// What a number may lose in the cache, relative to the largest of its head: f16 has 11 bits, and half a step of 1/127.
-fn cache_rounding(format: CacheFormat) -> f32 {
-    match format {
-        CacheFormat::F16 => 1.0 / 2048.0,
-        CacheFormat::Q8_0 => 0.501 / 127.0,
-    }
-}
-
-/// Σ softmax(q · k) v over the positions that count, not divided by the softmax's sum; and its maximum and sum.
-fn exact_attention(
-    q: &[f32],
-    keys: &[Vec<f32>],
-    values: &[Vec<f32>],
-    cap: f64,
-) -> (f64, f64, Vec<f64>) {
-    let scores = keys.iter().map(|k| {
-        let terms = q.iter().zip(k);
-        let score: f64 = terms.map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
-        if cap > 0.0 {
-            cap * (score / cap).tanh()
-        } else {
-            score
-        }
-    });
-    let scores: Vec<f64> = scores.collect();
-    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<f64> = scores.iter().map(|s| (s - max).exp()).collect();
-    let mixed = (0..q.len()).map(|i| {
-        let terms = weights.iter().zip(values);
-        terms.map(|(w, v)| w * f64::from(v[i])).sum()
-    });
-    (max, weights.iter().sum(), mixed.collect())
-}
-
-#[test]
-fn attention_over_both_formats_of_the_cache_is_exact() {
-    let mut random = Random(7);
-    for format in [CacheFormat::F16, CacheFormat::Q8_0] {
-        for head_dim in [2, 16, 34, 64, 80, 128, 256] {
-            let mut head = || -> Vec<f32> { (0..head_dim).map(|_| random.number()).collect() };
-            let mut bytes = [0, 1].map(|_| vec![0xA5; CHUNK * format.bytes(head_dim)]);
-            let mut rounded = [Vec::new(), Vec::new()];
-            for position in 0..CHUNK {
-                let (k, v) = (head(), head());
-                store_key(format, &mut bytes[0], &k, position);
-                store_value(format, &mut bytes[1], &v, position);
-                for (i, x) in [k, v].into_iter().enumerate() {
-                    let mut loaded = vec![0.0; head_dim];
-                    let load = [load_key, load_value][i];
-                    load(format, &bytes[i], position, &mut loaded);
-                    let largest = x.iter().fold(0.0f32, |max, x| max.max(x.abs()));
-                    for (x, loaded) in x.iter().zip(&loaded) {
-                        assert!((x - loaded).abs() <= cache_rounding(format) * largest);
-                    }
-                    rounded[i].push(loaded);
-                }
-            }
-            let [keys, values] = &rounded;
-            for group in 1..=4 {
-                let q: Vec<f32> = (0..group).flat_map(|_| head()).collect();
-                for (begin, end) in [(0, 1), (0, 8), (3, 9), (7, 64), (0, 121), (5, 128)] {
-                    let chunk = Chunk {
-                        format,
-                        keys: &bytes[0],
-                        values: &bytes[1],
-                        begin,
-                        end,
-                    };
-                    for (isa, cap) in Isa::ALL.iter().flat_map(|isa| [(isa, 0.0), (isa, 5.0)]) {
-                        let mut out = vec![f32::NAN; group * head_dim];
-                        let state = attend(*isa, &q, head_dim, &chunk, cap, &mut out);
-                        for h in 0..group {
-                            let (max, sum, mixed) = exact_attention(
-                                &q[h * head_dim..][..head_dim],
-                                &keys[begin..end],
-                                &values[begin..end],
-                                f64::from(cap),
-                            );
-                            let close = |found: f32, exact: f64, size: f64| {
-                                assert!(
-                                    (f64::from(found) - exact).abs() <= 10.0 * F32_SUM * size,
-                                    "{isa:?} {format:?} {head_dim} {begin}..{end}: {found} {exact}"
-                                );
-                            };
-                            close(state.max[h], max, head_dim as f64);
-                            close(state.sum[h], sum, head_dim as f64 * sum);
-                            for (found, exact) in out[h * head_dim..].iter().zip(mixed) {
-                                close(*found, exact, head_dim as f64 * sum);
-                            }
-                        }
-                    }
-                }
             }
         }
     }

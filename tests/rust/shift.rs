@@ -18,7 +18,7 @@ const KEPT: usize = 128;
 const FORGOTTEN: usize = 128;
 
 fn engine(family: &Family, cache: usize) -> Engine {
-    replies::engine(family, CONTEXT, cache, CacheFormat::F16)
+    replies::engine(family, CONTEXT, cache, CacheFormat::default())
 }
 
 fn shifting(ids: &[u32], max_tokens: usize) -> Request {
@@ -190,7 +190,11 @@ fn distance(mut plain: Plain, prompt: &[u32], said: &[(u32, f32)]) -> (f64, f64)
 fn what_is_said_behind_shifts_is_what_the_plain_computation_says() {
     let family = family("llama-linear");
     // Prompts within the context and beyond it, replies over several shifts.
-    for (format, bound) in [(CacheFormat::F16, 0.005), (CacheFormat::Q8_0, 0.05)] {
+    for (format, bound) in [
+        (CacheFormat::Q16_0, 0.005),
+        (CacheFormat::F16, 0.005),
+        (CacheFormat::Q8_0, 0.05),
+    ] {
         for (prompt, n) in [(300, 350), (700, 40)] {
             let ids = text(&family, 0, prompt);
             let request = Request {
@@ -277,14 +281,14 @@ fn a_shifted_conversation_goes_on_without_being_evaluated_again() {
     // Also back to any point behind the last shift, and from bytes.
     assert_eq!(ask(&mut engine, shifting(&ids[..527], 20)), 526);
     let saved = engine.save();
-    let mut other = replies::engine(&family, CONTEXT, 2 * CONTEXT, CacheFormat::F16);
+    let mut other = replies::engine(&family, CONTEXT, 2 * CONTEXT, CacheFormat::default());
     let tokens = other.restore(&saved).unwrap();
     assert_eq!(other.save(), saved);
     assert_eq!(ask(&mut other, shifting(&ids[..527], 9)), 526);
     assert!(tokens > CONTEXT);
     // Before it, or by another rule, only what is kept stays.
     assert_eq!(ask(&mut other, shifting(&ids[..400], 20)), KEPT);
-    let mut engine = replies::engine(&family, 512, 512, CacheFormat::F16);
+    let mut engine = replies::engine(&family, 512, 512, CacheFormat::default());
     together(&mut engine, &[shifting(&ids, 100)]);
     let keep = Request {
         keep_tokens: Some(129),
@@ -356,7 +360,7 @@ fn what_cannot_shift_says_so_and_changes_nothing() {
     }
     let family = family("smollm3");
     let ids = text(&family, 0, 20);
-    let mut short = replies::engine(&family, CONTEXT - 1, CONTEXT - 1, CacheFormat::F16);
+    let mut short = replies::engine(&family, CONTEXT - 1, CONTEXT - 1, CacheFormat::default());
     assert_eq!(
         short.begin(&shifting(&ids, 5)).unwrap_err().code(),
         "bad_argument"

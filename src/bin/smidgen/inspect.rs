@@ -14,8 +14,8 @@ pub struct Inspect {
     /// Positions of the KV cache to plan for.
     #[arg(long)]
     context: Option<usize>,
-    /// What keys and values are held in: f16, or q8_0, which takes about half of the memory.
-    #[arg(long, default_value = "f16")]
+    /// What keys and values are held in: q16_0, f16, or q8_0, which takes about half of the memory.
+    #[arg(long, default_value = "q16_0")]
     cache_format: CacheFormat,
     /// Leave the list of tensors out.
     #[arg(long)]

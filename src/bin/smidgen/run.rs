@@ -35,8 +35,8 @@ pub struct Run {
     /// Positions of the KV cache.
     #[arg(long)]
     context: Option<usize>,
-    /// What keys and values are held in: f16, or q8_0, which takes about half of the memory.
-    #[arg(long, default_value = "f16")]
+    /// What keys and values are held in: q16_0, f16, or q8_0, which takes about half of the memory.
+    #[arg(long, default_value = "q16_0")]
     cache_format: CacheFormat,
     /// Where the context is full, forget its oldest tokens behind the first ones and go on.
     #[arg(long)]

@@ -21,7 +21,7 @@ pub struct Text {
     /// Windows to read at most.
     #[arg(long)]
     windows: Option<usize>,
-    /// What keys and values are held in: f16, or q8_0, which takes about half of the memory.
+    /// What keys and values are held in: q16_0, f16, or q8_0, which takes about half of the memory.
     #[arg(long, default_value = "f16")]
     cache_format: CacheFormat,
     /// Round the weights to this format while they are read, as in q4_k_m.

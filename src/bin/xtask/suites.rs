@@ -100,7 +100,7 @@ const SUITES: [Suite; 13] = [
 ];
 
 /// Test targets of the suite `families`.
-const FAMILIES: [&str; 2] = ["families", "reader"];
+const FAMILIES: [&str; 3] = ["encoder_decoder", "families", "reader"];
 
 /// So many files of browser tests may fail and are run once more; when more fail, it is no accident.
 const MOST_TRIED_AGAIN: usize = 3;

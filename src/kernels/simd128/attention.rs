@@ -3,10 +3,11 @@
 use core::arch::wasm32::*;
 
 use super::super::attention::{
-    CHUNK, CacheFormat, Chunk, KEY_BLOCK, MAX_GROUP, MAX_HEAD_DIM, load_value,
+    CHUNK, CacheFormat, Chunk, KEY_BLOCK, MAX_GROUP, MAX_HEAD_DIM, QUERY_LENGTH, Query, VALUE_SPAN,
+    WEIGHTS, load_value,
 };
-use super::vector::shift;
-use super::{Simd, halves};
+use super::vector::{horizontal_max, horizontal_sum, shift, sum_of_squares};
+use super::{Simd, halves, load, splat4, store};
 
 /// What keys and values are held in, as the loops read it.
 trait Element {
@@ -58,15 +59,22 @@ impl Element for Byte {
 
 /// See `kernels::attention::score`. Whole key blocks are computed.
 pub fn score<S: Simd>(
-    q: &[f32],
-    head_dim: usize,
+    query: &Query<'_>,
     chunk: &Chunk<'_>,
     scores: &mut [[f32; CHUNK]; MAX_GROUP],
 ) {
+    let (q, head_dim) = (query.heads, query.head_dim);
     assert!(chunk.end <= CHUNK);
     let end = chunk.end.next_multiple_of(KEY_BLOCK);
     assert!(chunk.keys.len() >= end * chunk.format.bytes(head_dim));
     match chunk.format {
+        CacheFormat::Q16_0 => match query.group() {
+            1 => score_integers::<1>(query, chunk, scores),
+            2 => score_integers::<2>(query, chunk, scores),
+            3 => score_integers::<3>(query, chunk, scores),
+            4 => score_integers::<4>(query, chunk, scores),
+            n => unreachable!("groups of {n} heads are split before"),
+        },
         CacheFormat::F16 => score_groups::<S, Half>(q, head_dim, chunk, scores),
         CacheFormat::Q8_0 => score_groups::<S, Byte>(q, head_dim, chunk, scores),
     }
@@ -136,16 +144,115 @@ fn score_group<S: Simd, E: Element, const G: usize>(
     }
 }
 
+/// Added to a number of a magnitude below 2²², it rounds it to a whole one in the lowest bits.
+const WHOLE: f32 = 12_582_912.0;
+
+/// `a` and `b`, each at most 32767, rounded to i16.
+#[inline(always)]
+fn round(a: v128, b: v128) -> v128 {
+    let whole = f32x4_splat(WHOLE);
+    let [a, b] = [a, b].map(|x| i32x4_sub(f32x4_add(x, whole), whole));
+    i16x8_narrow_i32x4(a, b)
+}
+
+/// Fills in `query`'s quants and their units.
+#[inline(never)]
+pub fn quantise(query: &mut Query<'_>) {
+    let stride = query.head_dim.next_multiple_of(2);
+    let heads = query.heads.chunks_exact(query.head_dim);
+    for ((q, out), unit) in heads
+        .zip(query.quants.chunks_exact_mut(stride))
+        .zip(&mut query.units)
+    {
+        let (fours, rest) = q.as_chunks::<4>();
+        let mut largest = f32x4_splat(0.0);
+        for four in fours {
+            // SAFETY: `four` has 16 bytes.
+            largest = f32x4_pmax(largest, f32x4_abs(unsafe { load(four.as_ptr().cast()) }));
+        }
+        let largest = rest
+            .iter()
+            .fold(horizontal_max(largest, &[]), |max, q| max.max(q.abs()));
+        let by_length = sum_of_squares(q).sqrt() / QUERY_LENGTH;
+        *unit = by_length.max(largest / f32::from(i16::MAX));
+        let inverse = if *unit > 0.0 { 1.0 / *unit } else { 0.0 };
+        let (out, behind) = out.as_chunks_mut::<4>();
+        for (four, out) in fours.iter().zip(out) {
+            // SAFETY: `four` has 16 bytes, `out` eight.
+            unsafe {
+                let x = f32x4_mul(load(four.as_ptr().cast()), f32x4_splat(inverse));
+                v128_store64_lane::<0>(round(x, x), out.as_mut_ptr().cast());
+            }
+        }
+        for (q, out) in rest.iter().zip(behind) {
+            *out = (q * inverse).round_ties_even() as i16;
+        }
+    }
+}
+
+#[inline(never)]
+fn score_integers<const G: usize>(
+    query: &Query<'_>,
+    chunk: &Chunk<'_>,
+    scores: &mut [[f32; CHUNK]; MAX_GROUP],
+) {
+    let stride = query.head_dim.next_multiple_of(2);
+    let size = KEY_BLOCK * CacheFormat::Q16_0.bytes(query.head_dim);
+    for block in chunk.begin / KEY_BLOCK..chunk.end.div_ceil(KEY_BLOCK) {
+        let mut sums = [[i32x4_splat(0); 2]; G];
+        let mut at = chunk.keys[block * size..].as_ptr();
+        let mut q_at = query.quants.as_ptr();
+        for _ in 0..stride / 2 {
+            // SAFETY: `score` asserted stride × 8 keys in this block; there are G × stride quants of queries.
+            unsafe {
+                let (low, high) = (load(at), load(at.add(16)));
+                for (h, sums) in sums.iter_mut().enumerate() {
+                    let q = splat4(q_at.add(h * stride).cast());
+                    sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(low, q));
+                    sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(high, q));
+                }
+                at = at.add(32);
+                q_at = q_at.add(2);
+            }
+        }
+        // SAFETY: the block's eight scales follow its keys.
+        let scales = unsafe { [load(at), load(at.add(16))] };
+        for (h, (scores, sums)) in scores.iter_mut().zip(&sums).enumerate() {
+            let unit = f32x4_splat(query.units[h]);
+            let out = scores[block * KEY_BLOCK..(block + 1) * KEY_BLOCK].as_mut_ptr();
+            for (i, sum) in sums.iter().enumerate() {
+                let score = f32x4_mul(f32x4_convert_i32x4(*sum), f32x4_mul(scales[i], unit));
+                // SAFETY: eight scores stand there.
+                unsafe { store(out.add(4 * i).cast(), score) };
+            }
+        }
+    }
+}
+
 /// See `kernels::attention::mix`.
 pub fn mix<S: Simd>(
-    scores: &[[f32; CHUNK]; MAX_GROUP],
+    scores: &mut [[f32; CHUNK]; MAX_GROUP],
     head_dim: usize,
     chunk: &Chunk<'_>,
     out: &mut [f32],
 ) {
     let size = chunk.format.bytes(head_dim);
-    assert!(chunk.end <= CHUNK && chunk.values.len() >= chunk.end * size);
+    let held = match chunk.format {
+        CacheFormat::Q16_0 => CHUNK,
+        CacheFormat::F16 | CacheFormat::Q8_0 => chunk.end,
+    };
+    assert!(chunk.end <= CHUNK && chunk.values.len() >= held * size);
+    if !head_dim.is_multiple_of(SPAN) {
+        mix_rest(scores, head_dim, chunk, out);
+    }
     match chunk.format {
+        CacheFormat::Q16_0 => match out.len() / head_dim {
+            1 => mix_integers::<1>(scores, head_dim, chunk, out),
+            2 => mix_integers::<2>(scores, head_dim, chunk, out),
+            3 => mix_integers::<3>(scores, head_dim, chunk, out),
+            4 => mix_integers::<4>(scores, head_dim, chunk, out),
+            n => unreachable!("groups of {n} heads are split before"),
+        },
         CacheFormat::F16 => mix_groups::<S, Half>(scores, head_dim, chunk, out),
         CacheFormat::Q8_0 => {
             // What a value is multiplied by is its weight times its scale.
@@ -159,9 +266,6 @@ pub fn mix<S: Simd>(
             }
             mix_groups::<S, Byte>(&scaled, head_dim, chunk, out);
         }
-    }
-    if !head_dim.is_multiple_of(SPAN) {
-        mix_rest(scores, head_dim, chunk, out);
     }
 }
 
@@ -204,7 +308,89 @@ fn mix_groups<S: Simd, E: Element>(
 }
 
 /// Dimensions computed at once: G × 2 sums stay in registers.
-const SPAN: usize = 8;
+const SPAN: usize = VALUE_SPAN;
+
+/// `scores` (whole fours) times `scales`, as whole numbers → what one of them is worth.
+#[inline(never)]
+fn weigh(scores: &mut [f32], scales: &[u8], out: &mut [i16]) -> f32 {
+    let (fours, _) = scores.as_chunks_mut::<4>();
+    let (scales, _) = scales.as_chunks::<16>();
+    let (out, _) = out.as_chunks_mut::<4>();
+    let [mut largest, mut sum] = [f32x4_splat(0.0); 2];
+    for (four, scale) in fours.iter_mut().zip(scales) {
+        // SAFETY: each has 16 bytes.
+        unsafe {
+            let weight = f32x4_mul(load(four.as_ptr().cast()), load(scale.as_ptr()));
+            store(four.as_mut_ptr().cast(), weight);
+            largest = f32x4_pmax(largest, weight);
+            sum = f32x4_add(sum, weight);
+        }
+    }
+    let largest = horizontal_max(largest, &[]) / f32::from(i16::MAX);
+    let unit = largest.max(horizontal_sum(sum) / WEIGHTS);
+    let inverse = f32x4_splat(if unit > 0.0 { 1.0 / unit } else { 0.0 });
+    for (four, out) in fours.iter().zip(out) {
+        // SAFETY: `four` has 16 bytes, `out` eight.
+        unsafe {
+            let x = f32x4_mul(load(four.as_ptr().cast()), inverse);
+            v128_store64_lane::<0>(round(x, x), out.as_mut_ptr().cast());
+        }
+    }
+    unit
+}
+
+#[inline(never)]
+fn mix_integers<const G: usize>(
+    scores: &mut [[f32; CHUNK]; MAX_GROUP],
+    head_dim: usize,
+    chunk: &Chunk<'_>,
+    out: &mut [f32],
+) {
+    assert_eq!(out.len(), G * head_dim);
+    let seen = chunk.begin / 4 * 4..chunk.end.next_multiple_of(4);
+    let scales = &chunk.values[2 * CHUNK * head_dim.next_multiple_of(2)..];
+    let mut weights = [[0i16; CHUNK]; G];
+    let mut units = [0.0f32; G];
+    for h in 0..G {
+        // What is not seen weighs nothing.
+        scores[h][seen.start..chunk.begin].fill(0.0);
+        scores[h][chunk.end..seen.end].fill(0.0);
+        let scales = &scales[4 * seen.start..4 * seen.end];
+        let (scores, weights) = (&mut scores[h][seen.clone()], &mut weights[h][seen.clone()]);
+        units[h] = weigh(scores, scales, weights);
+    }
+    for i in (0..head_dim / SPAN * SPAN).step_by(SPAN) {
+        let mut sums = [[i32x4_splat(0); 2]; G];
+        // SAFETY: `mix` asserted a whole chunk of values; i + 8 ≤ head_dim; the end is at most CHUNK.
+        unsafe {
+            let mut at = chunk.values.as_ptr().add(2 * CHUNK * i + 16 * seen.start);
+            let mut w_at = weights.as_ptr().cast::<u8>().add(2 * seen.start);
+            for _ in 0..seen.len() / 2 {
+                let (low, high) = (load(at), load(at.add(16)));
+                for (h, sums) in sums.iter_mut().enumerate() {
+                    let w = splat4(w_at.add(h * 2 * CHUNK));
+                    sums[0] = i32x4_add(sums[0], i32x4_dot_i16x8(low, w));
+                    sums[1] = i32x4_add(sums[1], i32x4_dot_i16x8(high, w));
+                }
+                at = at.add(32);
+                w_at = w_at.add(4);
+            }
+        }
+        for (h, sums) in sums.iter().enumerate() {
+            let unit = f32x4_splat(units[h]);
+            let out = out[h * head_dim + i..][..SPAN].as_mut_ptr();
+            for (j, sum) in sums.iter().enumerate() {
+                // SAFETY: `out` has eight values.
+                unsafe {
+                    store(
+                        out.add(4 * j).cast(),
+                        f32x4_mul(f32x4_convert_i32x4(*sum), unit),
+                    );
+                }
+            }
+        }
+    }
+}
 
 #[inline(never)]
 fn mix_group<S: Simd, E: Element, const G: usize>(

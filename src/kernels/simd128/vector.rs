@@ -50,9 +50,18 @@ fn map(x: &mut [f32], pad: f32, mut f: impl FnMut(usize, v128) -> v128) {
     }
 }
 
-fn horizontal_sum(v: v128) -> f32 {
+pub(super) fn horizontal_sum(v: v128) -> f32 {
     (f32x4_extract_lane::<0>(v) + f32x4_extract_lane::<1>(v))
         + (f32x4_extract_lane::<2>(v) + f32x4_extract_lane::<3>(v))
+}
+
+/// The largest of `v`'s lanes and `more`, leaving out those that are NaN.
+pub(super) fn horizontal_max(v: v128, more: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 4];
+    // SAFETY: `lanes` has 16 bytes.
+    unsafe { v128_store(lanes.as_mut_ptr().cast(), v) };
+    let larger = |a: f32, b: &f32| if a < *b { *b } else { a };
+    lanes.iter().chain(more).fold(f32::NEG_INFINITY, larger)
 }
 
 /// See `kernels::vector::exp_sum`.
@@ -151,11 +160,7 @@ pub fn max(x: &[f32]) -> f32 {
         // SAFETY: `four` has 16 bytes.
         max = f32x4_pmax(max, unsafe { v128_load(four.as_ptr().cast()) });
     }
-    let mut lanes = [0.0f32; 4];
-    // SAFETY: `lanes` has 16 bytes.
-    unsafe { v128_store(lanes.as_mut_ptr().cast(), max) };
-    let larger = |a: f32, b: &f32| if a < *b { *b } else { a };
-    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, larger)
+    horizontal_max(max, rest)
 }
 
 /// See `kernels::vector::shift`.

@@ -41,6 +41,15 @@ impl<'a> ConfigJson<'a> {
         self.get(key)?.as_str()
     }
 
+    /// Whether `architectures` has a name that ends so.
+    pub fn names(self, end: &str) -> bool {
+        let names = self.get("architectures").and_then(Value::as_array);
+        names.is_some_and(|names| {
+            let mut names = names.iter().filter_map(Value::as_str);
+            names.any(|name| name.ends_with(end))
+        })
+    }
+
     /// An unsigned integer.
     #[inline(never)]
     pub fn integer(self, key: &str) -> Result<Option<u32>> {

@@ -21,14 +21,7 @@ fn counts(config: ConfigJson<'_>, keys: &mut Writer, counts: Counts<'_>) -> Resu
 fn shared(config: ConfigJson<'_>, keys: &mut Writer) -> Result<()> {
     counts(config, keys, &[("vocab_size", "vocab_size")])?;
     config.only("is_decoder", &["false"])?;
-    let named = |end: &str| {
-        let names = config.get("architectures").and_then(Value::as_array);
-        names.is_some_and(|names| {
-            let mut names = names.iter().filter_map(Value::as_str);
-            names.any(|name| name.ends_with(end))
-        })
-    };
-    if named("ForMaskedLM") {
+    if config.names("ForMaskedLM") {
         config.only("tie_word_embeddings", &["true"])?;
     }
     let mut labels = Vec::new();
@@ -37,7 +30,7 @@ fn shared(config: ConfigJson<'_>, keys: &mut Writer) -> Result<()> {
             let label = of_ids.get(&i.to_string()).and_then(Value::as_str);
             labels.push(label.map_or_else(|| format!("LABEL_{i}"), str::to_owned));
         }
-    } else if named("ForSequenceClassification") {
+    } else if config.names("ForSequenceClassification") {
         // What the configuration leaves out is the default.
         labels.extend(["LABEL_0", "LABEL_1"].map(str::to_owned));
     }

@@ -6,6 +6,7 @@
 mod config_json;
 mod decoder;
 mod encoder;
+mod encoder_decoder;
 mod hybrid;
 mod names;
 mod rope;
@@ -50,6 +51,10 @@ pub struct Declaration {
     scaled_in_gguf: bool,
     /// What names start with where the model stands beside a head.
     prefix: &'static str,
+    /// What `architectures` names, where other folders of the same `model_type` fall under another row.
+    class: Option<&'static str>,
+    /// Whether the embedding is the head, where that takes more than a look at `tie_word_embeddings`.
+    tied: Option<fn(ConfigJson<'_>) -> Result<bool>>,
     /// First rows of the position embedding that no token has.
     unused_positions: u64,
 }
@@ -165,7 +170,7 @@ pub fn describe(folder: &Folder) -> Result<Described> {
     let model_type = config.str("model_type").unwrap_or_default();
     let declaration = DECLARATIONS
         .iter()
-        .find(|d| d.model_type == model_type)
+        .find(|d| d.model_type == model_type && d.class.is_none_or(|class| config.names(class)))
         .ok_or_else(|| Error::UnknownArchitecture {
             name: model_type.to_owned(),
             supported: DECLARATIONS
@@ -197,9 +202,12 @@ pub fn describe(folder: &Folder) -> Result<Described> {
     }
     let vocab_size = config.require("vocab_size")?;
     folder.write_text_keys(vocab_size as usize, &mut keys.header)?;
-    let tied = ["tie_word_embeddings", "share_embedding"]
-        .into_iter()
-        .any(|k| folder.config.get(k).and_then(Value::as_bool) == Some(true));
+    let tied = match declaration.tied {
+        Some(tied) => tied(config)?,
+        None => ["tie_word_embeddings", "share_embedding"]
+            .into_iter()
+            .any(|k| folder.config.get(k).and_then(Value::as_bool) == Some(true)),
+    };
     Ok(Described {
         declaration,
         metadata: keys.header.metadata()?,

@@ -332,3 +332,113 @@ pub(super) const ROTARY_BERT: Names = &[
     ("encoder.layers.{}.norm2", "blk.{}.layer_output_norm"),
     ("cls.predictions.transform.layer_norm", "mlm.norm"),
 ];
+
+/// An encoder and a decoder.
+pub(super) const STACKS: Names = &[
+    ("shared", "token_embd"),
+    ("lm_head", "output"),
+    ("encoder.final_layer_norm", "enc.output_norm"),
+    ("decoder.final_layer_norm", "dec.output_norm"),
+    (
+        "encoder.block.{}.layer.0.layer_norm",
+        "enc.blk.{}.attn_norm",
+    ),
+    (
+        "encoder.block.{}.layer.0.SelfAttention.q",
+        "enc.blk.{}.attn_q",
+    ),
+    (
+        "encoder.block.{}.layer.0.SelfAttention.k",
+        "enc.blk.{}.attn_k",
+    ),
+    (
+        "encoder.block.{}.layer.0.SelfAttention.v",
+        "enc.blk.{}.attn_v",
+    ),
+    (
+        "encoder.block.{}.layer.0.SelfAttention.o",
+        "enc.blk.{}.attn_o",
+    ),
+    (
+        "encoder.block.{}.layer.0.SelfAttention.relative_attention_bias",
+        "enc.blk.{}.attn_rel_b",
+    ),
+    ("encoder.block.{}.layer.1.layer_norm", "enc.blk.{}.ffn_norm"),
+    (
+        "encoder.block.{}.layer.1.DenseReluDense.wi",
+        "enc.blk.{}.ffn_up",
+    ),
+    (
+        "encoder.block.{}.layer.1.DenseReluDense.wi_0",
+        "enc.blk.{}.ffn_gate",
+    ),
+    (
+        "encoder.block.{}.layer.1.DenseReluDense.wi_1",
+        "enc.blk.{}.ffn_up",
+    ),
+    (
+        "encoder.block.{}.layer.1.DenseReluDense.wo",
+        "enc.blk.{}.ffn_down",
+    ),
+    (
+        "decoder.block.{}.layer.0.layer_norm",
+        "dec.blk.{}.attn_norm",
+    ),
+    (
+        "decoder.block.{}.layer.0.SelfAttention.q",
+        "dec.blk.{}.attn_q",
+    ),
+    (
+        "decoder.block.{}.layer.0.SelfAttention.k",
+        "dec.blk.{}.attn_k",
+    ),
+    (
+        "decoder.block.{}.layer.0.SelfAttention.v",
+        "dec.blk.{}.attn_v",
+    ),
+    (
+        "decoder.block.{}.layer.0.SelfAttention.o",
+        "dec.blk.{}.attn_o",
+    ),
+    (
+        "decoder.block.{}.layer.0.SelfAttention.relative_attention_bias",
+        "dec.blk.{}.attn_rel_b",
+    ),
+    (
+        "decoder.block.{}.layer.1.layer_norm",
+        "dec.blk.{}.cross_attn_norm",
+    ),
+    (
+        "decoder.block.{}.layer.1.EncDecAttention.q",
+        "dec.blk.{}.cross_attn_q",
+    ),
+    (
+        "decoder.block.{}.layer.1.EncDecAttention.k",
+        "dec.blk.{}.cross_attn_k",
+    ),
+    (
+        "decoder.block.{}.layer.1.EncDecAttention.v",
+        "dec.blk.{}.cross_attn_v",
+    ),
+    (
+        "decoder.block.{}.layer.1.EncDecAttention.o",
+        "dec.blk.{}.cross_attn_o",
+    ),
+    ("decoder.block.{}.layer.2.layer_norm", "dec.blk.{}.ffn_norm"),
+    (
+        "decoder.block.{}.layer.2.DenseReluDense.wi",
+        "dec.blk.{}.ffn_up",
+    ),
+    (
+        "decoder.block.{}.layer.2.DenseReluDense.wi_0",
+        "dec.blk.{}.ffn_gate",
+    ),
+    (
+        "decoder.block.{}.layer.2.DenseReluDense.wi_1",
+        "dec.blk.{}.ffn_up",
+    ),
+    (
+        "decoder.block.{}.layer.2.DenseReluDense.wo",
+        "dec.blk.{}.ffn_down",
+    ),
+];

@@ -4,9 +4,10 @@ use super::config_json::{ConfigJson, Writer, bad, missing};
 use super::decoder::{self, plain, rope_settings, shape, sliding};
 use super::names::{
     BERT, DELTA_RULES, DISTILBERT, EXPERTS, FUSED, HYBRID, MOBILEBERT, MODERNBERT, NORMED_BEHIND,
-    PLAIN, ROBERTA, ROTARY_BERT, SHORT_CONVOLUTIONS, SIDE_BY_SIDE, STACKED_EXPERTS, STATE_SPACES,
+    PLAIN, ROBERTA, ROTARY_BERT, SHORT_CONVOLUTIONS, SIDE_BY_SIDE, STACKED_EXPERTS, STACKS,
+    STATE_SPACES,
 };
-use super::{Declaration, Listed, encoder, hybrid, rope};
+use super::{Declaration, Listed, encoder, encoder_decoder, hybrid, rope};
 use crate::error::Result;
 use crate::transformer::Part;
 
@@ -21,6 +22,8 @@ const ROW: Declaration = Declaration {
     arrange: None,
     scaled_in_gguf: false,
     prefix: "",
+    class: None,
+    tied: None,
     unused_positions: 0,
 };
 
@@ -264,7 +267,36 @@ pub(super) const DECLARATIONS: &[Declaration] = &[
         prefix: "model.",
         ..ROW
     },
+    Declaration {
+        model_type: "t5",
+        architecture: "t5encoder",
+        names: &[STACKS],
+        keys: encoder_decoder::encoder,
+        class: Some("EncoderModel"),
+        ..ROW
+    },
+    Declaration {
+        model_type: "t5",
+        ..BOTH_STACKS
+    },
+    Declaration {
+        model_type: "mt5",
+        ..BOTH_STACKS
+    },
+    Declaration {
+        model_type: "umt5",
+        ..BOTH_STACKS
+    },
 ];
+
+/// An encoder and a decoder.
+const BOTH_STACKS: Declaration = Declaration {
+    architecture: "t5",
+    names: &[STACKS],
+    keys: encoder_decoder::both,
+    tied: Some(encoder_decoder::tied),
+    ..ROW
+};
 
 /// Encoders whose first two positions stand for padding.
 const SHIFTED: Declaration = Declaration {

@@ -21,7 +21,7 @@ function milliseconds(work) {
 function steps(engine, { ids, steps }) {
   engine.reset();
   const request = {
-    ids: Array.from({ length: ids }, (_, i) => (i * 7) % 300),
+    ids: Array.from({ length: ids }, (_, i) => 1 + ((i * 7) % 299)),
     maxTokens: steps + 1,
     ignoreEos: true,
   };

@@ -11,6 +11,7 @@ import sys
 import decoders
 import encoders
 import hybrids
+import stacks
 
 FAMILIES = [
     decoders.llama_linear, decoders.llama_dynamic, decoders.qwen3_yarn, decoders.gemma2, decoders.gemma3,
@@ -18,6 +19,7 @@ FAMILIES = [
     decoders.granitemoe, decoders.qwen3moe, decoders.mobilellm, hybrids.lfm2, hybrids.mamba2,
     hybrids.granitehybrid, hybrids.falcon_h1, hybrids.rwkv7, encoders.bert, encoders.roberta,
     encoders.distilbert, encoders.mobilebert, encoders.modernbert, encoders.nomic_bert,
+    stacks.t5, stacks.t5_gated, stacks.umt5, stacks.t5_encoder,
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -17,11 +17,13 @@ VOCAB = 304
 IDS = [(i * 37 + i * i * 5 + 11) % 300 for i in range(80)]
 
 
-def half_cache(module, q, k, v, mask, scaling=None, softcap=None, **_):
+def half_cache(module, q, k, v, mask, scaling=None, softcap=None, position_bias=None, **_):
     """Attention over keys and values in f16, as the engine's cache keeps them, and all else in f64."""
     group = q.shape[1] // k.shape[1]
     k, v = (t.float().half().double().repeat_interleave(group, 1) for t in (k, v))
     scores = q @ k.transpose(2, 3) * (q.shape[-1] ** -0.5 if scaling is None else scaling)
+    if position_bias is not None:
+        scores = scores + position_bias
     if softcap:
         scores = torch.tanh(scores / softcap) * softcap
     if mask is not None:
