@@ -5,6 +5,7 @@ import { unloaded, type SmidgenError } from "./errors.ts";
 import { whenShown } from "./page-aside.ts";
 import type { LoadRequest } from "./protocol.ts";
 import { connectShared, type Loaded, type LoadWatch } from "./shared-tabs.ts";
+import { wakeStorage } from "./storage-wake.ts";
 
 export async function connectModel(
   request: LoadRequest,
@@ -13,6 +14,7 @@ export async function connectModel(
 ): Promise<Loaded> {
   for (;;) {
     await whenShown();
+    if (request.cache) wakeStorage();
     try {
       return await (shared ? connectShared : connectAlone)(request, watch);
     } catch (error) {

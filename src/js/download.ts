@@ -20,6 +20,8 @@ const LANES = 3;
 const FIRST_BYTES = 1024 * 1024;
 /** What one request asks for: large against the time it takes to ask, small against the memory of a phone. */
 const RUN_BYTES = 8 * 1024 * 1024;
+/** Chunks that have come, or are coming, and are not both stored and read. */
+const HELD_BYTES = 32 * 1024 * 1024;
 
 export interface DownloadOptions extends RequestOptions {
   /** Go on from here if the file is still the one these validators describe. `missing`: indices, ascending, at least one. */
@@ -158,13 +160,11 @@ export class Download {
         first.end,
       );
       this.#lanes = Math.min(lanes, this.#queue.length);
-      const run = runBytes(totalBytes!, chunkBytes);
-      this.#maxSlots = Math.max(lanes + 1, (lanes * run) / chunkBytes);
     } else {
       this.#queue = [{ at: 0, end: totalBytes ?? Infinity }];
       this.#lanes = 1;
-      this.#maxSlots = 2;
     }
+    this.#maxSlots = Math.max(lanes + 1, Math.floor(HELD_BYTES / chunkBytes));
     for (const lane of range(this.#lanes)) {
       void this.#lane(lane === 0 ? first : undefined);
     }

@@ -99,3 +99,8 @@ export function chooseFlavours(
   if (threads === 1) return single;
   return [`${single[0]!}-threads` as Flavour, ...single];
 }
+
+/** Firefox, by its name: for what differs in speed alone, which no feature tells. */
+export function isGecko(): boolean {
+  return / Gecko\/\d/.test(globalThis.navigator?.userAgent ?? "");
+}

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { open } from "../e2e/drive/browser.mjs";
 import { serve } from "./cache/server.mjs";
-import { browserOf, rendererPeak } from "./processes.mjs";
+import { browserOf, cpuByKind, rendererPeak } from "./processes.mjs";
 import { spread, table } from "./statistics.mjs";
 
 const LIMIT_MS = 180_000;
@@ -16,7 +16,7 @@ const LIMIT_MS = 180_000;
  * @property {string[]} storages
  * @property {string} model path
  * @property {string} pkg folder of the built package
- * @property {number} megabytesPerSecond of the line
+ * @property {number} megabytesPerSecond of the line; 0 is as fast as it goes
  * @property {number} repetitions
  * @property {boolean} steps what each step costs alone, instead of whole visits
  * @property {boolean} json
@@ -48,46 +48,65 @@ async function withPage(driven, profile, work) {
   }
 }
 
-/** Peak of the renderer's memory, where the engine's processes are told apart. */
-function peak(driven, profile) {
-  if (driven.name !== "chromium") return undefined;
-  return rendererPeak(browserOf(profile)) / 1e6;
+/** A browser that has just been started still has things of its own to do. */
+const settled = () => new Promise((resolve) => setTimeout(resolve, 1000));
+
+/** What a visit takes from the machine beside its time, where the engine's processes are told apart. */
+async function weighed(driven, profile, work) {
+  if (driven.name !== "chromium") return work();
+  const pid = browserOf(profile);
+  const before = cpuByKind(pid);
+  const serverBefore = process.cpuUsage();
+  const result = await work();
+  const { user, system } = process.cpuUsage(serverBefore);
+  const cpu = Object.fromEntries(
+    Object.entries(cpuByKind(pid)).map(([kind, seconds]) => [
+      kind,
+      1000 * (seconds - before[kind]),
+    ]),
+  );
+  cpu.server = (user + system) / 1000;
+  return { ...result, cpu, peak: rendererPeak(pid) / 1e6 };
 }
 
+/**
+ * A first visit that keeps the model in `storage`, or nowhere, and a later one to what was kept. The browser has the
+ * engine's own files already, and each visit is the first thing that it does.
+ */
 async function measure(plan, origin, driven, storage) {
-  const profile = await mkdtemp(join(tmpdir(), "smidgen-cache-"));
   const source = "/model.gguf";
-  try {
-    // The engine's own files are in the browser's cache after this.
-    const plain = () =>
-      withPage(driven, profile, async (page) => {
-        await visit(page, origin, { source, cache: false });
-        return visit(page, origin, { source, cache: false });
-      });
-    const first = async (page) => {
-      const stored = await visit(page, origin, { source, storage });
-      if (!stored.cached || stored.storage !== storage) {
-        throw new Error(`not stored: ${JSON.stringify(stored)}`);
-      }
-      return { stored, peak: peak(driven, profile) };
-    };
-    const second = async (page) => {
-      const warm = await visit(page, origin, { source, storage });
-      if (!warm.fromCache) throw new Error("the second visit used the network");
-      return warm;
-    };
-    const uncached = await plain();
-    // A driver without profiles: both visits in one browser.
-    if (driven.name === "webkit") {
-      return await withPage(driven, undefined, async (page) => {
-        await visit(page, origin, { source, cache: false });
-        return { uncached, ...(await first(page)), warm: await second(page) };
-      });
+  const options = storage ? { source, storage } : { source, cache: false };
+  const prime = (page) => visit(page, origin, { source, cache: false });
+  const first = async (page) => {
+    const result = await visit(page, origin, options);
+    if (storage && (!result.cached || result.storage !== storage)) {
+      throw new Error(`not stored: ${JSON.stringify(result)}`);
     }
-    const cold = await withPage(driven, profile, first);
-    // Once more to settle: the engine's compiled code is cached by then as on any later visit.
-    await withPage(driven, profile, second);
-    return { uncached, ...cold, warm: await withPage(driven, profile, second) };
+    return result;
+  };
+  const warm = async (page) => {
+    const result = await visit(page, origin, options);
+    if (!result.fromCache) throw new Error("a later visit used the network");
+    return result;
+  };
+  // A driver without profiles: all visits in one browser.
+  if (driven.name === "webkit") {
+    return withPage(driven, undefined, async (page) => {
+      await prime(page);
+      const one = { first: await first(page) };
+      return storage ? { ...one, warm: await warm(page) } : one;
+    });
+  }
+  const profile = await mkdtemp(join(tmpdir(), "smidgen-cache-"));
+  const fresh = (work) =>
+    withPage(driven, profile, async (page) => {
+      await settled();
+      return weighed(driven, profile, () => work(page));
+    });
+  try {
+    await withPage(driven, profile, prime);
+    const one = { first: await fresh(first) };
+    return storage ? { ...one, warm: await fresh(warm) } : one;
   } finally {
     await remove(profile);
   }
@@ -143,16 +162,20 @@ async function bench(plan) {
     await steps(plan, server, body.length).finally(() => server.stop());
     return;
   }
+  // Without storage first: what the others are compared with.
   const cells = plan.browsers.flatMap((driven) =>
-    plan.storages
+    [undefined, ...plan.storages]
       .filter((storage) => storage !== "opfs" || driven.name !== "webkit")
       .map((storage) => ({ driven, storage, measured: [] })),
   );
   try {
-    for (let repetition = 1; repetition <= plan.repetitions; repetition++) {
-      for (const { driven, storage, measured } of cells) {
+    for (let repetition = 0; repetition < plan.repetitions; repetition++) {
+      // Each in turn begins: what runs beside the measuring should meet all alike.
+      const at = repetition % cells.length;
+      const order = [...cells.slice(at), ...cells.slice(0, at)];
+      for (const { driven, storage, measured } of order) {
         console.error(
-          `  ${repetition}/${plan.repetitions} ${driven.name}, ${storage}`,
+          `  ${repetition + 1}/${plan.repetitions} ${driven.name}, ${storage ?? "nothing kept"}`,
         );
         try {
           measured.push(await measure(plan, server.origin, driven, storage));
@@ -169,23 +192,40 @@ async function bench(plan) {
     .filter(({ measured }) => measured.length > 0)
     .map(({ driven, storage, measured }) => {
       const over = (pick, digits = 0) => spread(measured.map(pick), digits);
-      const uncached = over((one) => one.uncached.loadMs);
-      const stored = over((one) => one.stored.loadMs);
+      const ready = over(({ first }) => first.loadMs);
+      const plain = cells.find(
+        (cell) => cell.driven === driven && !cell.storage,
+      );
+      const uncached = spread(
+        plain.measured.map(({ first }) => first.loadMs),
+        0,
+      );
+      const costs =
+        storage && uncached
+          ? Number((100 * (ready.median / uncached.median - 1)).toFixed(1))
+          : undefined;
+      const kinds = Object.keys(measured[0].first.cpu ?? {});
       return {
         browser: driven.name,
-        storage,
-        flavour: measured[0].warm.flavour,
+        storage: storage ?? "none",
+        flavour: measured[0].first.flavour,
         file_bytes: body.length,
-        uncached_load_ms: uncached,
-        cached_load_ms: stored,
-        durable_ms: over((one) => one.stored.durableMs),
-        caching_costs_percent: Number(
-          (100 * (stored.median / uncached.median - 1)).toFixed(1),
-        ),
-        warm_load_ms: over((one) => one.warm.loadMs),
-        warm_first_token_ms: over((one) => one.warm.firstTokenAt),
-        first_visit_peak_mb: over((one) => one.peak),
+        megabytes_per_second: plan.megabytesPerSecond,
         repetitions: measured.length,
+        ready_ms: ready,
+        costs_percent: costs,
+        durable_ms: storage && over(({ first }) => first.durableMs),
+        warm_ready_ms: storage && over(({ warm }) => warm.loadMs),
+        warm_first_token_ms: storage && over(({ warm }) => warm.firstTokenAt),
+        first_visit_peak_mb: over(({ first }) => first.peak),
+        cpu_ms: kinds.length
+          ? Object.fromEntries(
+              kinds.map((kind) => [
+                kind,
+                over(({ first }) => first.cpu[kind]).median,
+              ]),
+            )
+          : undefined,
       };
     });
   if (plan.json) {
@@ -198,27 +238,27 @@ async function bench(plan) {
     table(
       [
         "browser",
-        "storage",
+        "kept in",
         "flavour",
-        "download ms",
-        "stored too",
-        "durable",
+        "ready ms",
         "costs %",
+        "durable ms",
         "warm load ms",
         "warm first token ms",
         "first visit's peak MB",
+        "CPU ms: page, browser, network, other, server",
       ],
       results.map((one) => [
         one.browser,
         one.storage,
         one.flavour,
-        show(one.uncached_load_ms),
-        show(one.cached_load_ms),
+        show(one.ready_ms),
+        one.costs_percent ?? "–",
         show(one.durable_ms),
-        one.caching_costs_percent,
-        show(one.warm_load_ms),
+        show(one.warm_ready_ms),
         show(one.warm_first_token_ms),
         show(one.first_visit_peak_mb),
+        one.cpu_ms ? Object.values(one.cpu_ms).map(Math.round).join(", ") : "–",
       ]),
     ),
   );

@@ -40,14 +40,29 @@ export function browserOf(profile) {
   throw new Error(`no browser runs on ${profile}`);
 }
 
+function secondsOf(pid) {
+  const fields = read(`/proc/${pid}/stat`).split(") ").pop().split(" ");
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS;
+}
+
 /** Seconds of CPU that the processes below `pid` have used. */
 export function cpuSeconds(pid) {
-  let ticks = 0;
-  for (const one of family(pid)) {
-    const fields = read(`/proc/${one}/stat`).split(") ").pop().split(" ");
-    ticks += Number(fields[11] ?? 0) + Number(fields[12] ?? 0);
-  }
-  return ticks / TICKS;
+  return family(pid).reduce((sum, one) => sum + secondsOf(one), 0);
+}
+
+/** What a process of Chromium is for. */
+function kindOf(pid) {
+  const line = read(`/proc/${pid}/cmdline`);
+  if (line.includes("--utility-sub-type=network")) return "network";
+  const [, type = "browser"] = /--type=([a-z-]+)/.exec(line) ?? [];
+  return type === "renderer" || type === "browser" ? type : "other";
+}
+
+/** Seconds of CPU that the processes below a Chromium's `pid` have used, by what they are for. */
+export function cpuByKind(pid) {
+  const seconds = { renderer: 0, browser: 0, network: 0, other: 0 };
+  for (const one of family(pid)) seconds[kindOf(one)] += secondsOf(one);
+  return seconds;
 }
 
 /** The largest peak of resident memory among the renderers below `pid`, in bytes. */

@@ -2,8 +2,9 @@
 
 import "fake-indexeddb/auto";
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { sha256Of } from "../../src/js/hash.ts";
+import { ChunkFiles } from "../../src/js/storage/chunk-files.ts";
 import { IndexedDbStorage } from "../../src/js/storage/indexeddb.ts";
 import { MemoryStorage } from "../../src/js/storage/memory.ts";
 import { Keeper } from "../../src/js/load-keeper.ts";
@@ -441,33 +442,43 @@ test("with consent the oldest files make room, and only as many as needed", asyn
   ]);
 });
 
-test("the writer holds no more than two chunks that are not stored yet", async () => {
-  const storage = new MemoryStorage();
-  const file = record("a", 100);
-  await storage.begin(file);
-  const gates: (() => void)[] = [];
-  const append = storage.append.bind(storage);
-  storage.append = async (...stored) => {
-    await new Promise<void>((open) => gates.push(open));
-    return append(...stored);
-  };
-  const writer = new FileWriter(storage, file);
-  let taken = 0;
-  const bytes = noise(1000);
-  const writing = (async () => {
-    for (const index of indices(bytes, file)) {
-      await write(writer, bytes, index, file);
-      taken += 1;
+for (const [chunkMiB, most] of [
+  [4, 6],
+  [8, 3],
+  [32, 2],
+] as const) {
+  test(`chunks of ${chunkMiB} MiB: the writer holds ${most} that are not stored yet`, async () => {
+    const storage = new MemoryStorage();
+    const file = record("a", chunkMiB * 1024 * 1024);
+    await storage.begin(file);
+    const gates: (() => void)[] = [];
+    const append = storage.append.bind(storage);
+    storage.append = async (...stored) => {
+      await new Promise<void>((open) => gates.push(open));
+      return append(...stored);
+    };
+    const writer = new FileWriter(storage, file);
+    // Their length is announced, not looked at: short ones do.
+    const bytes = () => noise(10);
+    const written: Promise<void>[] = [];
+    for (let index = 0; index < most; index++) {
+      await writer.room();
+      written.push(writer.write(index, bytes()));
     }
-  })();
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  assert.ok(taken <= 2, `${taken} chunks were taken while none was stored`);
-  const opening = setInterval(() => gates.shift()?.(), 1);
-  await writing;
-  await writer.commit({ totalBytes: 1000 });
-  clearInterval(opening);
-  assert.equal((await storage.complete("a"))?.chunks.length, 10);
-});
+    let room = false;
+    const waiting = writer.room().then(() => {
+      room = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal(room, false, "there was room for one more");
+    gates.shift()!();
+    await waiting;
+    const opening = setInterval(() => gates.shift()?.(), 1);
+    await Promise.all(written);
+    clearInterval(opening);
+    assert.equal(writer.failure, undefined);
+  });
+}
 
 test("a store of version 1 is taken over with all that can be read", async () => {
   const name = `test-${databases++}`;
@@ -566,4 +577,31 @@ test("the outcome of storing waits until what went wrong has been told", async (
   answer();
   assert.equal(await stored, false);
   assert.deepEqual(told, ["storage_quota"]);
+});
+
+test("a file system that never answers is refused after five seconds", async () => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  const storage = { getDirectory: () => new Promise(() => {}) };
+  Object.defineProperty(globalThis, "navigator", {
+    value: { storage },
+    configurable: true,
+  });
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const opening = ChunkFiles.open();
+    let settled = false;
+    opening.then(
+      () => (settled = true),
+      () => (settled = true),
+    );
+    mock.timers.tick(4999);
+    await Promise.resolve();
+    assert.equal(settled, false);
+    mock.timers.tick(1);
+    await assert.rejects(opening, /the file system does not answer/);
+  } finally {
+    mock.timers.reset();
+    if (before) Object.defineProperty(globalThis, "navigator", before);
+    else Reflect.deleteProperty(globalThis, "navigator");
+  }
 });

@@ -23,11 +23,11 @@ pub struct Options {
     /// Storage back ends; one that a browser does not have is left out there
     #[arg(long, value_delimiter = ',', default_value = "opfs,indexeddb", value_parser = ["opfs", "indexeddb"])]
     storages: Vec<String>,
-    /// Megabytes a second that the server sends
+    /// Megabytes a second that the server sends; 0 is as fast as it goes
     #[arg(long, default_value_t = 200)]
     rate: u32,
     /// Interleaved repetitions
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 7)]
     repetitions: u32,
     /// What each step of storing and reading costs alone, instead of whole visits
     #[arg(long)]

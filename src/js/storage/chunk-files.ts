@@ -22,6 +22,8 @@ const LOCK = "smidgen-files";
 const WRITE_BYTES = 256 * 1024;
 /** A file can be open once only; another tab at the same chunk is done with it soon. */
 const BUSY_WAITS = [5, 20, 80, 300];
+/** A file system that has not answered by then is done without: a load must not wait for ever for a place to keep its model. */
+const OPEN_MS = 5000;
 /** A frozen tab may hold the lock for ever. What is not swept now is swept the next time. */
 const SWEEP_PATIENCE_MS = 2000;
 
@@ -46,7 +48,14 @@ export class ChunkFiles {
   /** Rejects where the file system is offered and refuses, as in some private windows. */
   static async open(name?: string): Promise<ChunkFiles> {
     const files = new ChunkFiles(name);
-    await files.#root();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      const reason = new Error("the file system does not answer");
+      timer = setTimeout(() => reject(reason), OPEN_MS);
+    });
+    await Promise.race([files.#root(), silence]).finally(() =>
+      clearTimeout(timer),
+    );
     return files;
   }
 

@@ -1,5 +1,6 @@
 // The storage back ends, one row each, chosen by trying them.
 
+import { isGecko } from "../features.ts";
 import type { StorageChoice } from "../types.ts";
 import { IndexedDbStorage } from "./indexeddb.ts";
 import { MemoryStorage } from "./memory.ts";
@@ -20,14 +21,20 @@ const BACK_ENDS: Record<Exclude<StorageChoice, "auto">, Row> = {
   memory: { open: async () => new MemoryStorage(), lasting: false },
 };
 
+/**
+ * What is tried for `"auto"`, in this order. Firefox takes four times as long to write such files as Blobs in
+ * IndexedDB, and twice as long to read them; Chromium is faster with files.
+ */
+function lasting(): Row[] {
+  const rows = Object.values(BACK_ENDS).filter((row) => row.lasting);
+  return isGecko() ? rows.reverse() : rows;
+}
+
 /** Undefined where the wanted back end does not work here; `reason` tells why. */
 export async function openStorage(
   choice: StorageChoice,
 ): Promise<{ storage: StorageBackEnd | undefined; reason?: unknown }> {
-  const rows =
-    choice === "auto"
-      ? Object.values(BACK_ENDS).filter((row) => row.lasting)
-      : [BACK_ENDS[choice]];
+  const rows = choice === "auto" ? lasting() : [BACK_ENDS[choice]];
   let reason: unknown;
   for (const row of rows) {
     try {

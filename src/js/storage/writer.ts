@@ -10,8 +10,9 @@ import {
   type StorageBackEnd,
 } from "./types.ts";
 
-/** Chunks on their way to storage before those who bring them have to wait. */
-const MAX_PENDING = 2;
+/** What may be on its way to storage before those who bring it have to wait: storage is slow to start, and has fits of slowness. */
+const MAX_PENDING_BYTES = 24 * 1024 * 1024;
+const MIN_PENDING = 2;
 
 /** Browsers give the room of what was deleted back late; in milliseconds. */
 const ROOM_WAITS = [100, 1000, 3000];
@@ -69,7 +70,10 @@ export class FileWriter {
 
   /** Resolves when few enough chunks are on their way to bring the next one. */
   async room(): Promise<void> {
-    while (this.#pending.length >= MAX_PENDING) await this.#pending[0];
+    const most = Math.floor(MAX_PENDING_BYTES / this.#record.chunkBytes);
+    while (this.#pending.length >= Math.max(MIN_PENDING, most)) {
+      await this.#pending[0];
+    }
   }
 
   /** Waits for the chunks under way. */

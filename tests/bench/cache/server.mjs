@@ -1,4 +1,4 @@
-// A server that sends a model from memory at a fixed rate over all connections together, so that what storing costs can be told from the line.
+// A server that sends a model from memory at a fixed rate over all connections together, or as fast as it goes, so that what storing costs can be told from the line.
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -13,7 +13,7 @@ const PIECE = 256 * 1024;
 
 /**
  * @param {{ mounts: Record<string, string>, body: Buffer, bytesPerSecond: number }} options
- *   `mounts`: address prefix → folder; `body`: what every address ending in .gguf is
+ *   `mounts`: address prefix → folder; `body`: what every address ending in .gguf is; `bytesPerSecond`: 0 is as fast as it goes
  */
 export async function serve({ mounts, body, bytesPerSecond }) {
   const files = new Map();
@@ -21,6 +21,7 @@ export async function serve({ mounts, body, bytesPerSecond }) {
 
   /** Resolves when the line has carried so many bytes more. */
   async function carry(bytes) {
+    if (bytesPerSecond === 0) return;
     const now = performance.now();
     freeAt = Math.max(freeAt, now) + (bytes * 1000) / bytesPerSecond;
     // Timers come late by a millisecond or more: what was lost in one wait is made up for in the next.
