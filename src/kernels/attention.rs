@@ -87,7 +87,7 @@ impl CacheFormat {
     /// Where the values of the first `positions` of a chunk are, in bytes.
     pub fn values(self, head_dim: usize, positions: usize) -> Vec<Range<usize>> {
         if self != CacheFormat::Q16_0 {
-            return vec![0..positions * self.bytes(head_dim)];
+            return core::iter::once(0..positions * self.bytes(head_dim)).collect();
         }
         let held = positions.next_multiple_of(2);
         let behind = CHUNK * 2 * head_dim.next_multiple_of(2);
@@ -96,7 +96,8 @@ impl CacheFormat {
             let at = 2 * CHUNK * span;
             at..at + 2 * held * width
         });
-        spans.chain([behind..behind + 4 * held]).collect()
+        let scales = core::iter::once(behind..behind + 4 * held);
+        spans.chain(scales).collect()
     }
 }
 
@@ -144,17 +145,13 @@ pub struct Bias<'a> {
     pub starts: [usize; MAX_GROUP],
 }
 
-/// The longest key in q16_0, and the longest query: what these and the rounding of up to [`MAX_HEAD_DIM`] numbers
-/// multiply to is below 2³¹.
+/// The longest key in q16_0: it, the longest query and the rounding of up to [`MAX_HEAD_DIM`] numbers multiply to less
+/// than 2³¹.
 const KEY_LENGTH: f32 = 32_000.0;
-/// See [`KEY_LENGTH`].
-pub(super) const QUERY_LENGTH: f32 = 65_000.0;
 
-/// The largest quant of a value in q16_0, and the largest sum of a chunk's weights: these and the rounding multiply to
-/// less than 2³¹ too. Weights lose no more by it than values do.
+/// The largest quant of a value in q16_0: it, the largest sum of a chunk's weights and the rounding multiply to less
+/// than 2³¹ too. Weights lose no more by it than values do.
 const LARGEST_VALUE: f32 = 8191.0;
-/// See [`LARGEST_VALUE`].
-pub(super) const WEIGHTS: f32 = 260_000.0;
 
 /// The largest magnitude in `x`.
 fn largest(x: &[f32]) -> f32 {
@@ -337,30 +334,26 @@ pub struct Query<'a> {
     /// [group, head_dim], already scaled.
     pub(super) heads: &'a [f32],
     pub(super) head_dim: usize,
-    /// [group, head_dim rounded up to pairs], for q16_0.
-    pub(super) quants: [i16; MAX_GROUP * MAX_HEAD_DIM],
-    /// What a quant of each head is worth.
-    pub(super) units: [f32; MAX_GROUP],
+    /// For q16_0.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    pub(super) quants: super::simd128::attention::Quants,
 }
 
 impl Query<'_> {
     /// Of `heads` [group, head_dim], which are to see a cache in `format`.
-    #[cfg_attr(not(target_arch = "wasm32"), allow(unused_mut))]
+    #[cfg_attr(not(target_arch = "wasm32"), allow(unused_variables))]
     pub fn new(isa: Isa, format: CacheFormat, heads: &[f32], head_dim: usize) -> Query<'_> {
         assert!(heads.len() <= MAX_GROUP * head_dim && head_dim <= MAX_HEAD_DIM);
-        let mut query = Query {
+        Query {
             isa,
             heads,
             head_dim,
-            quants: [0; MAX_GROUP * MAX_HEAD_DIM],
-            units: [0.0; MAX_GROUP],
-        };
-        match (isa, format) {
-            (Isa::Scalar, _) | (_, CacheFormat::F16 | CacheFormat::Q8_0) => {}
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            _ => super::simd128::attention::quantise(&mut query),
+            quants: match (isa, format) {
+                (Isa::Scalar, _) | (_, CacheFormat::F16 | CacheFormat::Q8_0) => Default::default(),
+                _ => super::simd128::attention::Quants::of(heads, head_dim),
+            },
         }
-        query
     }
 
     /// Heads.

@@ -77,7 +77,7 @@ impl Cache {
             return self.format.values(layer.head_dim, positions);
         }
         let bytes = positions.next_multiple_of(KEY_BLOCK) * self.format.bytes(layer.head_dim);
-        vec![0..bytes]
+        core::iter::once(0..bytes).collect()
     }
 
     /// Where `sequence` with these marks is: of each layer and head, block by block, the keys, in whole stretches of

@@ -2,9 +2,8 @@
 
 import "fake-indexeddb/auto";
 import assert from "node:assert/strict";
-import { mock, test } from "node:test";
+import { test } from "node:test";
 import { sha256Of } from "../../src/js/hash.ts";
-import { ChunkFiles } from "../../src/js/storage/chunk-files.ts";
 import { IndexedDbStorage } from "../../src/js/storage/indexeddb.ts";
 import { MemoryStorage } from "../../src/js/storage/memory.ts";
 import { Keeper } from "../../src/js/load-keeper.ts";
@@ -577,31 +576,4 @@ test("the outcome of storing waits until what went wrong has been told", async (
   answer();
   assert.equal(await stored, false);
   assert.deepEqual(told, ["storage_quota"]);
-});
-
-test("a file system that never answers is refused after five seconds", async () => {
-  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
-  const storage = { getDirectory: () => new Promise(() => {}) };
-  Object.defineProperty(globalThis, "navigator", {
-    value: { storage },
-    configurable: true,
-  });
-  mock.timers.enable({ apis: ["setTimeout"] });
-  try {
-    const opening = ChunkFiles.open();
-    let settled = false;
-    opening.then(
-      () => (settled = true),
-      () => (settled = true),
-    );
-    mock.timers.tick(4999);
-    await Promise.resolve();
-    assert.equal(settled, false);
-    mock.timers.tick(1);
-    await assert.rejects(opening, /the file system does not answer/);
-  } finally {
-    mock.timers.reset();
-    if (before) Object.defineProperty(globalThis, "navigator", before);
-    else Reflect.deleteProperty(globalThis, "navigator");
-  }
 });

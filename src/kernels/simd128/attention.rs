@@ -3,8 +3,7 @@
 use core::arch::wasm32::*;
 
 use super::super::attention::{
-    CHUNK, CacheFormat, Chunk, KEY_BLOCK, MAX_GROUP, MAX_HEAD_DIM, QUERY_LENGTH, Query, VALUE_SPAN,
-    WEIGHTS, load_value,
+    CHUNK, CacheFormat, Chunk, KEY_BLOCK, MAX_GROUP, MAX_HEAD_DIM, Query, VALUE_SPAN, load_value,
 };
 use super::vector::{horizontal_max, horizontal_sum, shift, sum_of_squares};
 use super::{Simd, halves, load, splat4, store};
@@ -155,38 +154,65 @@ fn round(a: v128, b: v128) -> v128 {
     i16x8_narrow_i32x4(a, b)
 }
 
-/// Fills in `query`'s quants and their units.
-#[inline(never)]
-pub fn quantise(query: &mut Query<'_>) {
-    let stride = query.head_dim.next_multiple_of(2);
-    let heads = query.heads.chunks_exact(query.head_dim);
-    for ((q, out), unit) in heads
-        .zip(query.quants.chunks_exact_mut(stride))
-        .zip(&mut query.units)
-    {
-        let (fours, rest) = q.as_chunks::<4>();
-        let mut largest = f32x4_splat(0.0);
-        for four in fours {
-            // SAFETY: `four` has 16 bytes.
-            largest = f32x4_pmax(largest, f32x4_abs(unsafe { load(four.as_ptr().cast()) }));
+/// The longest query in q16_0, see `KEY_LENGTH`.
+const QUERY_LENGTH: f32 = 65_000.0;
+
+/// The largest sum of a chunk's weights, see `LARGEST_VALUE`.
+const WEIGHTS: f32 = 260_000.0;
+
+/// Query heads as whole numbers.
+pub struct Quants {
+    /// [group, head_dim rounded up to pairs].
+    numbers: [i16; MAX_GROUP * MAX_HEAD_DIM],
+    /// What a quant of each head is worth.
+    units: [f32; MAX_GROUP],
+}
+
+impl Default for Quants {
+    fn default() -> Quants {
+        Quants {
+            numbers: [0; MAX_GROUP * MAX_HEAD_DIM],
+            units: [0.0; MAX_GROUP],
         }
-        let largest = rest
-            .iter()
-            .fold(horizontal_max(largest, &[]), |max, q| max.max(q.abs()));
-        let by_length = sum_of_squares(q).sqrt() / QUERY_LENGTH;
-        *unit = by_length.max(largest / f32::from(i16::MAX));
-        let inverse = if *unit > 0.0 { 1.0 / *unit } else { 0.0 };
-        let (out, behind) = out.as_chunks_mut::<4>();
-        for (four, out) in fours.iter().zip(out) {
-            // SAFETY: `four` has 16 bytes, `out` eight.
-            unsafe {
-                let x = f32x4_mul(load(four.as_ptr().cast()), f32x4_splat(inverse));
-                v128_store64_lane::<0>(round(x, x), out.as_mut_ptr().cast());
+    }
+}
+
+impl Quants {
+    /// Of `heads` [group, head_dim].
+    #[inline(never)]
+    pub fn of(heads: &[f32], head_dim: usize) -> Quants {
+        let mut all = Quants::default();
+        let stride = head_dim.next_multiple_of(2);
+        let heads = heads.chunks_exact(head_dim);
+        for ((q, out), unit) in heads
+            .zip(all.numbers.chunks_exact_mut(stride))
+            .zip(&mut all.units)
+        {
+            let (fours, rest) = q.as_chunks::<4>();
+            let mut largest = f32x4_splat(0.0);
+            for four in fours {
+                // SAFETY: `four` has 16 bytes.
+                largest = f32x4_pmax(largest, f32x4_abs(unsafe { load(four.as_ptr().cast()) }));
+            }
+            let largest = rest
+                .iter()
+                .fold(horizontal_max(largest, &[]), |max, q| max.max(q.abs()));
+            let by_length = sum_of_squares(q).sqrt() / QUERY_LENGTH;
+            *unit = by_length.max(largest / f32::from(i16::MAX));
+            let inverse = if *unit > 0.0 { 1.0 / *unit } else { 0.0 };
+            let (out, behind) = out.as_chunks_mut::<4>();
+            for (four, out) in fours.iter().zip(out) {
+                // SAFETY: `four` has 16 bytes, `out` eight.
+                unsafe {
+                    let x = f32x4_mul(load(four.as_ptr().cast()), f32x4_splat(inverse));
+                    v128_store64_lane::<0>(round(x, x), out.as_mut_ptr().cast());
+                }
+            }
+            for (q, out) in rest.iter().zip(behind) {
+                *out = (q * inverse).round_ties_even() as i16;
             }
         }
-        for (q, out) in rest.iter().zip(behind) {
-            *out = (q * inverse).round_ties_even() as i16;
-        }
+        all
     }
 }
 
@@ -201,7 +227,7 @@ fn score_integers<const G: usize>(
     for block in chunk.begin / KEY_BLOCK..chunk.end.div_ceil(KEY_BLOCK) {
         let mut sums = [[i32x4_splat(0); 2]; G];
         let mut at = chunk.keys[block * size..].as_ptr();
-        let mut q_at = query.quants.as_ptr();
+        let mut q_at = query.quants.numbers.as_ptr();
         for _ in 0..stride / 2 {
             // SAFETY: `score` asserted stride × 8 keys in this block; there are G × stride quants of queries.
             unsafe {
@@ -218,7 +244,7 @@ fn score_integers<const G: usize>(
         // SAFETY: the block's eight scales follow its keys.
         let scales = unsafe { [load(at), load(at.add(16))] };
         for (h, (scores, sums)) in scores.iter_mut().zip(&sums).enumerate() {
-            let unit = f32x4_splat(query.units[h]);
+            let unit = f32x4_splat(query.quants.units[h]);
             let out = scores[block * KEY_BLOCK..(block + 1) * KEY_BLOCK].as_mut_ptr();
             for (i, sum) in sums.iter().enumerate() {
                 let score = f32x4_mul(f32x4_convert_i32x4(*sum), f32x4_mul(scales[i], unit));
