@@ -577,30 +577,3 @@ test("the outcome of storing waits until what went wrong has been told", async (
   assert.equal(await stored, false);
   assert.deepEqual(told, ["storage_quota"]);
 });
-
-test("a store that never answers fails the write after half a minute, and what waits goes on", async () => {
-  const storage = new MemoryStorage();
-  const file = record("silent");
-  await storage.begin(file);
-  let asked = () => {};
-  const asking = new Promise<void>((resolve) => (asked = resolve));
-  storage.append = () => {
-    asked();
-    return new Promise(() => {});
-  };
-  mock.timers.enable({ apis: ["setInterval"] });
-  try {
-    const writer = new FileWriter(storage, file);
-    const written = writer.write(0, noise(10));
-    await asking;
-    mock.timers.tick(5000 * 5);
-    await Promise.resolve();
-    assert.equal(writer.failure, undefined);
-    mock.timers.tick(5000);
-    await written;
-    assert.match(String(writer.failure), /storage does not answer/);
-    await assert.rejects(writer.commit({ totalBytes: 10 }), /not answer/);
-  } finally {
-    mock.timers.reset();
-  }
-});
