@@ -1,5 +1,5 @@
 //! What attention adds to scores by the distance between two positions, in buckets that widen with it (Raffel et al.
-//! 2020, "T5"). It does not bound distances: all from [`FURTHEST`] on share a bucket.
+//! 2020, "T5"). It does not bound distances: all from `FURTHEST` on share a bucket.
 
 use crate::kernels::attention::CHUNK;
 

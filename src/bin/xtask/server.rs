@@ -4,9 +4,10 @@ use crate::http::{self, Range};
 use anyhow::{Result, anyhow};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, UNIX_EPOCH};
 use tiny_http::{Header, Method, Request, Response, StatusCode};
 
 /// On every answer: without the first two a page gets no shared memory and so no threads.
@@ -27,6 +28,8 @@ pub struct Mount {
 pub struct Server {
     listener: Arc<tiny_http::Server>,
     port: u16,
+    /// Gone with the server.
+    _runs: Arc<()>,
 }
 
 impl Server {
@@ -49,12 +52,30 @@ impl Server {
                 std::thread::spawn(move || answer(request, &mounts));
             }
         });
-        Ok(Self { listener, port })
+        let runs = Arc::new(());
+        free_a_thread_again_and_again(port, Arc::downgrade(&runs));
+        Ok(Self {
+            listener,
+            port,
+            _runs: runs,
+        })
     }
 
     pub fn address(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
+}
+
+/// Where several connections come at once, tiny_http's pool may count one idle thread for two of them, and the second
+/// then waits until another one ends, which a browser keeps alive: the page stands still. A connection that ends at
+/// once frees a thread, and that one looks who waits.
+fn free_a_thread_again_and_again(port: u16, server: Weak<()>) {
+    std::thread::spawn(move || {
+        while server.strong_count() > 0 {
+            std::thread::sleep(Duration::from_millis(100));
+            let _ = TcpStream::connect(("127.0.0.1", port));
+        }
+    });
 }
 
 impl Drop for Server {
