@@ -28,7 +28,7 @@ impl Matrix {
 
 /// No part outgrows this by more than its last matrix: an allocation has to stay below half of the address space, and a
 /// model may take nearly all of it.
-const PART_BYTES: u64 = 1 << 30;
+pub const PART_BYTES: u64 = 1 << 30;
 
 /// Where matrices will stand: laid out before anything is allocated, so that a plan is known before a download starts.
 /// A model in several files has its own parts for each, as only its header says what comes.

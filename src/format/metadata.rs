@@ -174,6 +174,20 @@ impl Metadata {
 
     /// An array of strings, each checked to be UTF-8.
     pub fn strings(&self, key: &str) -> Result<Option<Strings<'_>>> {
+        let Some(strings) = self.byte_strings(key)? else {
+            return Ok(None);
+        };
+        match strings
+            .clone()
+            .position(|s| core::str::from_utf8(s).is_err())
+        {
+            Some(index) => Err(not_utf8(key, index)),
+            None => Ok(Some(Strings(strings))),
+        }
+    }
+
+    /// An array of strings as bytes, of which nobody has seen whether they are UTF-8.
+    pub fn byte_strings(&self, key: &str) -> Result<Option<ByteStrings<'_>>> {
         let Some(entry) = self.find(key) else {
             return Ok(None);
         };
@@ -181,18 +195,10 @@ impl Metadata {
         if entry.kind != kind::ARRAY || (entry.element != kind::STRING && entry.len > 0) {
             return Err(self.bad(key, "an array of strings"));
         }
-        let strings = Strings {
+        Ok(Some(ByteStrings {
             rest: &self.bytes[entry.value.clone()],
             left: entry.len,
-        };
-        if let Some(index) = strings.raw().position(|s| core::str::from_utf8(s).is_err()) {
-            return Err(Error::BadKey {
-                key: key.into(),
-                found: format!("an array whose element {index} is not UTF-8"),
-                expected: "an array of UTF-8 strings".into(),
-            });
-        }
-        Ok(Some(strings))
+        }))
     }
 
     /// An array of unsigned integers of any width that fit.
@@ -268,6 +274,11 @@ impl Metadata {
         self.strings(key)?.ok_or_else(|| missing(key))
     }
 
+    /// As `byte_strings`, of a key that must be there.
+    pub fn require_byte_strings(&self, key: &str) -> Result<ByteStrings<'_>> {
+        self.byte_strings(key)?.ok_or_else(|| missing(key))
+    }
+
     /// A short line for people: the value, or an array's length and first elements. Empty for an unknown key.
     pub fn describe(&self, key: &str) -> String {
         const SHOWN_ELEMENTS: usize = 8;
@@ -280,12 +291,11 @@ impl Metadata {
             (kind::STRING, _) => format!("{:?}", String::from_utf8_lossy(&value[8..])),
             (kind::ARRAY, element) => {
                 let shown: Vec<String> = if element == kind::STRING {
-                    let strings = Strings {
+                    let strings = ByteStrings {
                         rest: value,
                         left: entry.len,
                     };
                     strings
-                        .raw()
                         .take(SHOWN_ELEMENTS)
                         .map(|s| format!("{:?}", String::from_utf8_lossy(s)))
                         .collect()
@@ -367,6 +377,14 @@ impl Metadata {
     }
 }
 
+fn not_utf8(key: &str, index: usize) -> Error {
+    Error::BadKey {
+        key: key.into(),
+        found: format!("an array whose element {index} is not UTF-8"),
+        expected: "an array of UTF-8 strings".into(),
+    }
+}
+
 fn missing(key: &str) -> Error {
     Error::MissingKey { key: key.into() }
 }
@@ -410,32 +428,39 @@ fn scalar(kind: u32, bytes: &[u8]) -> String {
 
 /// Iterator over an array of strings.
 #[derive(Debug, Clone)]
-pub struct Strings<'a> {
-    rest: &'a [u8],
-    left: usize,
-}
-
-impl<'a> Strings<'a> {
-    fn raw(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let mut strings = self.clone();
-        core::iter::from_fn(move || strings.next_raw())
-    }
-
-    fn next_raw(&mut self) -> Option<&'a [u8]> {
-        self.left = self.left.checked_sub(1)?;
-        let (len, rest) = self.rest.split_first_chunk::<8>()?;
-        let (string, rest) = rest.split_at_checked(u64::from_le_bytes(*len) as usize)?;
-        self.rest = rest;
-        Some(string)
-    }
-}
+pub struct Strings<'a>(ByteStrings<'a>);
 
 impl<'a> Iterator for Strings<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        self.next_raw()
-            .map(|bytes| core::str::from_utf8(bytes).unwrap_or_default())
+        let bytes = self.0.next()?;
+        Some(core::str::from_utf8(bytes).unwrap_or_default())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Strings<'_> {}
+
+/// Iterator over an array of strings as bytes.
+#[derive(Debug, Clone)]
+pub struct ByteStrings<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Iterator for ByteStrings<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        let (len, rest) = self.rest.split_first_chunk::<8>()?;
+        let (string, rest) = rest.split_at_checked(u64::from_le_bytes(*len) as usize)?;
+        self.rest = rest;
+        Some(string)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -443,4 +468,4 @@ impl<'a> Iterator for Strings<'a> {
     }
 }
 
-impl ExactSizeIterator for Strings<'_> {}
+impl ExactSizeIterator for ByteStrings<'_> {}

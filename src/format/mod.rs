@@ -10,4 +10,4 @@ pub mod mixture;
 pub mod quantise;
 pub mod safetensors;
 
-pub use metadata::{Metadata, Strings};
+pub use metadata::{ByteStrings, Metadata, Strings};

@@ -1,26 +1,38 @@
 //! Byte-pair encoding of one word: the pair of the lowest rank merges first, the leftmost of equal ones.
 
-use super::index::{Index, mix};
 use super::vocabulary::{Kind, Vocabulary};
 use crate::error::{Error, Result};
-use crate::format::Strings;
+use crate::format::ByteStrings;
 use core::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 const NONE: u32 = u32::MAX;
 const MAX_MERGES: usize = 1 << 23;
 
-/// The merges of a vocabulary, by id.
+/// The merges of a vocabulary. What two symbols merge into is the piece that their texts make one after the other, so a
+/// merge is a piece and where it is parted, and needs no index of its own.
 pub(super) struct Merges {
-    /// Left, right and merged id; the row number is the rank.
-    rows: Vec<[u32; 3]>,
-    index: Index,
+    /// The row number is the rank.
+    rows: Vec<Row>,
+    /// [pieces]: a row that makes the piece; `NONE` where none does.
+    of_piece: Vec<u32>,
+}
+
+struct Row {
+    /// What the two become.
+    piece: u32,
+    /// Bytes of the left one.
+    left: u32,
+    /// Another row that makes the same piece, or `NONE`.
+    next: u32,
 }
 
 /// Buffers of `Merges::encode`, kept between words.
 #[derive(Default)]
 pub(super) struct Scratch {
     pub symbols: Vec<Symbol>,
+    /// Two pieces, one after the other.
+    joined: String,
     /// Rank in the upper half, position in the lower.
     queue: BinaryHeap<Reverse<u64>>,
 }
@@ -36,57 +48,100 @@ pub(super) struct Symbol {
 
 impl Merges {
     /// Each merge is written as its two pieces with a space between them.
-    pub fn new(merges: Strings<'_>, vocabulary: &Vocabulary) -> Result<Merges> {
+    pub fn new(merges: ByteStrings<'_>, vocabulary: &Vocabulary) -> Result<Merges> {
         let len = merges.len();
         if len > MAX_MERGES {
             return Err(Error::Tokenizer {
                 what: format!("{len} merges, at most {MAX_MERGES} are allowed"),
             });
         }
-        let mut rows = Vec::with_capacity(len);
-        let mut index = Index::with_capacity(len);
-        let mut merged = String::new();
+        let mut all = Merges {
+            rows: Vec::with_capacity(len),
+            of_piece: vec![NONE; vocabulary.len()],
+        };
+        let mut joined = Vec::new();
+        // Most vocabularies list pieces in the order in which merges make them.
+        let mut likely = 0;
         for (rank, merge) in merges.enumerate() {
-            let row = split_merge(merge).and_then(|(left, right)| {
-                merged.clear();
-                merged.push_str(left);
-                merged.push_str(right);
-                Some([
-                    vocabulary.id(left)?,
-                    vocabulary.id(right)?,
-                    vocabulary.id(&merged)?,
-                ])
+            let found = split_merge(merge).and_then(|(left, right)| {
+                let made = |piece: &str| piece.as_bytes().strip_prefix(left) == Some(right);
+                if vocabulary.has_doubles() || !vocabulary.piece(likely).is_some_and(made) {
+                    joined.clear();
+                    joined.extend_from_slice(left);
+                    joined.extend_from_slice(right);
+                    likely = vocabulary.id_of(&joined)?;
+                }
+                Some((likely, left.len() as u32))
             });
-            let Some(row) = row else {
+            let Some((piece, left)) = found else {
+                let merge = String::from_utf8_lossy(merge);
                 return Err(Error::Tokenizer {
-                    what: format!("merge {rank} ({merge:?}) is not made of pieces"),
+                    what: format!("merge {rank} ({merge:?}) makes no piece"),
                 });
             };
-            rows.push(row);
-            // No text may merge into a control token.
-            if vocabulary.kind(row[2]) == Some(Kind::Control) {
-                continue;
-            }
-            let same = |other: u32| rows[other as usize][..2] == row[..2];
-            index.insert(hash_pair(row[0], row[1]), rank as u32, same)?;
+            likely += 1;
+            all.add(piece, left, vocabulary.kind(piece) != Some(Kind::Control));
         }
-        Ok(Merges { rows, index })
+        Ok(all)
     }
 
-    fn rank(&self, left: u32, right: u32) -> Option<u32> {
-        self.index.find(hash_pair(left, right), |row| {
-            self.rows[row as usize][..2] == [left, right]
-        })
+    /// The next row; one that is not `used` counts as a rank and never merges anything, as no text may become a control
+    /// token.
+    fn add(&mut self, piece: u32, left: u32, used: bool) {
+        let rank = self.rows.len() as u32;
+        let mut next = NONE;
+        if used {
+            let (mut before, mut same) = (NONE, self.of_piece[piece as usize]);
+            while same != NONE && self.rows[same as usize].left != left {
+                (before, same) = (same, self.rows[same as usize].next);
+            }
+            // The last of equal ones counts.
+            if same != NONE {
+                next = self.rows[same as usize].next;
+            }
+            match before {
+                NONE => self.of_piece[piece as usize] = rank,
+                _ => self.rows[before as usize].next = rank,
+            }
+        }
+        self.rows.push(Row { piece, left, next });
+    }
+
+    fn rank(
+        &self,
+        vocabulary: &Vocabulary,
+        left: u32,
+        right: u32,
+        joined: &mut String,
+    ) -> Option<u32> {
+        let (left, right) = (vocabulary.piece(left)?, vocabulary.piece(right)?);
+        joined.clear();
+        joined.push_str(left);
+        joined.push_str(right);
+        let mut rank = self.of_piece[vocabulary.id(joined)? as usize];
+        while rank != NONE {
+            let row = &self.rows[rank as usize];
+            if row.left as usize == left.len() {
+                return Some(rank);
+            }
+            rank = row.next;
+        }
+        None
     }
 
     /// Merges `ids`, the symbols of one word, and appends what is left to `out`.
     pub fn encode(
         &self,
+        vocabulary: &Vocabulary,
         ids: impl Iterator<Item = u32>,
         scratch: &mut Scratch,
         out: &mut Vec<u32>,
     ) {
-        let Scratch { symbols, queue } = scratch;
+        let Scratch {
+            symbols,
+            queue,
+            joined,
+        } = scratch;
         symbols.clear();
         queue.clear();
         for (at, id) in ids.enumerate() {
@@ -101,8 +156,8 @@ impl Merges {
             return;
         };
         last.next = NONE;
-        for at in 1..symbols.len() {
-            self.push(queue, symbols, at as u32 - 1, at as u32);
+        for at in 1..symbols.len() as u32 {
+            self.push(vocabulary, queue, symbols, at - 1, at, joined);
         }
 
         while let Some(Reverse(entry)) = queue.pop() {
@@ -113,9 +168,9 @@ impl Merges {
             }
             // A queued pair may have changed since; it still counts if it merges into the same piece.
             let right = symbols[next as usize];
-            let merged = self.rows[rank][2];
-            let now = self.rank(id, right.id);
-            if now.is_none_or(|now| self.rows[now as usize][2] != merged) {
+            let merged = self.rows[rank].piece;
+            let now = self.rank(vocabulary, id, right.id, joined);
+            if now.is_none_or(|now| self.rows[now as usize].piece != merged) {
                 continue;
             }
             symbols[next as usize].id = NONE;
@@ -123,11 +178,11 @@ impl Merges {
             symbols[at as usize].next = right.next;
             if right.next != NONE {
                 symbols[right.next as usize].prev = at;
-                self.push(queue, symbols, at, right.next);
+                self.push(vocabulary, queue, symbols, at, right.next, joined);
             }
             let prev = symbols[at as usize].prev;
             if prev != NONE {
-                self.push(queue, symbols, prev, at);
+                self.push(vocabulary, queue, symbols, prev, at, joined);
             }
         }
         out.extend(symbols.iter().map(|s| s.id).filter(|id| *id != NONE));
@@ -135,24 +190,22 @@ impl Merges {
 
     fn push(
         &self,
+        vocabulary: &Vocabulary,
         queue: &mut BinaryHeap<Reverse<u64>>,
         symbols: &[Symbol],
         left: u32,
         right: u32,
+        joined: &mut String,
     ) {
-        if let Some(rank) = self.rank(symbols[left as usize].id, symbols[right as usize].id) {
+        let [a, b] = [left, right].map(|at| symbols[at as usize].id);
+        if let Some(rank) = self.rank(vocabulary, a, b, joined) {
             queue.push(Reverse(u64::from(rank) << 32 | u64::from(left)));
         }
     }
 }
 
 /// The first piece has at least one character, which may itself be a space.
-pub(super) fn split_merge(merge: &str) -> Option<(&str, &str)> {
-    let first = merge.chars().next()?.len_utf8();
-    let space = first + merge[first..].find(' ')?;
+pub(super) fn split_merge(merge: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = (1..merge.len()).find(|at| merge[*at] == b' ')?;
     Some((&merge[..space], &merge[space + 1..]))
-}
-
-fn hash_pair(left: u32, right: u32) -> u64 {
-    mix(0, u64::from(left) << 32 | u64::from(right))
 }

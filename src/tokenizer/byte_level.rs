@@ -32,7 +32,10 @@ impl ByteLevel {
             space_prefix: meta
                 .bool("tokenizer.ggml.add_space_prefix")?
                 .unwrap_or(false),
-            merges: Merges::new(meta.require_strings("tokenizer.ggml.merges")?, vocabulary)?,
+            merges: Merges::new(
+                meta.require_byte_strings("tokenizer.ggml.merges")?,
+                vocabulary,
+            )?,
             byte_ids: alphabet::CHARS.map(|c| vocabulary.text_id(c.encode_utf8(&mut [0; 4]))),
         })
     }
@@ -72,7 +75,7 @@ impl ByteLevel {
                 }
             }
             let symbols = word.iter().filter_map(|b| self.byte_ids[usize::from(*b)]);
-            self.merges.encode(symbols, merge, ids);
+            self.merges.encode(vocabulary, symbols, merge, ids);
         })
     }
 

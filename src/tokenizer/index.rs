@@ -24,10 +24,8 @@ impl Index {
 
     /// The row whose key hashes to `hash` and for which `same` holds.
     pub fn find(&self, hash: u64, same: impl Fn(u32) -> bool) -> Option<u32> {
-        self.slots_of(hash)
-            .map(|at| self.slots[at])
-            .take_while(|row| *row != EMPTY)
-            .find(|row| same(*row))
+        let row = self.slots[self.slot(hash, same)?];
+        (row != EMPTY).then_some(row)
     }
 
     /// Adds `row`; a row with the same key is replaced and returned.
@@ -37,10 +35,7 @@ impl Index {
         row: u32,
         same: impl Fn(u32) -> bool,
     ) -> Result<Option<u32>> {
-        let found = self
-            .slots_of(hash)
-            .find(|at| self.slots[*at] == EMPTY || same(self.slots[*at]));
-        let Some(at) = found else {
+        let Some(at) = self.slot(hash, same) else {
             return Err(Error::Tokenizer {
                 what: "the vocabulary is made of colliding pieces; no honest file looks like this"
                     .into(),
@@ -50,10 +45,19 @@ impl Index {
         Ok((old != EMPTY).then_some(old))
     }
 
-    fn slots_of(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
+    /// Where the row is for which `same` holds, or where it would be. A plain loop, as it runs for every piece of a
+    /// vocabulary before the browser has compiled it well.
+    fn slot(&self, hash: u64, same: impl Fn(u32) -> bool) -> Option<usize> {
         let mask = self.slots.len() - 1;
-        let start = (hash >> 32) as usize;
-        (0..MAX_PROBES.min(self.slots.len())).map(move |step| (start + step) & mask)
+        let mut at = (hash >> 32) as usize & mask;
+        for _ in 0..MAX_PROBES.min(self.slots.len()) {
+            let row = self.slots[at];
+            if row == EMPTY || same(row) {
+                return Some(at);
+            }
+            at = (at + 1) & mask;
+        }
+        None
     }
 }
 

@@ -7,7 +7,7 @@ use super::bpe;
 use super::spaces::{SPACE, Spaces};
 use super::vocabulary::{Kind, Vocabulary};
 use crate::error::{Error, Result};
-use crate::format::{Metadata, Strings};
+use crate::format::{ByteStrings, Metadata};
 use core::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -80,7 +80,7 @@ impl SentencePiece {
             longest: vocabulary.longest(),
             spaces: Spaces::from_gguf(meta, !ranked)?,
             unknown: vocabulary.of_kind(Kind::Unknown).next(),
-            scores: match meta.strings("tokenizer.ggml.merges")? {
+            scores: match meta.byte_strings("tokenizer.ggml.merges")? {
                 Some(merges) if ranked => ranks(merges, vocabulary),
                 _ => check_scores(meta, vocabulary)?,
             },
@@ -205,11 +205,11 @@ pub(super) fn check_scores(meta: &Metadata, vocabulary: &Vocabulary) -> Result<V
 }
 
 /// Scores that say the same as a list of merges: the earlier a merge, the higher that of the piece it makes.
-fn ranks(merges: Strings<'_>, vocabulary: &Vocabulary) -> Vec<f32> {
+fn ranks(merges: ByteStrings<'_>, vocabulary: &Vocabulary) -> Vec<f32> {
     let mut scores = vec![NEVER; vocabulary.len()];
     for (rank, merge) in merges.enumerate() {
         let piece = bpe::split_merge(merge).map(|(left, right)| [left, right].concat());
-        if let Some(id) = piece.and_then(|piece| vocabulary.id(&piece)) {
+        if let Some(id) = piece.and_then(|piece| vocabulary.id_of(&piece)) {
             let score = &mut scores[id as usize];
             *score = score.max(-(rank as f32));
         }

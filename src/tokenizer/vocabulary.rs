@@ -43,6 +43,8 @@ const STOP_PIECES: &[&str] = &[
 /// More pieces than any model has; a larger array is refused before anything is allocated for it.
 const MAX_PIECES: usize = 1 << 22;
 
+const KEY: &str = "tokenizer.ggml.tokens";
+
 pub(super) struct Vocabulary {
     /// All pieces, one after the other.
     text: String,
@@ -50,14 +52,15 @@ pub(super) struct Vocabulary {
     ends: Vec<u32>,
     kinds: Vec<Kind>,
     index: Index,
+    has_doubles: bool,
 }
 
 impl Vocabulary {
     pub fn from_gguf(meta: &Metadata) -> Result<Vocabulary> {
-        let pieces = meta.require_strings("tokenizer.ggml.tokens")?;
+        let pieces = meta.require_byte_strings(KEY)?;
         if pieces.len() == 0 || pieces.len() > MAX_PIECES {
             return Err(Error::BadKey {
-                key: "tokenizer.ggml.tokens".into(),
+                key: KEY.into(),
                 found: format!("{} pieces", pieces.len()),
                 expected: format!("1 to {MAX_PIECES} pieces"),
             });
@@ -73,24 +76,39 @@ impl Vocabulary {
             });
         }
 
-        let mut vocabulary = Vocabulary {
-            text: String::with_capacity(pieces.len() * 8),
-            ends: Vec::with_capacity(pieces.len()),
-            kinds: Vec::with_capacity(pieces.len()),
-            index: Index::with_capacity(pieces.len()),
+        let mut text = Vec::with_capacity(pieces.len() * 8);
+        let mut ends = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            text.extend_from_slice(piece);
+            ends.push(text.len() as u32);
+        }
+        // All at once, as a call for each takes longer than all the rest.
+        let text = String::from_utf8(text).ok();
+        let whole = |text: &String| ends.iter().all(|end| text.is_char_boundary(*end as usize));
+        let Some(text) = text.filter(whole) else {
+            return Err(meta.strings(KEY).err().unwrap_or(Error::Tokenizer {
+                what: "its pieces are not UTF-8".into(),
+            }));
         };
-        for (id, piece) in pieces.enumerate() {
-            let listed = types.as_ref().map(|types| types[id]);
-            vocabulary.text.push_str(piece);
-            vocabulary.ends.push(vocabulary.text.len() as u32);
-            vocabulary.kinds.push(kind(listed, piece));
+
+        let mut vocabulary = Vocabulary {
+            kinds: Vec::with_capacity(ends.len()),
+            index: Index::with_capacity(ends.len()),
+            has_doubles: false,
+            text,
+            ends,
+        };
+        for id in 0..vocabulary.ends.len() as u32 {
             let (text, ends) = (&vocabulary.text, &vocabulary.ends);
-            let id = id as u32;
+            let piece = piece_at(text, ends, id);
+            let listed = types.as_ref().map(|types| types[id as usize]);
+            vocabulary.kinds.push(kind(listed, piece));
             let hash = hash_bytes(piece.as_bytes());
             let same = |row| piece_at(text, ends, row) == piece;
             // A piece that stands twice is found by its first id.
             if let Some(first) = vocabulary.index.insert(hash, id, same)? {
                 vocabulary.index.insert(hash, first, |row| row == id)?;
+                vocabulary.has_doubles = true;
             }
         }
         Ok(vocabulary)
@@ -98,6 +116,11 @@ impl Vocabulary {
 
     pub fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Whether a piece stands twice.
+    pub fn has_doubles(&self) -> bool {
+        self.has_doubles
     }
 
     /// Bytes of the longest piece.
@@ -116,8 +139,13 @@ impl Vocabulary {
     }
 
     pub fn id(&self, piece: &str) -> Option<u32> {
-        self.index.find(hash_bytes(piece.as_bytes()), |row| {
-            piece_at(&self.text, &self.ends, row) == piece
+        self.id_of(piece.as_bytes())
+    }
+
+    /// The id of a piece by its bytes.
+    pub fn id_of(&self, piece: &[u8]) -> Option<u32> {
+        self.index.find(hash_bytes(piece), |row| {
+            piece_at(&self.text, &self.ends, row).as_bytes() == piece
         })
     }
 
@@ -153,17 +181,15 @@ fn piece_at<'a>(text: &'a str, ends: &[u32], id: u32) -> &'a str {
 
 /// `listed` is the file's own word, if it has types at all.
 fn kind(listed: Option<i32>, piece: &str) -> Kind {
-    // Chat markup is a control token whatever the file says: otherwise a user could write it.
-    let framed = ["<|", "|>", "<｜", "｜>"]
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .any(|[open, close]| {
+    // Chat markup is a control token whatever the file says: otherwise a user could write it. It begins with a bracket.
+    let marked = matches!(piece.as_bytes().first(), Some(b'<' | b'['));
+    let framed = marked
+        && [["<|", "|>"], ["<｜", "｜>"]].iter().any(|[open, close]| {
             piece.len() > open.len() + close.len()
                 && piece.starts_with(open)
                 && piece.ends_with(close)
         });
-    let ends_turn = STOP_PIECES.contains(&piece);
+    let ends_turn = marked && STOP_PIECES.contains(&piece);
     match listed {
         Some(3) => Kind::Control,
         Some(1) if framed => Kind::Control,

@@ -9,13 +9,15 @@ use crate::error::Result;
 use crate::kernels::attention::{CHUNK, CacheFormat, load_key, store_key, store_value};
 use crate::ops::attention::{KeyValues, Shape};
 use crate::ops::rope::Rotation;
-use crate::tensor::zeroed;
+use crate::tensor::{Line, PART_BYTES, zeroed};
 use core::ops::Range;
 
 /// The memory of all sequences, in blocks of [`CHUNK`] positions.
 pub struct Cache {
     pub(super) format: CacheFormat,
     pub(super) layers: Vec<Layer>,
+    /// Keys and values of all layers, in as few allocations as can be: each one takes an engine's memory time to grow.
+    pub(super) memory: Vec<Vec<Line>>,
     /// The first for layers that see everything, then one for each window that lets blocks go.
     pub(super) kinds: Vec<Blocks>,
     /// Where each layer begins in a sequence's states.
@@ -25,12 +27,14 @@ pub struct Cache {
     pub(super) reads: bool,
 }
 
-/// Keys and values of one layer; without heads where nothing is attended over.
+/// Where the keys and values of one layer are; without heads where nothing is attended over.
 pub(super) struct Layer {
+    /// Which part of the memory both are in.
+    part: usize,
     /// [blocks, heads, CHUNK/8, (head_dim, 8), 8 scales].
-    pub keys: Vec<u8>,
+    keys: Range<usize>,
     /// [blocks, heads, CHUNK, (head_dim), scale].
-    pub values: Vec<u8>,
+    values: Range<usize>,
     pub heads: usize,
     pub head_dim: usize,
     /// Which of the kinds of blocks its are.
@@ -47,6 +51,22 @@ impl Layer {
         let size = CHUNK * format.bytes(self.head_dim);
         let at = (block as usize * self.heads + head) * size;
         at..at + size
+    }
+
+    /// Its keys in the cache's `memory`.
+    pub fn keys<'m>(&self, memory: &'m [Vec<Line>]) -> &'m [u8] {
+        &Line::bytes(&memory[self.part])[self.keys.clone()]
+    }
+
+    /// Its values.
+    pub fn values<'m>(&self, memory: &'m [Vec<Line>]) -> &'m [u8] {
+        &Line::bytes(&memory[self.part])[self.values.clone()]
+    }
+
+    /// Its keys and its values.
+    pub fn both_mut<'m>(&self, memory: &'m mut [Vec<Line>]) -> (&'m mut [u8], &'m mut [u8]) {
+        let part = Line::bytes_mut(&mut memory[self.part]);
+        part[self.keys.start..self.values.end].split_at_mut(self.keys.len())
     }
 }
 
@@ -75,16 +95,25 @@ impl Cache {
     ) -> Result<Cache> {
         let kinds = plan(config, context, capacity);
         let mut state_starts = vec![0];
-        let mut layers = Vec::with_capacity(config.blocks.len());
+        let mut layers: Vec<Layer> = Vec::with_capacity(config.blocks.len());
+        let mut parts = vec![0];
         for (i, block) in config.blocks.iter().enumerate() {
             state_starts.push(state_starts[state_starts.len() - 1] + block.state_len(config.dim));
             let shape = holding(config, i);
             let (heads, head_dim) = shape.map_or((0, 0), |s| (s.n_kv_heads, s.head_dim));
             let kind = kind(&kinds, shape);
             let bytes = kinds[kind].1 * CHUNK * heads * format.bytes(head_dim);
+            if parts[parts.len() - 1] >= PART_BYTES as usize {
+                parts.push(0);
+            }
+            let part = parts.len() - 1;
+            // A multiple of lines, as a chunk's positions are.
+            let at = parts[part];
+            parts[part] += 2 * bytes;
             layers.push(Layer {
-                keys: zeroed(bytes)?,
-                values: zeroed(bytes)?,
+                part,
+                keys: at..at + bytes,
+                values: at + bytes..at + 2 * bytes,
                 heads,
                 head_dim,
                 kind,
@@ -93,9 +122,11 @@ impl Cache {
             });
         }
         let kinds = kinds.into_iter().map(|(window, n)| Blocks::new(window, n));
+        let parts = parts.iter().map(|bytes| zeroed(bytes / size_of::<Line>()));
         Ok(Cache {
             format,
             layers,
+            memory: parts.collect::<Result<_>>()?,
             kinds: kinds.collect(),
             state_starts,
             context,
@@ -248,8 +279,9 @@ impl Cache {
             for head in 0..layer.heads {
                 let to = layer.stretch(self.format, to, head).start;
                 let from = layer.stretch(self.format, from, head);
-                layer.keys.copy_within(from.clone(), to);
-                layer.values.copy_within(from, to);
+                let (keys, values) = layer.both_mut(&mut self.memory);
+                keys.copy_within(from.clone(), to);
+                values.copy_within(from, to);
             }
         }
     }
@@ -342,7 +374,8 @@ impl Cache {
         from: usize,
         rotation: &Rotation,
     ) {
-        let layer = &mut self.layers[layer];
+        let layer = &self.layers[layer];
+        let (all, _) = layer.both_mut(&mut self.memory);
         let mut key = vec![0.0; layer.head_dim];
         for start in (from..sequence.len).step_by(CHUNK) {
             let block = sequence.blocks[layer.kind][start / CHUNK];
@@ -351,7 +384,7 @@ impl Cache {
             }
             for head in 0..layer.heads {
                 let stretch = layer.stretch(self.format, block, head);
-                let keys = &mut layer.keys[stretch];
+                let keys = &mut all[stretch];
                 for inside in 0..CHUNK.min(sequence.len - start) {
                     load_key(self.format, keys, inside, &mut key);
                     rotation.apply(&mut key, 1, layer.head_dim);
@@ -372,8 +405,8 @@ impl Cache {
         let layer = &self.layers[layer];
         KeyValues {
             format: self.format,
-            keys: &layer.keys,
-            values: &layer.values,
+            keys: layer.keys(&self.memory),
+            values: layer.values(&self.memory),
             blocks: &sequence.blocks[layer.kind],
             from: if layer.slides {
                 sequence.shifts.kept
@@ -387,7 +420,8 @@ impl Cache {
 
     /// Stores `k` and `v` ([tokens, heads, head_dim]) at the positions after those that `sequence` holds.
     pub(super) fn store(&mut self, sequence: &Sequence, layer: usize, k: &[f32], v: &[f32]) {
-        let layer = &mut self.layers[layer];
+        let layer = &self.layers[layer];
+        let (all_keys, all_values) = layer.both_mut(&mut self.memory);
         let (heads, head_dim) = (layer.heads, layer.head_dim);
         let rows = k
             .chunks_exact(heads * head_dim)
@@ -399,9 +433,9 @@ impl Cache {
             for head in 0..heads {
                 let stretch = layer.stretch(self.format, block, head);
                 let of_head = head * head_dim..(head + 1) * head_dim;
-                let keys = &mut layer.keys[stretch.clone()];
+                let keys = &mut all_keys[stretch.clone()];
                 store_key(self.format, keys, &k[of_head.clone()], inside);
-                let values = &mut layer.values[stretch];
+                let values = &mut all_values[stretch];
                 store_value(self.format, values, &v[of_head], inside);
             }
         }

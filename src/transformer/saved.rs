@@ -105,7 +105,10 @@ impl Cache {
     pub fn save(&self, sequence: &Sequence, out: &mut Vec<u8>) {
         for (layer, values, range) in self.parts(sequence, &self.marks(sequence)) {
             let layer = &self.layers[layer];
-            let part = if values { &layer.values } else { &layer.keys };
+            let part = match values {
+                true => layer.values(&self.memory),
+                false => layer.keys(&self.memory),
+            };
             out.extend_from_slice(&part[range]);
         }
         out.extend(sequence.states.iter().flat_map(|s| s.to_le_bytes()));
@@ -151,12 +154,8 @@ impl Cache {
         sequence.checkpoints.clear();
         let mut rest = bytes;
         for (layer, values, range) in self.parts(sequence, marks) {
-            let layer = &mut self.layers[layer];
-            let part = if values {
-                &mut layer.values
-            } else {
-                &mut layer.keys
-            };
+            let (keys, all_values) = self.layers[layer].both_mut(&mut self.memory);
+            let part = if values { all_values } else { keys };
             let (these, others) = rest.split_at(range.len());
             part[range].copy_from_slice(these);
             rest = others;

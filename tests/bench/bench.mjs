@@ -52,10 +52,14 @@ function cells(plan) {
   return all;
 }
 
+/** A browser that has just been started still has things of its own to do, for a second or so. */
+const SETTLES_MS = 1000;
+
 /** A freshly started browser on the bench page. */
 async function withPage(plan, profile, work) {
   const page = await open(plan.browser, { profile, unwatched: true });
   try {
+    await new Promise((resolve) => setTimeout(resolve, SETTLES_MS));
     await page.goto(`${plan.address}/side/index.html`);
     while (!(await page.evaluate("Boolean(globalThis.bench)")))
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -104,10 +108,9 @@ function measure(plan, { engine, flavour, threads, model }, prompts) {
       return { loadMs, runs, load: loaded - empty, run: running - empty };
     });
     // The shortest prompt, with whatever the engine has kept of the model.
-    const warm = await withPage(plan, profile, async (page) => {
-      await call(page, "load", engine, options);
-      return call(page, "complete", { ...prompts[0], tokens: 1 });
-    });
+    const warm = await withPage(plan, profile, (page) =>
+      call(page, "visit", engine, options, { ...prompts[0], tokens: 1 }),
+    );
     return { ...cold, warmFirstTokenMs: warm.firstTokenAt };
   });
 }

@@ -43,6 +43,7 @@ class RemoteStorage implements StorageBackEnd {
   /** Undefined where there is none, or it cannot open the store. */
   readonly #starting: Promise<Worker | undefined>;
   #worker: Worker | undefined;
+  #reads = 0;
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
   #failure: Error | undefined;
@@ -112,12 +113,14 @@ class RemoteStorage implements StorageBackEnd {
     return this.#call(worker, "repairChunk", [chunk, copy], [copy.buffer]);
   }
 
-  /** By this thread as long as the other is not up: it has nothing else to do before the first bytes. */
-  readChunk(chunk: ChunkRecord): Promise<ChunkBytes | string> {
+  /** The first one by this thread where the other is not up, as it has nothing else to do before; but then it has. */
+  async readChunk(chunk: ChunkRecord): Promise<ChunkBytes | string> {
     const spare = this.#take(chunk.bytes);
-    if (!this.#worker) return this.#here.readChunk(chunk, spare);
+    const first = this.#reads++ === 0;
+    const worker = this.#worker ?? (first ? undefined : await this.#starting);
+    if (!worker) return this.#here.readChunk(chunk, spare);
     const args = [chunk, spare];
-    return this.#call(this.#worker, "readChunk", args, spare ? [spare] : []);
+    return this.#call(worker, "readChunk", args, spare ? [spare] : []);
   }
 
   giveBack(buffer: ArrayBuffer): void {

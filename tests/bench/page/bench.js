@@ -37,6 +37,15 @@ globalThis.bench = {
   /** @param {number} n */
   prompt: (n) => engine.prompt(n),
 
+  /**
+   * Both at once, as for somebody who asks as soon as the model is there.
+   * @param {string} name @param {LoadOptions} options @param {Request} request
+   */
+  async visit(name, options, request) {
+    await this.load(name, options);
+    return this.complete(request);
+  },
+
   /** @param {Request} request */
   async complete(request) {
     const times = [];
