@@ -1,5 +1,6 @@
 // One worker, of this tab or another, and the calls under way in it: numbers them, matches replies, reports its death.
 
+import { startWorker } from "./engine-worker.ts";
 import { aborted, SmidgenError } from "./errors.ts";
 import { whenPutAside } from "./page-aside.ts";
 import type { CallName, Calls, ToPage, ToWorker } from "./protocol.ts";
@@ -38,35 +39,6 @@ export interface Port {
     fail: (error: SmidgenError) => void,
   ): void;
   close(): void;
-}
-
-/** A worker of this tab's own. */
-function startWorker(): Port {
-  // This exact form is what bundlers look for.
-  const worker = new Worker(new URL("./worker.js", import.meta.url), {
-    type: "module",
-    name: "smidgen-engine",
-  });
-  return {
-    post: (message) => worker.postMessage(message),
-    close: () => worker.terminate(),
-    listen(receive, fail) {
-      worker.onmessage = (message: MessageEvent<ToPage>) =>
-        receive(message.data);
-      worker.onerror = (event) => {
-        event.preventDefault();
-        fail(
-          new SmidgenError(
-            "worker_failed",
-            event.message
-              ? `the engine's worker stopped: ${event.message}`
-              : "the engine's worker could not be started: check that worker.js is served beside index.js, with a JavaScript MIME type, from the page's own origin, and that the Content-Security-Policy allows worker-src 'self'",
-            { details: { file: event.filename, line: event.lineno } },
-          ),
-        );
-      };
-    },
-  };
 }
 
 export class Connection {

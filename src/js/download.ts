@@ -11,6 +11,7 @@ import {
   type Validators,
 } from "./download-request.ts";
 import { aborted, SmidgenError } from "./errors.ts";
+import { freeBuffer } from "./free-buffer.ts";
 
 /** Waits between attempts that bring no byte, in milliseconds, each drawn between half and the whole of it. */
 const RETRY_WAITS = [500, 1000, 2000, 4000, 8000];
@@ -213,6 +214,7 @@ export class Download {
     this.#failure ??= aborted("download");
     this.#stop.abort();
     this.#notify();
+    for (const buffer of this.#spare.splice(0)) freeBuffer(buffer);
     await this.#first?.body.cancel().catch(() => {});
   }
 
@@ -232,7 +234,9 @@ export class Download {
   #release(index: number, slot: Slot): void {
     if (slot.read && slot.stored) {
       this.#slots.delete(index);
-      this.#spare.push(slot.buffer.buffer);
+      // Those that are still being stored when everything has been read.
+      if (this.#stop.signal.aborted) freeBuffer(slot.buffer.buffer);
+      else this.#spare.push(slot.buffer.buffer);
     }
     this.#notify();
   }

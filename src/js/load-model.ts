@@ -17,6 +17,12 @@ import { idOf, nameOf } from "./model-source.ts";
 import type { WireFile } from "./protocol.ts";
 import type { LoadProgress, Warning } from "./types.ts";
 
+/** What is wrong with a stored copy and not with the engine: the file is got anew. */
+const FAULTS_OF_STORAGE: ReadonlySet<string> = new Set([
+  "storage_failed",
+  "sha256_mismatch",
+]);
+
 /** A file that changes again and again while it is downloaded is its server's trouble. */
 const MAX_RESTARTS = 2;
 
@@ -150,9 +156,8 @@ async function fromStorage<T>(
   } catch (error) {
     const { code, message, details } = error as SmidgenError;
     const damaged = code === "storage_corrupt";
-    if (source.kind === "stored" || !(damaged || code === "sha256_mismatch")) {
-      throw error;
-    }
+    const unusable = damaged || FAULTS_OF_STORAGE.has(code);
+    if (source.kind === "stored" || !unusable) throw error;
     context.warn({ code, message: `${message}; getting it anew` });
     refused.add(record.generation);
     // Only what is bad goes. Another file than was asked for stays until the right one is here.
@@ -178,9 +183,11 @@ async function fromNetwork<T>(
       return await fromNetworkOnce(context, url, sha256);
     } catch (error) {
       const { code, message } = error as SmidgenError;
-      // What was stored is of the older file, or damaged, and gone by now.
+      // What was stored is of the older file, or damaged, and gone by now; or the store itself has stopped working.
+      const lost = code === "storage_failed";
       const stale = code === "download_changed" || code === "storage_corrupt";
-      if (!stale || restarts >= MAX_RESTARTS) throw error;
+      if (!(stale || lost) || restarts >= MAX_RESTARTS) throw error;
+      if (lost) context = { ...context, storage: undefined };
       context.warn({
         code,
         message: `${message.replace(/: load again$/, "")}; starting over`,

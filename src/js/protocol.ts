@@ -212,6 +212,9 @@ export type ToPage =
       shared?: boolean;
     };
 
+/** `up` is said once, when the worker runs. */
+export type FromWorker = ToPage | { type: "up" };
+
 /** Between the worker and its thread workers. */
 export interface ToThread {
   glue: string;

@@ -11,11 +11,11 @@ import { idOf } from "./model-source.ts";
 import type {
   CallName,
   Calls,
+  FromWorker,
   GenerateResult,
   LoadRequest,
   LoadResult,
   StoredResult,
-  ToPage,
   ToWorker,
   WireSource,
 } from "./protocol.ts";
@@ -28,6 +28,7 @@ import {
   readSession,
 } from "./saved-sessions.ts";
 import { explain, openStorage } from "./storage/index.ts";
+import { patient } from "./storage/patient.ts";
 import { openThread } from "./storage/remote.ts";
 import { estimate, listModels } from "./storage/room.ts";
 import { exportModel, importModel } from "./storage/transfer.ts";
@@ -47,7 +48,7 @@ import type { Engine } from "./wasm-interface.ts";
 
 const scope = globalThis as unknown as {
   onmessage: ((message: MessageEvent<ToWorker>) => void) | null;
-  postMessage(message: ToPage): void;
+  postMessage(message: FromWorker): void;
 };
 
 interface Context<N extends CallName> {
@@ -248,7 +249,7 @@ async function storageFor(
       message: explain(reason),
     });
   }
-  return storage;
+  return storage && patient(storage);
 }
 
 function settle(engine: Engine, { threads, flavour }: Started): EngineInfo {
@@ -378,3 +379,5 @@ scope.onmessage = ({ data: message }) => {
   const refuse = (reason: Error) => fail(id, name, reason);
   queue.add({ id, manner: mannerOf(message), run, refuse });
 };
+
+scope.postMessage({ type: "up" });

@@ -1,5 +1,7 @@
 // Chunks as files of the origin private file system, named by their SHA-256: bytes alone. Which of them count, the records say, which lie in IndexedDB.
 
+import { within } from "./patient.ts";
+
 /** Left out of TypeScript's DOM types, as only workers have it. */
 interface SyncAccessHandle {
   getSize(): number;
@@ -48,14 +50,7 @@ export class ChunkFiles {
   /** Rejects where the file system is offered and refuses, as in some private windows. */
   static async open(name?: string): Promise<ChunkFiles> {
     const files = new ChunkFiles(name);
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const silence = new Promise<never>((_, reject) => {
-      const reason = new Error("the file system does not answer");
-      timer = setTimeout(() => reject(reason), OPEN_MS);
-    });
-    await Promise.race([files.#root(), silence]).finally(() =>
-      clearTimeout(timer),
-    );
+    await within(OPEN_MS, files.#root(), "the file system does not answer");
     return files;
   }
 

@@ -42,14 +42,20 @@ export async function* readFile(
   }
 }
 
-/** One durable chunk of the record. */
+/** One durable chunk of the record. Throws `storage_failed` where the store itself does not work. */
 export async function readChunk(
   source: Source,
   index: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { storage, record, refetch, onRepair } = source;
   const chunk = record.chunks[index]!;
-  const held = await storage.readChunk(chunk);
+  const held = await storage.readChunk(chunk).catch((error: unknown) => {
+    throw new SmidgenError(
+      "storage_failed",
+      `the stored copy of ${record.name} cannot be read (${(error as Error).message})`,
+      { cause: error, details: { id: record.id, chunk: index } },
+    );
+  });
   if (typeof held !== "string") return held;
   const problem = new SmidgenError(
     "storage_corrupt",

@@ -1,5 +1,6 @@
 // A storage back end whose chunks are hashed, read and written in a thread of its own, so that they take no time from the engine's. Records are asked for here, before that thread is up. Buffers are lent to it and come back.
 
+import { freeBuffer } from "../free-buffer.ts";
 import { openStorage } from "./index.ts";
 import { fromStorageWire } from "./wire.ts";
 import type { FromStorage, StorageMethod, ToStorage } from "./wire.ts";
@@ -47,7 +48,8 @@ class RemoteStorage implements StorageBackEnd {
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
   #failure: Error | undefined;
-  #spare: ArrayBuffer[] = [];
+  readonly #spare: ArrayBuffer[] = [];
+  #closed = false;
 
   constructor(here: StorageBackEnd, starting: Promise<Worker | undefined>) {
     this.#here = here;
@@ -124,14 +126,15 @@ class RemoteStorage implements StorageBackEnd {
   }
 
   giveBack(buffer: ArrayBuffer): void {
-    if (buffer.byteLength > 0 && this.#spare.length < MAX_SPARE) {
-      this.#spare.push(buffer);
-    }
+    if (!this.#closed && this.#spare.length < MAX_SPARE) {
+      if (buffer.byteLength > 0) this.#spare.push(buffer);
+    } else freeBuffer(buffer);
   }
 
   /** Ends the thread once what it was asked for is done. */
   close(): void {
-    this.#spare = [];
+    this.#closed = true;
+    for (const buffer of this.#spare.splice(0)) freeBuffer(buffer);
     void this.#starting.then(async (worker) => {
       if (worker) await this.#call(worker, "close", []).catch(() => {});
       worker?.terminate();

@@ -1,12 +1,15 @@
 // How much room there is, what a model needs of it, and which models could go: least recently used first, never a pinned one.
 
 import type { DeletableModel, StorageEstimate, StoredModel } from "../types.ts";
+import { within } from "./patient.ts";
 import {
   storedBytes,
   type ChunkRecord,
   type FileRecord,
   type StorageBackEnd,
 } from "./types.ts";
+
+const ESTIMATE_MS = 5000;
 
 export async function listModels(
   storage: StorageBackEnd,
@@ -146,8 +149,10 @@ async function browserEstimate(): Promise<{
   usage: number | undefined;
   quota: number | undefined;
 }> {
-  const given = await globalThis.navigator?.storage
-    ?.estimate?.()
-    .catch(() => undefined);
+  const asked = globalThis.navigator?.storage?.estimate?.();
+  // Not known is no reason not to try.
+  const given =
+    asked &&
+    (await within(ESTIMATE_MS, asked, "no estimate").catch(() => undefined));
   return { usage: given?.usage, quota: given?.quota };
 }

@@ -1,7 +1,6 @@
 // Stores the chunks of one file behind the stream's back, in the order they come, and commits the file last.
 
 import { SmidgenError } from "../errors.ts";
-import { answered } from "./answered.ts";
 import {
   chunkBytesFor,
   missingChunks,
@@ -102,7 +101,7 @@ export class FileWriter {
         `chunk ${missing[0]! + 1} of ${record.name} was never stored`,
       );
     }
-    await answered(this.#storage.commit(record));
+    await this.#storage.commit(record);
     this.#record = record;
     return record;
   }
@@ -110,9 +109,7 @@ export class FileWriter {
   async #append(index: number, bytes: ChunkBytes): Promise<void> {
     for (const wait of [...ROOM_WAITS, undefined]) {
       try {
-        const chunk = await answered(
-          this.#storage.append(this.#record, index, bytes),
-        );
+        const chunk = await this.#storage.append(this.#record, index, bytes);
         this.#record = withChunk(this.#record, index, chunk);
         break;
       } catch (error) {
