@@ -61,7 +61,7 @@ impl Merges {
         };
         let mut joined = Vec::new();
         // Most vocabularies list pieces in the order in which merges make them.
-        let mut likely = 0;
+        let mut likely = 0_u32;
         for (rank, merge) in merges.enumerate() {
             let found = split_merge(merge).and_then(|(left, right)| {
                 let made = |piece: &str| piece.as_bytes().strip_prefix(left) == Some(right);
@@ -79,7 +79,7 @@ impl Merges {
                     what: format!("merge {rank} ({merge:?}) makes no piece"),
                 });
             };
-            likely += 1;
+            likely = piece + 1;
             all.add(piece, left, vocabulary.kind(piece) != Some(Kind::Control));
         }
         Ok(all)
