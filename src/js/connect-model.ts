@@ -1,7 +1,7 @@
 // A connection to a worker that holds a model: one of this tab's own or the leading tab's, made anew after the page was put aside.
 
-import { Connection, WORKER_REPLACED } from "./connection.ts";
-import { unloaded, type SmidgenError } from "./errors.ts";
+import { Connection } from "./connection.ts";
+import { unloaded, WORKER_REPLACED, type SmidgenError } from "./errors.ts";
 import { whenShown } from "./page-aside.ts";
 import type { LoadRequest } from "./protocol.ts";
 import { connectShared, type Loaded, type LoadWatch } from "./shared-tabs.ts";

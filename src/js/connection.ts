@@ -1,7 +1,7 @@
 // One worker, of this tab or another, and the calls under way in it: numbers them, matches replies, reports its death.
 
 import { startWorker } from "./engine-worker.ts";
-import { aborted, SmidgenError } from "./errors.ts";
+import { aborted, SmidgenError, WORKER_REPLACED } from "./errors.ts";
 import { whenPutAside } from "./page-aside.ts";
 import type { CallName, Calls, ToPage, ToWorker } from "./protocol.ts";
 
@@ -18,9 +18,6 @@ export interface CallOptions<N extends CallName> {
   signal?: AbortSignal | null | undefined;
   onEvent?: (event: Calls[N]["event"]) => void;
 }
-
-/** The code of calls that were waiting when another call broke the worker, or the page was left; they may be made again elsewhere. */
-export const WORKER_REPLACED = "worker_replaced";
 
 /** Calls that use nothing but the engine, whose worker may be frozen with the page. */
 const COMPUTES: readonly CallName[] = [

@@ -1,31 +1,53 @@
-// This tab's worker for the engine: started, and started once more beside itself where the browser forgets to run it.
+// This tab's worker for the engine: started, and started anew where the browser forgets it.
 
 import type { Port } from "./connection.ts";
-import { SmidgenError } from "./errors.ts";
-import type { FromWorker, ToPage, ToWorker } from "./protocol.ts";
+import { SmidgenError, WORKER_REPLACED } from "./errors.ts";
+import type { FromWorker, Ping, ToPage, ToWorker } from "./protocol.ts";
 
 /**
- * Without a word for so long, another one is started, twice at most; who speaks first stays. Firefox never runs one
- * worker in fifty of those made right after its own start, and the next one at once; on a slow line both wait for the
- * same script, and nothing is lost.
+ * Firefox never runs one worker in fifty of those made right after its own start, or stops running it after its first
+ * call, and the next one runs at once. So without a word for so long another one is started beside it, twice at most,
+ * and who speaks first stays: on a slow line both wait for the same script, and nothing is lost.
  */
 const PATIENCE_MS = [4000, 12_000];
+/** Until a worker has said more than that it is there, it is asked this often whether it still is. */
+const PING_MS = 4000;
+/** Questions without an answer before it is given up. It never works that long without a look at its messages then. */
+const MAX_UNANSWERED = 2;
+/** Where new ones hang too, it is something else, and being slow is better than never coming to an end. */
+const MAX_GIVEN_UP = 3;
+
+let givenUp = 0;
 
 export function startWorker(): Port {
   const workers = new Set<Worker>();
   /** What was sent before one of them spoke. */
   const sent: ToWorker[] = [];
   let chosen: Worker | undefined;
+  let unanswered = 0;
   let closed = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let pings: ReturnType<typeof setInterval> | undefined;
   let receive: (message: ToPage) => void = () => {};
   let fail: (error: SmidgenError) => void = () => {};
 
+  const ping = () => {
+    if (unanswered++ < MAX_UNANSWERED) {
+      chosen?.postMessage({ type: "ping" } satisfies Ping);
+      return;
+    }
+    givenUp += 1;
+    // Who called asks a new one.
+    fail(new SmidgenError(WORKER_REPLACED, "the engine's worker hangs"));
+  };
   const choose = (worker: Worker) => {
     chosen = worker;
     clearTimeout(timer);
-    sent.length = 0;
     for (const other of workers) if (other !== worker) other.terminate();
+    if (sent.splice(0).length > 0) watch();
+  };
+  const watch = () => {
+    if (givenUp < MAX_GIVEN_UP) pings ??= setInterval(ping, PING_MS);
   };
   const start = () => {
     // This exact form is what bundlers look for.
@@ -36,7 +58,12 @@ export function startWorker(): Port {
     workers.add(worker);
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (!chosen) choose(worker);
-      if (worker === chosen && data.type !== "up") receive(data);
+      if (worker !== chosen) return;
+      unanswered = 0;
+      if (data.type === "up") return;
+      // It works, and may be too busy to answer from now on.
+      clearInterval(pings);
+      receive(data);
     };
     worker.onerror = (event) => {
       event.preventDefault();
@@ -62,7 +89,8 @@ export function startWorker(): Port {
   start();
   return {
     post(message) {
-      if (!chosen) sent.push(message);
+      if (chosen) watch();
+      else sent.push(message);
       for (const worker of chosen ? [chosen] : workers) {
         worker.postMessage(message);
       }
@@ -70,6 +98,7 @@ export function startWorker(): Port {
     close() {
       closed = true;
       clearTimeout(timer);
+      clearInterval(pings);
       for (const worker of workers) worker.terminate();
     },
     listen(onMessage, onFailure) {

@@ -8,9 +8,9 @@ import {
   texts,
   tokenIds,
 } from "./arguments.ts";
-import { Connection, WORKER_REPLACED, type CallOptions } from "./connection.ts";
+import { Connection, type CallOptions } from "./connection.ts";
 import { connectModel } from "./connect-model.ts";
-import { aborted, SmidgenError, unloaded } from "./errors.ts";
+import { aborted, SmidgenError, unloaded, WORKER_REPLACED } from "./errors.ts";
 import { createEmbeddings, type EmbeddingsApi } from "./openai-embeddings.ts";
 import { createFetch, modelNotFound, type Route } from "./openai-fetch.ts";
 import { createCompletions } from "./openai-completions.ts";

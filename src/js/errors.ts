@@ -12,6 +12,9 @@ export interface WireError {
   details?: Record<string, unknown>;
 }
 
+/** The code of calls that were waiting when another call broke the worker, the page was left, or it hung; they may be made again elsewhere. */
+export const WORKER_REPLACED = "worker_replaced";
+
 /**
  * Codes of the engine (`not_gguf`, `truncated`, `context_full`, …) come through as they are. The package adds:
  * `aborted`, `unloaded`, `engine_trap`, `engine_download`, `engine_compile`, `no_simd`, `flavour_unavailable`,

@@ -1,9 +1,9 @@
 // The models on this device: list, delete, sizes, and the browser's promise to keep them. Each call uses a worker of its own.
 
-import { Connection, WORKER_REPLACED } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { toWireSource } from "./model-source.ts";
 import { toKnownSource } from "./named-source.ts";
-import { SmidgenError } from "./errors.ts";
+import { SmidgenError, WORKER_REPLACED } from "./errors.ts";
 import { whenShown } from "./page-aside.ts";
 import type { CallName, Calls, WireFile } from "./protocol.ts";
 import type { ModelSource, StorageEstimate, StoredModel } from "./types.ts";

@@ -212,7 +212,10 @@ export type ToPage =
       shared?: boolean;
     };
 
-/** `up` is said once, when the worker runs. */
+/** Whether the worker runs: it says so once by itself, and whenever it is asked. */
+export interface Ping {
+  type: "ping";
+}
 export type FromWorker = ToPage | { type: "up" };
 
 /** Between the worker and its thread workers. */

@@ -1,7 +1,12 @@
 // One engine for many tabs: the tab that holds a Web Lock leads and answers the others' calls over a BroadcastChannel.
 
-import { Connection, type Port, WORKER_REPLACED } from "./connection.ts";
-import { SmidgenError, toWire, type WireError } from "./errors.ts";
+import { Connection, type Port } from "./connection.ts";
+import {
+  SmidgenError,
+  toWire,
+  WORKER_REPLACED,
+  type WireError,
+} from "./errors.ts";
 import type {
   CallName,
   Calls,

@@ -15,6 +15,7 @@ import type {
   GenerateResult,
   LoadRequest,
   LoadResult,
+  Ping,
   StoredResult,
   ToWorker,
   WireSource,
@@ -47,7 +48,7 @@ import type {
 import type { Engine } from "./wasm-interface.ts";
 
 const scope = globalThis as unknown as {
-  onmessage: ((message: MessageEvent<ToWorker>) => void) | null;
+  onmessage: ((message: MessageEvent<ToWorker | Ping>) => void) | null;
   postMessage(message: FromWorker): void;
 };
 
@@ -355,6 +356,10 @@ function mannerOf({ name, in: input }: Call): Manner {
 }
 
 scope.onmessage = ({ data: message }) => {
+  if (message.type === "ping") {
+    scope.postMessage({ type: "up" });
+    return;
+  }
   if (message.type === "cancel") {
     queue.cancel(message.id);
     return;

@@ -30,7 +30,7 @@ const real = globalThis.Worker;
 beforeEach(() => {
   FakeWorker.all = [];
   Object.assign(globalThis, { Worker: FakeWorker });
-  mock.timers.enable({ apis: ["setTimeout"] });
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
 });
 afterEach(() => {
   Object.assign(globalThis, { Worker: real });
@@ -51,17 +51,63 @@ function listening() {
   return { port, heard, failures };
 }
 
+const ping = { type: "ping" };
+
+test("a worker that hangs before it has said anything is given up, one that answers never", () => {
+  const { port, heard, failures } = listening();
+  const [worker] = FakeWorker.all;
+  worker!.onmessage!(up);
+  mock.timers.tick(60_000);
+  // Nothing was asked of it yet.
+  assert.deepEqual(worker!.got, []);
+  port.post(cancel(1));
+  for (let i = 0; i < 20; i++) {
+    mock.timers.tick(4000);
+    assert.deepEqual(worker!.got.at(-1), ping);
+    worker!.onmessage!(up);
+  }
+  assert.equal(failures.length, 0);
+  mock.timers.tick(8000);
+  assert.equal(failures.length, 0);
+  mock.timers.tick(4000);
+  assert.deepEqual(
+    failures.map(({ code }) => code),
+    ["worker_replaced"],
+  );
+  port.close();
+  const asked = worker!.got.length;
+  mock.timers.tick(60_000);
+  assert.equal(worker!.got.length, asked);
+  assert.deepEqual(heard, []);
+});
+
+test("one that works is not asked any more", () => {
+  const { port, failures } = listening();
+  const [worker] = FakeWorker.all;
+  port.post(cancel(1));
+  worker!.onmessage!(up);
+  mock.timers.tick(4000);
+  assert.deepEqual(worker!.got, [cancel(1), ping]);
+  const event = { type: "event", id: 1, event: {} };
+  worker!.onmessage!({ data: event });
+  mock.timers.tick(60_000);
+  port.post(cancel(2));
+  mock.timers.tick(60_000);
+  assert.deepEqual(worker!.got, [cancel(1), ping, cancel(2)]);
+  assert.deepEqual(failures, []);
+});
+
 test("a worker that speaks is the only one", () => {
   const { port, heard } = listening();
   port.post(cancel(1));
   const [first] = FakeWorker.all;
   first!.onmessage!(up);
   port.post(cancel(2));
+  const done = { type: "done", id: 1, out: null } as ToPage;
+  first!.onmessage!({ data: done });
   mock.timers.tick(60_000);
   assert.equal(FakeWorker.all.length, 1);
   assert.deepEqual(first!.got, [cancel(1), cancel(2)]);
-  const done = { type: "done", id: 1, out: null } as ToPage;
-  first!.onmessage!({ data: done });
   assert.deepEqual(heard, [done]);
 });
 
