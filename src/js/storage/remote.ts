@@ -1,5 +1,6 @@
 // A storage back end whose chunks are hashed, read and written in a thread of its own, so that they take no time from the engine's. Records are asked for here, before that thread is up. Buffers are lent to it and come back.
 
+import { isGecko } from "../features.ts";
 import { freeBuffer } from "../free-buffer.ts";
 import { openStorage } from "./index.ts";
 import { fromStorageWire } from "./wire.ts";
@@ -180,8 +181,12 @@ class RemoteStorage implements StorageBackEnd {
   }
 }
 
-/** Undefined where no thread can be had. */
+/**
+ * Undefined where no thread can be had, and in Firefox: a worker that makes another one now and then never comes back
+ * from it right after the browser's start, and hashes and records are none of the worker's own work there anyway.
+ */
 function start(): Promise<Worker | undefined> {
+  if (isGecko()) return Promise.resolve(undefined);
   return new Promise((resolve) => {
     let worker: Worker;
     const failed = () => {
