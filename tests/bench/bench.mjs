@@ -4,7 +4,12 @@ import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { open } from "../e2e/drive/chromium.mjs";
 import { withProfile } from "./profile.mjs";
-import { browserOf, cpuSeconds, rendererPeak } from "./processes.mjs";
+import {
+  browserOf,
+  cpuSeconds,
+  rendererGrowth,
+  rendererPeaks,
+} from "./processes.mjs";
 import { spread, table } from "./statistics.mjs";
 
 /** Above this share of a core used by others, a measurement is worth a remark. */
@@ -95,17 +100,16 @@ function measure(plan, { engine, flavour, threads, model }, prompts) {
   const options = { model: model.url, onnx, threads, contextLength, flavour };
   return withProfile(async (profile) => {
     const cold = await withPage(plan, profile, async (page, pid) => {
-      const empty = rendererPeak(pid);
+      const empty = rendererPeaks(pid);
       const { loadMs } = await call(page, "load", engine, options);
-      const loaded = rendererPeak(pid);
+      const load = rendererGrowth(pid, empty);
       const runs = [];
       for (const prompt of prompts) {
         const before = cpuSeconds(pid);
         const run = await call(page, "complete", { ...prompt, tokens });
         runs.push({ ...run, cpu: cpuSeconds(pid) - before });
       }
-      const running = rendererPeak(pid);
-      return { loadMs, runs, load: loaded - empty, run: running - empty };
+      return { loadMs, runs, load, run: rendererGrowth(pid, empty) };
     });
     // The shortest prompt, with whatever the engine has kept of the model.
     const warm = await withPage(plan, profile, (page) =>

@@ -65,12 +65,26 @@ export function cpuByKind(pid) {
   return seconds;
 }
 
-/** The largest peak of resident memory among the renderers below `pid`, in bytes. */
+/** Peaks of resident memory of the renderers below `pid`, in bytes, by process. */
+export function rendererPeaks(pid) {
+  const renderers = family(pid).filter((one) =>
+    read(`/proc/${one}/cmdline`).includes("--type=renderer"),
+  );
+  const peakOf = (one) =>
+    1024 *
+    Number(/VmHWM:\s+(\d+) kB/.exec(read(`/proc/${one}/status`))?.[1] ?? 0);
+  return new Map(renderers.map((one) => [one, peakOf(one)]));
+}
+
+/** The largest of them. */
 export function rendererPeak(pid) {
-  const peaks = family(pid)
-    .filter((one) => read(`/proc/${one}/cmdline`).includes("--type=renderer"))
-    .map(
-      (one) => /VmHWM:\s+(\d+) kB/.exec(read(`/proc/${one}/status`))?.[1] ?? 0,
-    );
-  return Math.max(0, ...peaks.map(Number)) * 1024;
+  return Math.max(0, ...rendererPeaks(pid).values());
+}
+
+/** How much the peak of a renderer has grown since `before`, of the one in which it has most: a page has one of its own. */
+export function rendererGrowth(pid, before) {
+  const grown = [...rendererPeaks(pid)].map(
+    ([one, peak]) => peak - (before.get(one) ?? peak),
+  );
+  return Math.max(0, ...grown);
 }
