@@ -5,9 +5,10 @@ import { SmidgenError, WORKER_REPLACED } from "./errors.ts";
 import type { FromWorker, Ping, ToPage, ToWorker } from "./protocol.ts";
 
 /**
- * Firefox never runs one worker in fifty of those made right after its own start, or stops running it after its first
- * call, and the next one runs at once. So without a word for so long another one is started beside it, twice at most,
- * and who speaks first stays: on a slow line both wait for the same script, and nothing is lost.
+ * Browsers lose workers: Firefox's came to a stand in one of fifty visits right after its start, before their first
+ * word could be heard or in their first call, and the next worker ran at once. So without a word for so long another
+ * one is started beside it, twice at most, and who speaks first stays: on a slow line both wait for the same script,
+ * and nothing is lost.
  */
 const PATIENCE_MS = [4000, 12_000];
 /** Until a worker has said more than that it is there, it is asked this often whether it still is. */
