@@ -100,7 +100,7 @@ export function chooseFlavours(
   return [`${single[0]!}-threads` as Flavour, ...single];
 }
 
-/** Firefox, by its name: for what differs in speed alone, which no feature tells. */
+/** Firefox, by its name: for what differs in speed, or comes to a stand now and then, which no feature tells. */
 export function isGecko(): boolean {
   return / Gecko\/\d/.test(globalThis.navigator?.userAgent ?? "");
 }

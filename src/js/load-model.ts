@@ -20,6 +20,7 @@ import type { LoadProgress, Warning } from "./types.ts";
 /** What is wrong with a stored copy and not with the engine: the file is got anew. */
 const FAULTS_OF_STORAGE: ReadonlySet<string> = new Set([
   "storage_failed",
+  "storage_corrupt",
   "sha256_mismatch",
 ]);
 
@@ -155,13 +156,11 @@ async function fromStorage<T>(
     return { engine, id, fromCache: !mended, stored: true };
   } catch (error) {
     const { code, message, details } = error as SmidgenError;
-    const damaged = code === "storage_corrupt";
-    const unusable = damaged || FAULTS_OF_STORAGE.has(code);
-    if (source.kind === "stored" || !unusable) throw error;
+    if (source.kind === "stored" || !FAULTS_OF_STORAGE.has(code)) throw error;
     context.warn({ code, message: `${message}; getting it anew` });
     refused.add(record.generation);
     // Only what is bad goes. Another file than was asked for stays until the right one is here.
-    if (damaged) {
+    if (code === "storage_corrupt") {
       const chunks = record.chunks.map((chunk, index) =>
         index === details["chunk"] ? null : chunk,
       );

@@ -81,8 +81,15 @@ test("a chunk that never comes says whose it is", async () => {
 });
 
 test("answers, refusals and lent buffers go through", async () => {
-  const storage = new MemoryStorage();
+  const lent: ArrayBuffer[] = [];
+  const storage = Object.assign(new MemoryStorage(), {
+    giveBack: (buffer: ArrayBuffer) => void lent.push(buffer),
+  });
   const asked = patient(storage);
+  const buffer = new ArrayBuffer(1);
+  asked.giveBack!(buffer);
+  assert.deepEqual(lent, [buffer]);
+  assert.equal(patient(new MemoryStorage()).giveBack, undefined);
   assert.equal(asked.kind, "memory");
   assert.equal(await asked.complete("a"), undefined);
   storage.complete = () => Promise.reject(new DOMException("", "DataError"));
