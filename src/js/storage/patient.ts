@@ -1,4 +1,4 @@
-// A store that is waited for, but not for ever: browsers leave calls unanswered, as Chromium does with files whose site data is cleared under way, and Firefox now and then right after its start.
+// A store that is waited for, but not for ever: browsers leave calls unanswered, as Chromium does with files whose site data is cleared under way, and WebKit where a worker has ended in the middle of a transaction.
 
 import type { StorageBackEnd } from "./types.ts";
 
