@@ -1,5 +1,6 @@
 //! Byte-pair encoding of one word: the pair of the lowest rank merges first, the leftmost of equal ones.
 
+use super::index::MULTIPLIER;
 use super::vocabulary::{Kind, Vocabulary};
 use crate::error::{Error, Result};
 use crate::format::ByteStrings;
@@ -8,6 +9,13 @@ use std::collections::BinaryHeap;
 
 const NONE: u32 = u32::MAX;
 const MAX_MERGES: usize = 1 << 23;
+
+/// The longest piece that merges may make. Looking a pair up takes as long as its text is, so a chain of longer ones
+/// would make one word take for ever; real vocabularies end at a few hundred bytes.
+const MAX_PIECE: usize = 2048;
+
+/// Pairs that are remembered, a power of two.
+const KNOWN_PAIRS: usize = 1 << 12;
 
 /// The merges of a vocabulary. What two symbols merge into is the piece that their texts make one after the other, so a
 /// merge is a piece and where it is parted, and needs no index of its own.
@@ -31,10 +39,18 @@ struct Row {
 #[derive(Default)]
 pub(super) struct Scratch {
     pub symbols: Vec<Symbol>,
-    /// Two pieces, one after the other.
-    joined: String,
+    pairs: Pairs,
     /// Rank in the upper half, position in the lower.
     queue: BinaryHeap<Reverse<u64>>,
+}
+
+/// The pairs asked for lately: texts are made of few, so most need no second look at their pieces.
+#[derive(Default)]
+struct Pairs {
+    /// [KNOWN_PAIRS], each at the place that its ids give: the ids, and the rank or `NONE`. Made with the first word.
+    known: Vec<([u32; 2], u32)>,
+    /// Two pieces, one after the other.
+    joined: String,
 }
 
 /// One symbol of a word, linked to its living neighbours.
@@ -79,6 +95,14 @@ impl Merges {
                     what: format!("merge {rank} ({merge:?}) makes no piece"),
                 });
             };
+            if vocabulary
+                .piece(piece)
+                .is_some_and(|piece| piece.len() > MAX_PIECE)
+            {
+                return Err(Error::Tokenizer {
+                    what: format!("merge {rank} makes a piece of over {MAX_PIECE} bytes"),
+                });
+            }
             likely = piece + 1;
             all.add(piece, left, vocabulary.kind(piece) != Some(Kind::Control));
         }
@@ -107,14 +131,26 @@ impl Merges {
         self.rows.push(Row { piece, left, next });
     }
 
-    fn rank(
-        &self,
-        vocabulary: &Vocabulary,
-        left: u32,
-        right: u32,
-        joined: &mut String,
-    ) -> Option<u32> {
-        let (left, right) = (vocabulary.piece(left)?, vocabulary.piece(right)?);
+    fn rank(&self, vocabulary: &Vocabulary, pair: [u32; 2], pairs: &mut Pairs) -> Option<u32> {
+        let Pairs { known, joined } = pairs;
+        if known.is_empty() {
+            known.resize(KNOWN_PAIRS, ([NONE; 2], NONE));
+        }
+        let hash = (u64::from(pair[0]) << 32 | u64::from(pair[1])).wrapping_mul(MULTIPLIER);
+        let (same, rank) = &mut known[(hash >> (u64::BITS - KNOWN_PAIRS.ilog2())) as usize];
+        if *same != pair {
+            *same = pair;
+            *rank = self.look_up(vocabulary, pair, joined).unwrap_or(NONE);
+        }
+        (*rank != NONE).then_some(*rank)
+    }
+
+    fn look_up(&self, vocabulary: &Vocabulary, pair: [u32; 2], joined: &mut String) -> Option<u32> {
+        let [left, right] = pair.map(|id| vocabulary.piece(id));
+        let (left, right) = (left?, right?);
+        if left.len() + right.len() > MAX_PIECE {
+            return None;
+        }
         joined.clear();
         joined.push_str(left);
         joined.push_str(right);
@@ -139,8 +175,8 @@ impl Merges {
     ) {
         let Scratch {
             symbols,
+            pairs,
             queue,
-            joined,
         } = scratch;
         symbols.clear();
         queue.clear();
@@ -157,7 +193,7 @@ impl Merges {
         };
         last.next = NONE;
         for at in 1..symbols.len() as u32 {
-            self.push(vocabulary, queue, symbols, at - 1, at, joined);
+            self.push(vocabulary, queue, symbols, [at - 1, at], pairs);
         }
 
         while let Some(Reverse(entry)) = queue.pop() {
@@ -169,7 +205,7 @@ impl Merges {
             // A queued pair may have changed since; it still counts if it merges into the same piece.
             let right = symbols[next as usize];
             let merged = self.rows[rank].piece;
-            let now = self.rank(vocabulary, id, right.id, joined);
+            let now = self.rank(vocabulary, [id, right.id], pairs);
             if now.is_none_or(|now| self.rows[now as usize].piece != merged) {
                 continue;
             }
@@ -178,11 +214,11 @@ impl Merges {
             symbols[at as usize].next = right.next;
             if right.next != NONE {
                 symbols[right.next as usize].prev = at;
-                self.push(vocabulary, queue, symbols, at, right.next, joined);
+                self.push(vocabulary, queue, symbols, [at, right.next], pairs);
             }
             let prev = symbols[at as usize].prev;
             if prev != NONE {
-                self.push(vocabulary, queue, symbols, prev, at, joined);
+                self.push(vocabulary, queue, symbols, [prev, at], pairs);
             }
         }
         out.extend(symbols.iter().map(|s| s.id).filter(|id| *id != NONE));
@@ -193,13 +229,12 @@ impl Merges {
         vocabulary: &Vocabulary,
         queue: &mut BinaryHeap<Reverse<u64>>,
         symbols: &[Symbol],
-        left: u32,
-        right: u32,
-        joined: &mut String,
+        at: [u32; 2],
+        pairs: &mut Pairs,
     ) {
-        let [a, b] = [left, right].map(|at| symbols[at as usize].id);
-        if let Some(rank) = self.rank(vocabulary, a, b, joined) {
-            queue.push(Reverse(u64::from(rank) << 32 | u64::from(left)));
+        let pair = at.map(|at| symbols[at as usize].id);
+        if let Some(rank) = self.rank(vocabulary, pair, pairs) {
+            queue.push(Reverse(u64::from(rank) << 32 | u64::from(at[0])));
         }
     }
 }

@@ -61,7 +61,7 @@ impl Index {
     }
 }
 
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(super) const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Mixes eight bytes into a running hash.
 pub(super) fn mix(hash: u64, word: u64) -> u64 {

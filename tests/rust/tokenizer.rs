@@ -298,6 +298,14 @@ fn refuses_what_it_cannot_do_faithfully() {
             "{message}"
         );
     }
+    let (kind, message) = with(&|p| {
+        let long = "b".repeat(2048);
+        (p.0[256], p.2[2]) = (format!("a{long}"), format!("a {long}"));
+    });
+    assert!(
+        kind == "bad_tokenizer" && message.contains("merge 2 makes a piece of over 2048 bytes"),
+        "{message}"
+    );
     let far = file((tokens, types, merges)).key("tokenizer.ggml.eos_token_id", Value::U32(262));
     assert_eq!(code(far).0, "bad_key");
 }
