@@ -1,5 +1,6 @@
 //! Activations as the kernels want them: quantised once per input, in blocks of 32, shared by every matrix that reads it.
 
+use super::pool::Pool;
 use super::{Form, Isa, Packed};
 
 /// Activations that share a scale.
@@ -86,22 +87,29 @@ impl Activations {
     }
 
     /// Takes `x` ([n, cols], n = x.len() / cols) in, in every form that `readers` need on `isa`.
-    pub fn fill(&mut self, isa: Isa, x: &[f32], cols: usize, readers: &[Packed<'_>]) {
+    pub fn fill(&mut self, isa: Isa, pool: &Pool, x: &[f32], cols: usize, readers: &[Packed<'_>]) {
         self.tokens = x.len() / cols;
         self.blocks = cols.div_ceil(BLOCK);
-        let span = self.blocks * BLOCK;
+        let (blocks, span) = (self.blocks, self.blocks * BLOCK);
         let reads = |form| readers.iter().any(|w| isa.form(w.format) == form);
-        let whole = cols == span;
-        if !whole || reads(Form::Float) {
-            for (x, held) in x.chunks_exact(cols).zip(self.x.chunks_exact_mut(span)) {
-                held[..cols].copy_from_slice(x);
-                held[cols..].fill(0.0);
-            }
+        let padded = cols != span;
+        if padded || reads(Form::Float) {
+            let held = &mut self.x[..self.tokens * span];
+            pool.rows(held, span, &|first, held| {
+                let x = x[first * cols..].chunks_exact(cols);
+                for (x, held) in x.zip(held.chunks_exact_mut(span)) {
+                    held[..cols].copy_from_slice(x);
+                    held[cols..].fill(0.0);
+                }
+            });
         }
-        for form in [Form::Planes, Form::I16] {
-            if reads(form) {
-                self.quantise(form, whole.then_some(x));
-            }
+        let x = if padded { &self.x } else { x };
+        let forms = [(Form::Planes, &mut self.planes), (Form::I16, &mut self.i16)];
+        for (form, quants) in forms.into_iter().filter(|(form, _)| reads(*form)) {
+            let quants = &mut quants[..self.tokens * blocks];
+            pool.rows(quants, blocks, &|first, quants| {
+                quantise(form, &x[first * span..], quants);
+            });
         }
     }
 
@@ -120,21 +128,19 @@ impl Activations {
             self.x[block * BLOCK + i % BLOCK]
         }
     }
+}
 
-    /// Takes `whole`, inputs that need no padding, or else the padded ones.
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    fn quantise(&mut self, form: Form, whole: Option<&[f32]>) {
-        let n = self.tokens * self.blocks;
-        let x = whole.unwrap_or(&self.x[..n * BLOCK]);
-        match form {
-            Form::Float => {}
-            Form::Planes => super::simd128::quantise_planes(x, &mut self.planes),
-            Form::I16 => super::simd128::quantise_i16(x, &mut self.i16),
-        }
+/// The first blocks of `x` ([blocks, 32]) → as many blocks of quants.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+fn quantise(form: Form, x: &[f32], to: &mut [Quants]) {
+    match form {
+        Form::Float => {}
+        Form::Planes => super::simd128::quantise_planes(x, to),
+        Form::I16 => super::simd128::quantise_i16(x, to),
     }
+}
 
-    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    fn quantise(&mut self, form: Form, _: Option<&[f32]>) {
-        unreachable!("{form:?} is read by SIMD kernels only");
-    }
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+fn quantise(form: Form, _: &[f32], _: &mut [Quants]) {
+    unreachable!("{form:?} is read by SIMD kernels only");
 }

@@ -389,19 +389,29 @@ pub fn attend(query: &Query<'_>, chunk: &Chunk<'_>, soft_cap: f32, out: &mut [f3
 }
 
 /// Merges the state and sum of a later chunk (`next`, `added`) into `state` and `out` ([group, head_dim]).
-pub fn merge(state: &mut Softmax, out: &mut [f32], next: &Softmax, added: &[f32], head_dim: usize) {
+pub fn merge(
+    isa: Isa,
+    state: &mut Softmax,
+    out: &mut [f32],
+    next: &Softmax,
+    added: &[f32],
+    head_dim: usize,
+) {
     for (h, (out, added)) in out
         .chunks_exact_mut(head_dim)
         .zip(added.chunks_exact(head_dim))
         .enumerate()
     {
-        let max = state.max[h].max(next.max[h]);
-        let (a, b) = ((state.max[h] - max).exp(), (next.max[h] - max).exp());
-        for (out, added) in out.iter_mut().zip(added) {
-            *out = *out * a + added * b;
-        }
+        // One of the two keeps its size.
+        let (before, later) = (state.max[h], next.max[h]);
+        let (a, b) = match later > before {
+            true => ((before - later).exp(), 1.0),
+            false => (1.0, (later - before).exp()),
+        };
+        super::vector::scale(isa, out, a);
+        super::vector::add_scaled(isa, out, b, added);
         state.sum[h] = state.sum[h] * a + next.sum[h] * b;
-        state.max[h] = max;
+        state.max[h] = before.max(later);
     }
 }
 

@@ -3,6 +3,8 @@
 //! What a format needs of its input (its *form*) follows from the instruction set: plain simd128 multiplies 16-bit
 //! pairs, so activations keep 16 bits there at no cost; the relaxed dot multiplies bytes.
 
+#![allow(unsafe_code)]
+
 pub mod activations;
 pub mod attention;
 pub mod packed;
@@ -28,7 +30,11 @@ pub enum Isa {
     /// Portable loops in f32 over decoded tiles, activations not rounded: the reference.
     Scalar,
     /// WebAssembly SIMD128.
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[cfg(all(
+        target_arch = "wasm32",
+        target_feature = "simd128",
+        not(target_feature = "relaxed-simd")
+    ))]
     Simd128,
     /// WebAssembly SIMD128 with relaxed SIMD.
     #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
@@ -64,7 +70,11 @@ impl Isa {
     /// Every instruction set of this build, the reference first.
     pub const ALL: &[Isa] = &[
         Isa::Scalar,
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        #[cfg(all(
+            target_arch = "wasm32",
+            target_feature = "simd128",
+            not(target_feature = "relaxed-simd")
+        ))]
         Isa::Simd128,
         #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
         Isa::Relaxed,
@@ -76,7 +86,11 @@ impl Isa {
             Format::F32 | Format::F16 | Format::BF16 => Form::Float,
             _ => match self {
                 Isa::Scalar => Form::Float,
-                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                #[cfg(all(
+                    target_arch = "wasm32",
+                    target_feature = "simd128",
+                    not(target_feature = "relaxed-simd")
+                ))]
                 Isa::Simd128 => Form::I16,
                 #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
                 Isa::Relaxed => relaxed::form(format),
@@ -91,6 +105,14 @@ pub fn best_byte_bias() -> u8 {
     return relaxed::byte_bias();
     #[cfg(not(all(target_arch = "wasm32", target_feature = "relaxed-simd")))]
     128
+}
+
+/// Whether codes of five and six bits are packed for 16-bit dots in this process, see `packed::words`.
+pub fn best_words() -> bool {
+    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+    return relaxed::form(Format::Q5_0) == Form::I16;
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "relaxed-simd")))]
+    true
 }
 
 /// A packed matrix [rows, cols].
@@ -122,6 +144,19 @@ struct Shared<'a> {
     out: pool::Rows,
 }
 
+impl<'a> Shared<'a> {
+    fn new(x: &Activations, product: &mut Product<'a>) -> Shared<'a> {
+        let weights = product.weights;
+        assert_eq!(product.out.len(), x.tokens() * weights.rows);
+        assert_eq!(weights.cols.div_ceil(BLOCK), x.blocks());
+        Shared {
+            weights,
+            groups: weights.rows.div_ceil(TILE_ROWS),
+            out: pool::Rows::new(product.out),
+        }
+    }
+}
+
 /// The most products one call fuses.
 pub const MAX_FUSED: usize = 4;
 
@@ -132,25 +167,23 @@ const CHUNK_GROUPS: usize = 24;
 /// costs little beside computing it (a microsecond in a small model's products).
 const CHUNKS_A_THREAD: usize = 4;
 
+/// Row groups in a chunk, where there are `groups` in all.
+fn chunk_groups(pool: &Pool, groups: usize) -> usize {
+    groups
+        .div_ceil(pool.threads() * CHUNKS_A_THREAD)
+        .clamp(1, CHUNK_GROUPS)
+}
+
 /// Computes every product over the same `x`, as one job of the pool. `x` must have been filled for the forms needed.
 pub fn matmul(isa: Isa, pool: &Pool, x: &Activations, products: &mut [Product<'_>]) {
     let mut shared: [Option<Shared<'_>>; MAX_FUSED] = [None; MAX_FUSED];
     let mut groups = 0;
     for (product, slot) in products.iter_mut().zip(&mut shared) {
-        let weights = product.weights;
-        assert_eq!(product.out.len(), x.tokens() * weights.rows);
-        assert_eq!(weights.cols.div_ceil(BLOCK), x.blocks());
-        let n = weights.rows.div_ceil(TILE_ROWS);
-        groups += n;
-        *slot = Some(Shared {
-            weights,
-            groups: n,
-            out: pool::Rows::new(product.out),
-        });
+        let product = Shared::new(x, product);
+        groups += product.groups;
+        *slot = Some(product);
     }
-    let size = groups
-        .div_ceil(pool.threads() * CHUNKS_A_THREAD)
-        .clamp(1, CHUNK_GROUPS);
+    let size = chunk_groups(pool, groups);
     pool.run(groups.div_ceil(size), &|chunk| {
         let (mut from, mut to) = (chunk * size, (chunk + 1) * size);
         for s in shared.iter().flatten() {
@@ -165,6 +198,32 @@ pub fn matmul(isa: Isa, pool: &Pool, x: &Activations, products: &mut [Product<'_
     });
 }
 
+/// [`matmul`] of two matrices with as many rows; then `join` takes the results of the same rows, a stretch at a time, in
+/// the same job: of `first`, which it changes, and of `second`.
+pub fn matmul_joined(
+    isa: Isa,
+    pool: &Pool,
+    x: &Activations,
+    [mut first, mut second]: [Product<'_>; 2],
+    join: &(dyn Fn(&mut [f32], &[f32]) + Sync),
+) {
+    let [a, b] = [Shared::new(x, &mut first), Shared::new(x, &mut second)];
+    let rows = a.weights.rows;
+    assert_eq!(rows, b.weights.rows);
+    let size = chunk_groups(pool, 2 * a.groups).div_ceil(2);
+    pool.run(a.groups.div_ceil(size), &|chunk| {
+        let (from, to) = (chunk * size, a.groups.min((chunk + 1) * size));
+        multiply(isa, x, &a, from, to);
+        multiply(isa, x, &b, from, to);
+        let (from, to) = (from * TILE_ROWS, rows.min(to * TILE_ROWS));
+        for t in 0..x.tokens() {
+            // SAFETY: rows of one group belong to one chunk of the job.
+            let [a, b] = [a, b].map(|s| unsafe { s.out.part(t * rows + from, to - from) });
+            join(a, b);
+        }
+    });
+}
+
 /// Groups `from..to` of one product.
 fn multiply(isa: Isa, x: &Activations, s: &Shared<'_>, from: usize, to: usize) {
     let tiles = s.weights.cols.div_ceil(tile_cols(s.weights.format));
@@ -173,7 +232,11 @@ fn multiply(isa: Isa, x: &Activations, s: &Shared<'_>, from: usize, to: usize) {
     let rows = from * TILE_ROWS..(to * TILE_ROWS).min(s.weights.rows);
     match isa {
         Isa::Scalar => scalar::multiply(s.weights.format, groups, rows, x, s.out, s.weights.rows),
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        #[cfg(all(
+            target_arch = "wasm32",
+            target_feature = "simd128",
+            not(target_feature = "relaxed-simd")
+        ))]
         Isa::Simd128 => simd128::multiply(s.weights.format, groups, rows, x, s.out, s.weights.rows),
         #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
         Isa::Relaxed => relaxed::multiply(s.weights.format, groups, rows, x, s.out, s.weights.rows),

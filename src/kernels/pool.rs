@@ -6,6 +6,7 @@
 //! depends on who computes it, so results do not depend on the number of threads. Without workers `run` is a plain loop.
 #![allow(unsafe_code)]
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// The most threads a pool takes, the caller's included.
@@ -126,6 +127,28 @@ impl Pool {
         }
     }
 
+    /// Calls `job` with stretches of `0..n` that make it up, about four for each thread: for many small things of which
+    /// one takes too little to be handed out by itself.
+    pub fn spread(&self, n: usize, job: &(dyn Fn(Range<usize>) + Sync)) {
+        let size = n.div_ceil(4 * self.threads()).max(1);
+        if size >= n || self.threads() == 1 {
+            return job(0..n);
+        }
+        self.run(n.div_ceil(size), &|chunk| {
+            job(chunk * size..n.min((chunk + 1) * size));
+        });
+    }
+
+    /// Calls `job` with stretches of whole rows of `x` ([n, width]) that make it up, and the first row of each.
+    pub fn rows<T: Send>(&self, x: &mut [T], width: usize, job: &(dyn Fn(usize, &mut [T]) + Sync)) {
+        let (n, x) = (x.len() / width, Rows::new(x));
+        self.spread(n, &|rows| {
+            // SAFETY: stretches of rows are disjoint, and `x` is borrowed until all are done.
+            let part = unsafe { x.part(rows.start * width, rows.len() * width) };
+            job(rows.start, part);
+        });
+    }
+
     fn wait_for_workers(&self) {
         let inside = |order| State(self.state.load(order)).inside();
         for _ in 0..SPIN_ROUNDS {
@@ -237,21 +260,21 @@ fn wait(_at: &AtomicU32, _seen: u32) {
 #[cfg(not(all(target_arch = "wasm32", target_feature = "atomics")))]
 fn notify(_at: &AtomicU32) {}
 
-/// A buffer of f32 of which the threads of one job write disjoint parts.
+/// A buffer of which the threads of one job write disjoint parts.
 #[derive(Clone, Copy)]
-pub struct Rows {
-    at: *mut f32,
+pub struct Rows<T = f32> {
+    at: *mut T,
     len: usize,
 }
 
 // SAFETY: a `Rows` is only an address; whoever writes through it promises in `part` that parts are disjoint.
-unsafe impl Send for Rows {}
+unsafe impl<T: Send> Send for Rows<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Rows {}
+unsafe impl<T: Send> Sync for Rows<T> {}
 
-impl Rows {
+impl<T> Rows<T> {
     /// The address of `buffer`, which must stay borrowed until the job is done.
-    pub fn new(buffer: &mut [f32]) -> Rows {
+    pub fn new(buffer: &mut [T]) -> Rows<T> {
         Rows {
             at: buffer.as_mut_ptr(),
             len: buffer.len(),
@@ -263,7 +286,7 @@ impl Rows {
     /// # Safety
     /// The buffer given to `new` is still borrowed, and no two threads hold overlapping parts at once.
     #[allow(clippy::mut_from_ref)]
-    pub unsafe fn part<'a>(&self, from: usize, len: usize) -> &'a mut [f32] {
+    pub unsafe fn part<'a>(&self, from: usize, len: usize) -> &'a mut [T] {
         assert!(from + len <= self.len);
         // SAFETY: in bounds by the assertion, unique by the caller's promise.
         unsafe { core::slice::from_raw_parts_mut(self.at.add(from), len) }

@@ -1,12 +1,12 @@
 //! Attention of a slice of tokens over one layer's cache, split over the pool.
 #![allow(unsafe_code)]
 
-use crate::kernels::Isa;
 pub use crate::kernels::attention::MAX_HEAD_DIM;
 use crate::kernels::attention::{
     Bias, CHUNK, CacheFormat, Chunk, MAX_GROUP, Query, Softmax, attend, merge,
 };
 use crate::kernels::pool::{Pool, Rows};
+use crate::kernels::{Isa, vector};
 use crate::ops::distance::Distances;
 
 /// Shapes and switches of one attention.
@@ -142,6 +142,7 @@ pub fn attention(
                     &partials.states[i * 2 * MAX_GROUP + MAX_GROUP..][..MAX_GROUP],
                 );
                 merge(
+                    isa,
                     &mut state,
                     out,
                     &next,
@@ -149,7 +150,7 @@ pub fn attention(
                     hd,
                 );
             }
-            divide(&state, out, hd);
+            divide(isa, &state, out, hd);
         }
         return;
     }
@@ -233,9 +234,9 @@ impl Task<'_> {
         let query = self.query(q);
         for chunk in self.chunks(position) {
             let next = self.one(&query, part, position, chunk, sum);
-            merge(&mut state, out, &next, sum, hd);
+            merge(self.isa, &mut state, out, &next, sum, hd);
         }
-        divide(&state, out, hd);
+        divide(self.isa, &state, out, hd);
     }
 
     fn query<'q>(&self, q: &'q [f32]) -> Query<'q> {
@@ -280,9 +281,8 @@ impl Task<'_> {
     }
 }
 
-fn divide(state: &Softmax, out: &mut [f32], head_dim: usize) {
+fn divide(isa: Isa, state: &Softmax, out: &mut [f32], head_dim: usize) {
     for (out, sum) in out.chunks_exact_mut(head_dim).zip(state.sum) {
-        let inverse = 1.0 / sum;
-        out.iter_mut().for_each(|v| *v *= inverse);
+        vector::scale(isa, out, 1.0 / sum);
     }
 }

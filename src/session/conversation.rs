@@ -166,18 +166,25 @@ impl Engine {
         if !self.reserve(conversation, tokens.len()) {
             return Err(no_room());
         }
-        self.forward(&mut conversation.sequence, tokens, ends);
+        self.forward(&mut conversation.sequence, tokens, ends, tokens.len());
         Ok(())
     }
 
     /// Evaluates `tokens` (at most a slice) behind `sequence`, which has room for them; those of several texts, each
-    /// ending where `ends` says, in an empty one.
-    pub(super) fn forward(&mut self, sequence: &mut Sequence, tokens: &[u32], ends: &[usize]) {
+    /// ending where `ends` says, in an empty one. Results are there of the last `wanted`.
+    pub(super) fn forward(
+        &mut self,
+        sequence: &mut Sequence,
+        tokens: &[u32],
+        ends: &[usize],
+        wanted: usize,
+    ) {
         self.fresh = None;
         let mut spans = [Span {
             sequence,
             tokens,
             ends,
+            wanted,
         }];
         self.model
             .forward(&POOL, &mut self.cache, &mut self.scratch, &mut spans);

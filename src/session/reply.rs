@@ -271,10 +271,10 @@ impl Engine {
         let roomy = self.reserve(&mut reply.conversation, end - evaluated);
         if roomy {
             let Conversation { ids, sequence, .. } = &mut reply.conversation;
-            self.forward(sequence, &ids[evaluated..end], &[]);
+            let wanted = usize::from(end == all);
+            self.forward(sequence, &ids[evaluated..end], &[], wanted);
             if end == all {
-                let last = end - evaluated - 1;
-                self.model.logits(&POOL, &mut self.scratch, last..last + 1);
+                self.model.logits(&POOL, &mut self.scratch, 0..1);
                 self.fresh = Some(id);
             }
         }
@@ -372,6 +372,7 @@ impl Engine {
                     sequence,
                     tokens,
                     ends: &[],
+                    wanted: 1,
                 });
             }
         }

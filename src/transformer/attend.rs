@@ -20,7 +20,7 @@ impl Model {
         (layer, a): (usize, &Attention),
         w: &BlockWeights,
     ) {
-        let (n, dim) = (s.tokens, s.width);
+        let (mut n, dim) = (s.tokens, s.width);
         let (heads, kv_heads, hd) = (a.shape.n_heads, a.shape.n_kv_heads, a.shape.head_dim);
         let shared = self.config.blocks[layer].weights;
         s.observe(Input::Mixer(shared), n, dim);
@@ -59,6 +59,8 @@ impl Model {
             s.rotations[rope].apply(k, kv_heads, hd);
         }
         vector::scale(self.isa, q, a.scale);
+        let unwanted = core::mem::take(&mut s.unwanted);
+        q.copy_within(unwanted * heads * hd.., 0);
         let first = self.config.encoder.map_or(0, |e| e.n_blocks);
         let first = if layer < first { 0 } else { first };
         let distances = [layer, first].into_iter();
@@ -74,14 +76,17 @@ impl Model {
             };
             let stored = range(0..span.tokens.len(), kv_heads * hd);
             cache.store(sequence, layer, &k[stored.clone()], &v[stored]);
+            if unwanted == span.tokens.len() {
+                break;
+            }
             for (i, rows) in span.texts().enumerate() {
                 let mut held = cache.layer(sequence, layer);
                 held.distances = distances;
                 if i > 0 {
                     held.from = rows.start;
                 }
-                let first = sequence.len() + rows.start;
-                let taken = range(rows, heads * hd);
+                let first = sequence.len() + rows.start + unwanted;
+                let taken = range(rows.start..rows.end - unwanted, heads * hd);
                 attention(
                     self.isa,
                     pool,
@@ -94,6 +99,11 @@ impl Model {
                 );
             }
             token += span.tokens.len();
+        }
+        s.forget(unwanted);
+        n = s.tokens;
+        if n == 0 {
+            return;
         }
         self.mixer_output(pool, s, shared, (Part::AttentionOutput, heads * hd), w);
         self.add_bias(&mut s.h[..n * dim], w.vector(Part::AttentionOutputBias));

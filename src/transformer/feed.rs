@@ -24,16 +24,14 @@ impl Model {
         let x = (&s.h[..n * dim], dim);
         let gate = &mut s.gate[..n * hidden];
         if w.optional(Part::Gate).is_some() {
-            let out = &mut s.up[..n * hidden];
-            self.multiply(
+            self.multiply_gated(
                 pool,
                 &mut s.activations,
                 x,
                 [self.packed(w, Part::Gate), up],
-                [&mut *gate, &mut *out],
+                [gate, &mut s.up[..n * hidden]],
+                activation,
             );
-            vector::scale(self.isa, gate, self.config.multipliers.gate);
-            activation.gate(self.isa, gate, out);
         } else {
             self.multiply(pool, &mut s.activations, x, [up], [&mut *gate]);
             self.add_bias(gate, w.vector(Part::UpBias));
@@ -98,14 +96,14 @@ impl Model {
                 .map(|part| self.weights.arena.packed(w.expert(e, part)));
             let hidden = up.rows;
             let (hidden_gate, hidden_up) = (&mut s.gate[..m * hidden], &mut s.up[..m * hidden]);
-            self.multiply(
+            self.multiply_gated(
                 pool,
                 &mut s.activations,
                 (&r.x[..m * dim], dim),
                 [gate, up],
-                [&mut *hidden_gate, &mut *hidden_up],
+                [hidden_gate, hidden_up],
+                activation,
             );
-            activation.gate(self.isa, hidden_gate, hidden_up);
             let out = &mut r.x[..m * dim];
             self.multiply(
                 pool,

@@ -7,7 +7,8 @@ use super::{
     BlockWeights, Cache, Config, FeedForward, Mixer, Norm, Part, Scratch, Sequence, Weights,
 };
 use crate::kernels::pool::Pool;
-use crate::kernels::{Activations, Isa, Packed, Product, matmul, vector};
+use crate::kernels::{Activations, Isa, Packed, Product, matmul, matmul_joined, vector};
+use crate::ops::activation::Activation;
 use crate::ops::blend::blend_in_place;
 use crate::ops::norm::{affine_in_place, layer_norm_in_place, rms_norm, rms_norm_in_place};
 
@@ -23,6 +24,9 @@ pub struct Span<'a> {
     /// Where each of several texts among them ends that see nothing of each other; empty where they are one. Several
     /// begin an empty sequence, and nothing follows them there.
     pub ends: &'a [usize],
+    /// Of how many of them, the last ones, results are wanted: the others only leave keys and values, so the last block
+    /// computes no more of them. As many as there are, where spans are several.
+    pub wanted: usize,
 }
 
 impl Span<'_> {
@@ -60,13 +64,35 @@ impl Model {
         weights: [Packed<'_>; N],
         out: [&mut [f32]; N],
     ) {
-        activations.fill(self.isa, x, cols, &weights);
+        activations.fill(self.isa, pool, x, cols, &weights);
         let mut out = out.into_iter();
         let mut products = weights.map(|weights| Product {
             weights,
             out: out.next().expect("as many"),
         });
         matmul(self.isa, pool, activations, &mut products);
+    }
+
+    /// gate = f(x · gateᵀ) · (x · upᵀ) for `x` [tokens, cols]; `up` is as long and for use meanwhile.
+    pub(super) fn multiply_gated(
+        &self,
+        pool: &Pool,
+        activations: &mut Activations,
+        (x, cols): (&[f32], usize),
+        weights: [Packed<'_>; 2],
+        [gate, up]: [&mut [f32]; 2],
+        activation: Activation,
+    ) {
+        activations.fill(self.isa, pool, x, cols, &weights);
+        let mut out = [gate, up].into_iter();
+        let products = weights.map(|weights| Product {
+            weights,
+            out: out.next().expect("as many"),
+        });
+        matmul_joined(self.isa, pool, activations, products, &|gate, up| {
+            vector::scale(self.isa, gate, self.config.multipliers.gate);
+            activation.gate(self.isa, gate, up);
+        });
     }
 
     /// Norms every row of `x` in place; where the model has no such norm it stays as it is.
@@ -108,8 +134,8 @@ impl Model {
         }
     }
 
-    /// Evaluates the tokens of all `spans` (at most [`Scratch::slice`]; of a model with states there is one span).
-    /// Allocates nothing.
+    /// Evaluates the tokens of all `spans` (at most [`Scratch::slice`]; of a model with states there is one span). Then
+    /// those that are wanted are the last slice. Allocates nothing.
     pub fn forward(&self, pool: &Pool, cache: &mut Cache, s: &mut Scratch, spans: &mut [Span<'_>]) {
         s.tokens = 0;
         s.width = self.config.dim;
@@ -127,17 +153,30 @@ impl Model {
             }
         }
         assert!(spans.len() == 1 || !cache.has_states() && self.config.encoder.is_none());
-        for layer in self.stack(spans) {
+        let unwanted = |span: &Span<'_>| span.tokens.len() - span.wanted;
+        assert!(spans.len() == 1 || spans.iter().all(|span| unwanted(span) == 0));
+        let unwanted = unwanted(&spans[0]);
+        let stack = self.stack(spans);
+        let last = stack.end - 1;
+        for layer in stack {
             let block = &self.config.blocks[layer];
             let w = &self.weights.blocks[block.weights];
             match block.narrow {
                 Some(narrow) if narrow.first => self.narrow(pool, s, narrow.width, w),
                 _ if block.mixer == Mixer::None => {}
-                _ => self.normed(s, w, Part::AttentionNorm),
+                _ => self.normed(pool, s, w, Part::AttentionNorm),
             }
             match &block.mixer {
                 Mixer::None => {}
-                Mixer::Attention(a) => self.attend(pool, cache, s, spans, (layer, a), w),
+                Mixer::Attention(a) => {
+                    let ends = layer == last && self.config.encoder.is_none();
+                    let plain = block.narrow.is_none() && spans[0].ends.is_empty();
+                    s.unwanted = if ends && plain { unwanted } else { 0 };
+                    self.attend(pool, cache, s, spans, (layer, a), w);
+                    if s.tokens == 0 {
+                        break;
+                    }
+                }
                 Mixer::Across(a) => {
                     self.attend_across(pool, cache, s, &spans[0], (layer, a), w);
                 }
@@ -154,7 +193,7 @@ impl Model {
                     let n = s.tokens * self.config.dim;
                     self.attend(pool, cache, s, spans, (layer, a), w);
                     s.side[..n].copy_from_slice(&s.h[..n]);
-                    self.normed(s, w, Part::AttentionNorm);
+                    self.normed(pool, s, w, Part::AttentionNorm);
                     self.scan(pool, cache, spans[0].sequence, s, (layer, space), w);
                     vector::add(self.isa, &mut s.h[..n], &s.side[..n]);
                 }
@@ -165,7 +204,7 @@ impl Model {
             if block.feed_forward == FeedForward::None {
                 continue;
             }
-            self.normed(s, w, Part::FeedForwardNorm);
+            self.normed(pool, s, w, Part::FeedForwardNorm);
             let share = w.vector(Part::FeedForwardBlend);
             if !share.is_empty() {
                 let (n, dim) = (s.tokens, self.config.dim);
@@ -194,6 +233,10 @@ impl Model {
             }
         }
         self.finish_reading(pool, cache, s, spans);
+        s.forget(
+            s.tokens
+                .saturating_sub(spans.iter().map(|span| span.wanted).sum()),
+        );
         for span in spans {
             span.sequence.advance(span.tokens.len());
         }
@@ -233,9 +276,12 @@ impl Model {
     }
 
     /// x, normed where the model norms there → h.
-    fn normed(&self, s: &mut Scratch, w: &BlockWeights, norm: Part) {
-        let n = s.tokens * s.width;
-        self.norm(&s.x[..n], w.norm(norm), &mut s.h[..n]);
+    fn normed(&self, pool: &Pool, s: &mut Scratch, w: &BlockWeights, norm: Part) {
+        let (width, n) = (s.width, s.tokens * s.width);
+        let x = &s.x[..n];
+        pool.rows(&mut s.h[..n], width, &|first, h| {
+            self.norm(&x[first * width..][..h.len()], w.norm(norm), h);
+        });
     }
 
     /// x += h; `before` and `behind` that, the model may norm.

@@ -147,7 +147,7 @@ impl Model {
         let dim = self.config.dim;
         let weights = self.packed(&self.weights.model, part);
         s.activations
-            .fill(self.isa, &s.h[..n * dim], dim, &[weights]);
+            .fill(self.isa, pool, &s.h[..n * dim], dim, &[weights]);
         let h = &mut s.h[..n * dim];
         let mut products = [crate::kernels::Product {
             weights,

@@ -46,8 +46,10 @@ pub struct Scratch {
     pub(super) partials: Option<Partials>,
     /// The most tokens of one call.
     pub(super) slice: usize,
-    /// Tokens of the last slice.
+    /// Tokens of the last slice of which results are wanted.
     pub(super) tokens: usize,
+    /// Of how many of them, the first ones, the block that is computed leaves keys and values only.
+    pub(super) unwanted: usize,
     /// The first token of a second text, where two are read together.
     pub(super) second: usize,
     /// Hears of every matrix's input, where somebody listens.
@@ -144,6 +146,7 @@ impl Scratch {
                 .map(|a| Partials::new(&a.shape, context)),
             slice,
             tokens: 0,
+            unwanted: 0,
             second: usize::MAX,
             importance: None,
         })
@@ -188,6 +191,13 @@ impl Scratch {
     /// Adds up the squares of every matrix's input from now on, or stops doing so; returns what was added up so far.
     pub fn listen(&mut self, importance: Option<Box<Importance>>) -> Option<Box<Importance>> {
         core::mem::replace(&mut self.importance, importance)
+    }
+
+    /// Goes on without the first `n` tokens of the slice.
+    pub(super) fn forget(&mut self, n: usize) {
+        self.x
+            .copy_within(n * self.width..self.tokens * self.width, 0);
+        self.tokens -= n;
     }
 
     /// Tells who listens of the first `n` rows of the buffer that `input` stands in.

@@ -58,7 +58,7 @@ impl Kernel {
             cols,
             bytes: &Line::bytes(&kernel.packed)[..bytes],
         };
-        kernel.x.fill(isa, &input, cols, &[weights]);
+        kernel.x.fill(isa, &Pool::new(), &input, cols, &[weights]);
         Some(kernel)
     }
 

@@ -122,8 +122,6 @@ impl Matrix {
     }
 
     fn packed(&self) -> Packed<'_> {
-        #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
-        smidgen::kernels::relaxed::ALWAYS_BYTES.store(true, core::sync::atomic::Ordering::Relaxed);
         let (format, rows, cols) = (self.format, self.values.len(), self.cols);
         // SAFETY: any bytes are u8, and `bytes` is at least as long.
         let bytes = unsafe {
@@ -159,7 +157,7 @@ impl Matrix {
     fn assert_multiplies(&self, isa: Isa, x: &[f32]) {
         let (rows, tokens) = (self.values.len(), x.len() / self.cols);
         let mut activations = Activations::new(tokens, self.cols);
-        activations.fill(isa, x, self.cols, &[self.packed()]);
+        activations.fill(isa, &Pool::new(), x, self.cols, &[self.packed()]);
         let mut out = vec![f32::NAN; tokens * rows];
         matmul(
             isa,
@@ -194,6 +192,19 @@ impl Matrix {
     }
 }
 
+/// Runs `test` as the engine would compute here, and where that is by 16-bit dots in a flavour that has dots of bytes,
+/// with these too: weights are packed differently for them.
+fn with_every_dot(test: impl Fn()) {
+    #[cfg(all(target_arch = "wasm32", target_feature = "relaxed-simd"))]
+    for bytes in [true, false] {
+        use smidgen::kernels::relaxed::ALWAYS_BYTES;
+        ALWAYS_BYTES.store(bytes, core::sync::atomic::Ordering::Relaxed);
+        test();
+    }
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "relaxed-simd")))]
+    test();
+}
+
 fn input(cols: usize) -> Vec<f32> {
     let mut random = Random(99);
     // Not centred on zero, so that sums of quants matter.
@@ -204,49 +215,53 @@ fn input(cols: usize) -> Vec<f32> {
 
 #[test]
 fn tiles_decode_to_the_values_of_their_blocks() {
-    for &format in FORMATS {
-        let mut random = Random(1);
-        for (rows, tiles) in [(1, 3), (8, 1), (13, 2)] {
-            let cols = tiles * packed::tile_cols(format);
-            let row = |random: &mut Random| -> Vec<u8> {
-                (0..cols / format.block_len())
-                    .flat_map(|_| random.block(format))
-                    .collect()
-            };
-            let blocks: Vec<Vec<u8>> = (0..rows).map(|_| row(&mut random)).collect();
-            Matrix::new(
-                format,
-                cols,
-                &blocks.iter().map(|row| &row[..]).collect::<Vec<_>>(),
-            )
-            .assert_decodes();
+    with_every_dot(|| {
+        for &format in FORMATS {
+            let mut random = Random(1);
+            for (rows, tiles) in [(1, 3), (8, 1), (13, 2)] {
+                let cols = tiles * packed::tile_cols(format);
+                let row = |random: &mut Random| -> Vec<u8> {
+                    (0..cols / format.block_len())
+                        .flat_map(|_| random.block(format))
+                        .collect()
+                };
+                let blocks: Vec<Vec<u8>> = (0..rows).map(|_| row(&mut random)).collect();
+                Matrix::new(
+                    format,
+                    cols,
+                    &blocks.iter().map(|row| &row[..]).collect::<Vec<_>>(),
+                )
+                .assert_decodes();
+            }
         }
-    }
+    });
 }
 
 /// Floats are the only weights whose rows may end within a tile.
 #[test]
 fn rows_that_end_within_a_tile_are_padded() {
-    for format in [Format::F32, Format::F16, Format::BF16] {
-        for cols in [1, 31, 33, 70] {
-            let mut random = Random(cols as u64);
-            let row = |random: &mut Random| -> Vec<u8> {
-                (0..cols)
-                    .flat_map(|_| random.ordinary_block(format))
-                    .collect()
-            };
-            let blocks: Vec<Vec<u8>> = (0..9).map(|_| row(&mut random)).collect();
-            let matrix = Matrix::new(
-                format,
-                cols,
-                &blocks.iter().map(|row| &row[..]).collect::<Vec<_>>(),
-            );
-            matrix.assert_decodes();
-            for &isa in Isa::ALL {
-                matrix.assert_multiplies(isa, &input(cols)[..2 * cols]);
+    with_every_dot(|| {
+        for format in [Format::F32, Format::F16, Format::BF16] {
+            for cols in [1, 31, 33, 70] {
+                let mut random = Random(cols as u64);
+                let row = |random: &mut Random| -> Vec<u8> {
+                    (0..cols)
+                        .flat_map(|_| random.ordinary_block(format))
+                        .collect()
+                };
+                let blocks: Vec<Vec<u8>> = (0..9).map(|_| row(&mut random)).collect();
+                let matrix = Matrix::new(
+                    format,
+                    cols,
+                    &blocks.iter().map(|row| &row[..]).collect::<Vec<_>>(),
+                );
+                matrix.assert_decodes();
+                for &isa in Isa::ALL {
+                    matrix.assert_multiplies(isa, &input(cols)[..2 * cols]);
+                }
             }
         }
-    }
+    });
 }
 
 /// Blocks of extreme and subnormal content, made by the reference implementation.
@@ -273,109 +288,125 @@ fn golden_blocks_keep_their_values() {
 
 #[test]
 fn products_are_exact_for_every_number_of_rows() {
-    for &format in FORMATS {
-        for rows in 1..=MAX_ROWS {
-            let matrix = Matrix::random(format, rows, 1);
-            let x = input(matrix.cols);
-            for &isa in Isa::ALL {
-                matrix.assert_multiplies(isa, &x[..matrix.cols]);
-                matrix.assert_multiplies(isa, &x[..5 * matrix.cols]);
+    with_every_dot(|| {
+        for &format in FORMATS {
+            for rows in 1..=MAX_ROWS {
+                let matrix = Matrix::random(format, rows, 1);
+                let x = input(matrix.cols);
+                for &isa in Isa::ALL {
+                    matrix.assert_multiplies(isa, &x[..matrix.cols]);
+                    matrix.assert_multiplies(isa, &x[..5 * matrix.cols]);
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn products_are_exact_for_every_number_of_tokens_and_tiles() {
-    for &format in FORMATS {
-        for tiles in 1..=MAX_TILES {
-            let matrix = Matrix::random(format, 11, tiles);
-            let x = input(matrix.cols);
-            for &isa in Isa::ALL {
-                for tokens in 1..=MAX_TOKENS {
-                    matrix.assert_multiplies(isa, &x[..tokens * matrix.cols]);
+    with_every_dot(|| {
+        for &format in FORMATS {
+            for tiles in 1..=MAX_TILES {
+                let matrix = Matrix::random(format, 11, tiles);
+                let x = input(matrix.cols);
+                for &isa in Isa::ALL {
+                    for tokens in 1..=MAX_TOKENS {
+                        matrix.assert_multiplies(isa, &x[..tokens * matrix.cols]);
+                    }
                 }
             }
         }
-    }
+    });
 }
 
 /// More columns than are unpacked at once, and more tokens than one pass takes.
 #[test]
 fn long_products_are_exact() {
-    for &format in FORMATS {
-        let tiles = 1280 / packed::tile_cols(format);
-        let matrix = Matrix::random(format, 9, tiles);
-        let mut random = Random(5);
-        let x: Vec<f32> = (0..131 * matrix.cols).map(|_| random.number()).collect();
-        matrix.assert_multiplies(Isa::best(), &x[..matrix.cols]);
-        matrix.assert_multiplies(Isa::best(), &x);
-    }
+    with_every_dot(|| {
+        for &format in FORMATS {
+            let tiles = 1280 / packed::tile_cols(format);
+            let matrix = Matrix::random(format, 9, tiles);
+            let mut random = Random(5);
+            let x: Vec<f32> = (0..131 * matrix.cols).map(|_| random.number()).collect();
+            matrix.assert_multiplies(Isa::best(), &x[..matrix.cols]);
+            matrix.assert_multiplies(Isa::best(), &x);
+        }
+    });
 }
 
 /// One input, read in every form there is.
 #[test]
 fn matrices_of_several_formats_share_an_input() {
-    let formats = [Format::Q8_0, Format::Q4K, Format::F16, Format::Q6K];
-    let matrices: Vec<Matrix> = formats
-        .iter()
-        .map(|f| Matrix::random(*f, 21, 512 / packed::tile_cols(*f)))
-        .collect();
-    let readers: Vec<Packed<'_>> = matrices.iter().map(Matrix::packed).collect();
-    for &isa in Isa::ALL {
-        for tokens in [1, 6] {
-            let mut x = Activations::new(tokens, 512);
-            x.fill(isa, &input(512)[..tokens * 512], 512, &readers);
-            let mut outs = vec![vec![f32::NAN; tokens * 21]; readers.len()];
-            let products = readers.iter().zip(&mut outs);
-            let mut products: Vec<Product<'_>> = products
-                .map(|(weights, out)| Product {
-                    weights: *weights,
-                    out,
-                })
-                .collect();
-            matmul(isa, &Pool::new(), &x, &mut products);
-            for (matrix, out) in matrices.iter().zip(&outs) {
-                matrix.assert_product(isa, &x, out);
+    with_every_dot(|| {
+        let formats = [Format::Q8_0, Format::Q4K, Format::F16, Format::Q6K];
+        let matrices: Vec<Matrix> = formats
+            .iter()
+            .map(|f| Matrix::random(*f, 21, 512 / packed::tile_cols(*f)))
+            .collect();
+        let readers: Vec<Packed<'_>> = matrices.iter().map(Matrix::packed).collect();
+        for &isa in Isa::ALL {
+            for tokens in [1, 6] {
+                let mut x = Activations::new(tokens, 512);
+                x.fill(
+                    isa,
+                    &Pool::new(),
+                    &input(512)[..tokens * 512],
+                    512,
+                    &readers,
+                );
+                let mut outs = vec![vec![f32::NAN; tokens * 21]; readers.len()];
+                let products = readers.iter().zip(&mut outs);
+                let mut products: Vec<Product<'_>> = products
+                    .map(|(weights, out)| Product {
+                        weights: *weights,
+                        out,
+                    })
+                    .collect();
+                matmul(isa, &Pool::new(), &x, &mut products);
+                for (matrix, out) in matrices.iter().zip(&outs) {
+                    matrix.assert_product(isa, &x, out);
+                }
             }
         }
-    }
+    });
 }
 
 /// Half a step of the quants, and a little for the division.
 #[test]
 fn inputs_are_rounded_to_the_nearest_quant() {
-    let x = input(64);
-    for &isa in Isa::ALL {
-        for &format in FORMATS {
-            let cols = packed::tile_cols(format);
-            let x = &x[..cols.min(64)];
-            let matrix = Matrix {
-                format,
-                cols,
-                bytes: Vec::new(),
-                values: Vec::new(),
-            };
-            let mut held = Activations::new(1, x.len());
-            held.fill(isa, x, x.len(), &[matrix.packed()]);
-            let form = isa.form(format);
-            for (b, block) in x.chunks(BLOCK).enumerate() {
-                let largest = block.iter().fold(0.0f32, |max, x| max.max(x.abs()));
-                let half_step = match form {
-                    Form::Float => 0.0,
-                    Form::Planes => largest / 32512.0,
-                    Form::I16 => largest / 65534.0,
+    with_every_dot(|| {
+        let x = input(64);
+        for &isa in Isa::ALL {
+            for &format in FORMATS {
+                let cols = packed::tile_cols(format);
+                let x = &x[..cols.min(64)];
+                let matrix = Matrix {
+                    format,
+                    cols,
+                    bytes: Vec::new(),
+                    values: Vec::new(),
                 };
-                for (i, x) in block.iter().enumerate() {
-                    let value = held.value(form, 0, BLOCK * b + i);
-                    assert!(
-                        (value - x).abs() <= half_step * 1.01,
-                        "{isa:?} {form:?}: {x} became {value}"
-                    );
+                let mut held = Activations::new(1, x.len());
+                held.fill(isa, &Pool::new(), x, x.len(), &[matrix.packed()]);
+                let form = isa.form(format);
+                for (b, block) in x.chunks(BLOCK).enumerate() {
+                    let largest = block.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+                    let half_step = match form {
+                        Form::Float => 0.0,
+                        Form::Planes => largest / 32512.0,
+                        Form::I16 => largest / 65534.0,
+                    };
+                    for (i, x) in block.iter().enumerate() {
+                        let value = held.value(form, 0, BLOCK * b + i);
+                        assert!(
+                            (value - x).abs() <= half_step * 1.01,
+                            "{isa:?} {form:?}: {x} became {value}"
+                        );
+                    }
                 }
             }
         }
-    }
+    });
 }
 
 #[test]

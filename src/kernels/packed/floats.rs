@@ -2,7 +2,7 @@
 
 use super::super::activations::BLOCK;
 use super::{TILE_ROWS, Tile};
-use crate::quant::Format;
+use crate::quant::{Format, Parts};
 
 /// Columns of eight rows side by side, `size` bytes a value.
 fn pack_columns(rows: &[&[u8]; TILE_ROWS], tile: &mut [u8], size: usize) {
@@ -22,7 +22,7 @@ macro_rules! float_tile {
             const COLS: usize = BLOCK;
             const BYTES: usize = TILE_ROWS * BLOCK * $size;
 
-            fn pack(rows: &[&[u8]; TILE_ROWS], tile: &mut [u8]) {
+            fn pack(rows: &[&[u8]; TILE_ROWS], tile: &mut [u8], _: &mut Parts) {
                 pack_columns(rows, tile, $size);
             }
 

@@ -9,6 +9,7 @@
 mod floats;
 mod planes;
 mod scales;
+mod words;
 
 use super::activations::BLOCK;
 use crate::quant::{Codes, Format, Integers, Parts};
@@ -30,8 +31,8 @@ pub trait Tile {
     /// Bytes of one tile.
     const BYTES: usize;
 
-    /// `rows`: the file's bytes of these columns, one slice a row → `tile` (BYTES).
-    fn pack(rows: &[&[u8]; TILE_ROWS], tile: &mut [u8]);
+    /// `rows`: the file's bytes of these columns, one slice a row → `tile` (BYTES). `parts` is for use meanwhile.
+    fn pack(rows: &[&[u8]; TILE_ROWS], tile: &mut [u8], parts: &mut Parts);
 
     /// The values of row `r` of `tile` (BYTES) in columns 32 · `block`…: the reference of every kernel.
     fn decode(tile: &[u8], block: usize, r: usize, out: &mut [f32; BLOCK]);
@@ -113,8 +114,8 @@ macro_rules! dispatchers {
             match format { $(Format::$type => <$type as Tile>::BYTES),* }
         }
         /// Packs one tile of `format`, see [`Tile::pack`].
-        pub fn pack_tile(format: Format, rows: &[&[u8]; TILE_ROWS], tile: &mut [u8]) {
-            match format { $(Format::$type => <$type as Tile>::pack(rows, tile)),* }
+        fn pack_tile(format: Format, rows: &[&[u8]; TILE_ROWS], tile: &mut [u8], parts: &mut Parts) {
+            match format { $(Format::$type => <$type as Tile>::pack(rows, tile, parts)),* }
         }
         /// Decodes 32 columns of a row of one tile of `format`, see [`Tile::decode`].
         pub fn decode_tile(format: Format, tile: &[u8], block: usize, r: usize, out: &mut [f32; BLOCK]) {
@@ -132,16 +133,16 @@ impl<Q: Quantised> Tile for Q {
 
     // A function of its own for each format: an engine that compiles what is called often has little to compile.
     #[inline(never)]
-    fn pack(rows: &[&[u8]; TILE_ROWS], tile: &mut [u8]) {
+    fn pack(rows: &[&[u8]; TILE_ROWS], tile: &mut [u8], parts: &mut Parts) {
         let (scales, quants) = tile.split_at_mut(<Q::Scales as Scales>::BYTES);
-        quants.fill(0);
-        let mut parts = Parts::ZERO;
         for (r, row) in rows.iter().enumerate() {
-            (Q::INTEGERS.split)(row, &mut parts);
-            Q::Scales::put(&parts, r, scales);
+            (Q::INTEGERS.split)(row, parts);
+            Q::Scales::put(parts, r, scales);
             let quants = quants.chunks_exact_mut(<Q::Planes as Planes>::BYTES);
-            for (codes, quants) in parts.codes.chunks_exact(BLOCK).zip(quants) {
-                Q::Planes::put(codes, r, quants);
+            for (codes, quants) in parts.codes.as_chunks::<BLOCK>().0.iter().zip(quants) {
+                let eights = codes.as_chunks::<8>().0;
+                let eights = core::array::from_fn(|i| u64::from_le_bytes(eights[i]));
+                Q::Planes::put(eights, r, quants);
             }
         }
     }
@@ -212,18 +213,24 @@ pub const fn packed_bytes(format: Format, rows: usize, cols: usize) -> usize {
 /// Packs up to eight whole rows (`rows[r]`: the file's bytes of one row of `cols` values; missing rows are zero) into
 /// one group of tiles.
 pub fn pack_group(format: Format, rows: &[&[u8]], cols: usize, group: &mut [u8]) {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if let Ok(rows) = rows.try_into()
+        && super::simd128::pack::group(format, rows, group)
+    {
+        return;
+    }
     const LARGEST: usize = 4 * BLOCK;
     let (tile_cols, block_len) = (tile_cols(format), format.block_len());
     // A block of integers is one row of a tile; only floats may end within one.
     let span = tile_cols / block_len * format.block_bytes();
-    let zero = [0u8; 256];
+    let (zero, mut held) = ([0u8; 256], Parts::ZERO);
     for (t, tile) in group.chunks_exact_mut(tile_bytes(format)).enumerate() {
         let mut parts = [&zero[..span]; TILE_ROWS];
         if (t + 1) * tile_cols <= cols {
             for (part, row) in parts.iter_mut().zip(rows) {
                 *part = &row[t * span..(t + 1) * span];
             }
-            pack_tile(format, &parts, tile);
+            pack_tile(format, &parts, tile, &mut held);
         } else {
             let mut padded = [[0u8; LARGEST]; TILE_ROWS];
             for (padded, row) in padded.iter_mut().zip(rows) {
@@ -233,7 +240,7 @@ pub fn pack_group(format: Format, rows: &[&[u8]], cols: usize, group: &mut [u8])
             for (part, padded) in parts.iter_mut().zip(&padded) {
                 *part = &padded[..span];
             }
-            pack_tile(format, &parts, tile);
+            pack_tile(format, &parts, tile, &mut held);
         }
     }
 }

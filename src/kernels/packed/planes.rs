@@ -4,14 +4,18 @@
 //! in byte b = k % 4; where a byte holds several columns, those of k / 4 follow each other from the lowest bit up.
 
 use super::super::activations::BLOCK;
+use super::words;
+
+/// 32 codes, eight in each word, the first in its lowest byte.
+pub type Eights = [u64; BLOCK / 8];
 
 /// One way to store codes.
 pub trait Planes {
     /// Bytes of 32 columns of eight rows.
     const BYTES: usize;
 
-    /// The codes of row `r` (32) → `bytes` (BYTES), which start as zeros.
-    fn put(codes: &[u8], r: usize, bytes: &mut [u8]);
+    /// The codes of row `r` → its part of `bytes` (BYTES).
+    fn put(codes: Eights, r: usize, bytes: &mut [u8]);
 
     /// The code of row `r`, column `k`.
     fn get(bytes: &[u8], r: usize, k: usize) -> u8;
@@ -29,9 +33,9 @@ pub struct OneBit;
 pub struct TwoBits;
 /// 3-bit codes: the low two as [`TwoBits`], then the third as [`OneBit`].
 pub struct ThreeBits;
-/// 5-bit codes: the low four as [`Nibbles`], then the fifth as [`OneBit`].
+/// 5-bit codes: the low four as [`Nibbles`], then the fifth as [`OneBit`]; or in [`words`].
 pub struct FiveBits;
-/// 6-bit codes: the low four as [`Nibbles`], then the upper two as [`TwoBits`].
+/// 6-bit codes: the low four as [`Nibbles`], then the upper two as [`TwoBits`]; or in [`words`].
 pub struct SixBits;
 
 /// What is added to each signed 8-bit weight when it is packed: 0 where the relaxed dot reads that operand as signed
@@ -49,18 +53,26 @@ fn place<const BITS: usize>(r: usize, k: usize) -> (usize, usize) {
     )
 }
 
-/// Bits `from..from + BITS` of the codes of row `r` → a plane, four columns at a time.
-fn put<const BITS: usize>(codes: &[u8], from: usize, r: usize, plane: &mut [u8]) {
-    let mask = u32::from_ne_bytes([((1u16 << BITS) - 1) as u8; 4]);
-    for (j, columns) in codes[..BLOCK].chunks_exact(4 * (8 / BITS)).enumerate() {
-        let mut word = 0;
-        for (i, quad) in columns.chunks_exact(4).enumerate() {
-            let quad = u32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]);
-            // What crosses from one byte into the next is not in the mask.
-            word |= (quad >> from & mask) << (BITS * i);
+/// The four bytes of row `r` in vectors `j`, of which those of rows 0 to 3 and 4 to 7 take turns.
+#[inline(always)]
+pub(super) fn put_lane(vectors: &mut [[u8; 4]], j: usize, r: usize, lane: u32) {
+    vectors[4 * (2 * j + r / 4) + r % 4] = lane.to_le_bytes();
+}
+
+/// Bits `from..from + BITS` of the codes of row `r` → a plane.
+#[inline(always)]
+fn put<const BITS: usize>(codes: Eights, from: usize, r: usize, plane: &mut [u8]) {
+    let lanes = plane[..32 * BITS].as_chunks_mut().0;
+    let mask = u64::from_ne_bytes([((1u16 << BITS) - 1) as u8; 8]);
+    let eights = 8 / BITS / 2;
+    for j in 0..BITS {
+        let mut lane = 0;
+        for i in 0..eights.max(1) {
+            // Four columns, and the next four above them: what crosses from one byte into another is not in the mask.
+            let codes = codes[eights * j + i] >> from & mask;
+            lane |= ((codes | codes >> (32 - BITS)) as u32) << (2 * BITS * i);
         }
-        let at = 16 * (2 * j + r / 4) + 4 * (r % 4);
-        plane[at..at + 4].copy_from_slice(&word.to_le_bytes());
+        put_lane(lanes, j, r, lane);
     }
 }
 
@@ -73,7 +85,8 @@ fn get<const BITS: usize>(plane: &[u8], r: usize, k: usize) -> u8 {
 impl Planes for Nibbles {
     const BYTES: usize = 128;
 
-    fn put(codes: &[u8], r: usize, bytes: &mut [u8]) {
+    #[inline(always)]
+    fn put(codes: Eights, r: usize, bytes: &mut [u8]) {
         put::<4>(codes, 0, r, bytes);
     }
 
@@ -85,7 +98,8 @@ impl Planes for Nibbles {
 impl Planes for Table {
     const BYTES: usize = Nibbles::BYTES;
 
-    fn put(codes: &[u8], r: usize, bytes: &mut [u8]) {
+    #[inline(always)]
+    fn put(codes: Eights, r: usize, bytes: &mut [u8]) {
         Nibbles::put(codes, r, bytes);
     }
 
@@ -97,13 +111,15 @@ impl Planes for Table {
 impl Planes for Bytes {
     const BYTES: usize = 256;
 
-    fn put(codes: &[u8], r: usize, bytes: &mut [u8]) {
+    #[inline(always)]
+    fn put(codes: Eights, r: usize, bytes: &mut [u8]) {
         // Codes are the signed quants plus 128. To add 128, or nothing, is to flip the highest bit, or none.
-        let flip = u32::from_ne_bytes([byte_bias() ^ 128; 4]);
-        for (j, quad) in codes.chunks_exact(4).enumerate() {
-            let quad = u32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]) ^ flip;
-            let at = 16 * (2 * j + r / 4) + 4 * (r % 4);
-            bytes[at..at + 4].copy_from_slice(&quad.to_le_bytes());
+        let flip = u64::from_ne_bytes([byte_bias() ^ 128; 8]);
+        let lanes = bytes[..Self::BYTES].as_chunks_mut().0;
+        for (i, eight) in codes.into_iter().enumerate() {
+            let eight = eight ^ flip;
+            put_lane(lanes, 2 * i, r, eight as u32);
+            put_lane(lanes, 2 * i + 1, r, (eight >> 32) as u32);
         }
     }
 
@@ -115,7 +131,8 @@ impl Planes for Bytes {
 impl Planes for OneBit {
     const BYTES: usize = 32;
 
-    fn put(codes: &[u8], r: usize, bytes: &mut [u8]) {
+    #[inline(always)]
+    fn put(codes: Eights, r: usize, bytes: &mut [u8]) {
         put::<1>(codes, 1, r, bytes);
     }
 
@@ -127,7 +144,8 @@ impl Planes for OneBit {
 impl Planes for TwoBits {
     const BYTES: usize = 64;
 
-    fn put(codes: &[u8], r: usize, bytes: &mut [u8]) {
+    #[inline(always)]
+    fn put(codes: Eights, r: usize, bytes: &mut [u8]) {
         put::<2>(codes, 0, r, bytes);
     }
 
@@ -137,21 +155,28 @@ impl Planes for TwoBits {
 }
 
 macro_rules! split_planes {
-    ($type:ident: $low:literal bits, then $high:literal) => {
+    ($type:ident: $low:literal bits, then $high:literal $(, or $words:ident)?) => {
         impl Planes for $type {
             const BYTES: usize = 32 * ($low + $high);
 
-            fn put(codes: &[u8], r: usize, bytes: &mut [u8]) {
+            #[inline(always)]
+    fn put(codes: Eights, r: usize, bytes: &mut [u8]) {
+                $(if words::wanted() {
+                    return words::$words::put(codes, r, bytes);
+                })?
                 put::<$low>(codes, 0, r, bytes);
                 put::<$high>(codes, $low, r, &mut bytes[32 * $low..]);
             }
 
             fn get(bytes: &[u8], r: usize, k: usize) -> u8 {
+                $(if words::wanted() {
+                    return words::$words::get(bytes, r, k);
+                })?
                 get::<$low>(bytes, r, k) | get::<$high>(&bytes[32 * $low..], r, k) << $low
             }
         }
     };
 }
 split_planes!(ThreeBits: 2 bits, then 1);
-split_planes!(FiveBits: 4 bits, then 1);
-split_planes!(SixBits: 4 bits, then 2);
+split_planes!(FiveBits: 4 bits, then 1, or five);
+split_planes!(SixBits: 4 bits, then 2, or six);

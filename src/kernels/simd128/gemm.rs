@@ -119,10 +119,7 @@ unsafe fn unpack<S: Simd, P: Quads, C: Loads>(
             let mut quants = w.add(C::BYTES);
             for block in 0..C::COLS / BLOCK {
                 for r in 0..2 {
-                    let step = |step: usize| panel.add(step * S::PANEL_BYTES / 4 + 16 * r);
-                    for i in 0..4 {
-                        S::put_quads(P::quads::<S>(quants, table, r, i), step(i));
-                    }
+                    S::put::<P>(quants, table, r, panel);
                 }
                 let mut at = panel.add(S::PANEL_BYTES);
                 for group in 0..groups::<C>() {

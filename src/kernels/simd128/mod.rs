@@ -2,9 +2,11 @@
 #![allow(unsafe_code)]
 
 pub mod attention;
+mod dot16;
 mod float;
 mod gemm;
 mod gemv;
+pub(super) mod pack;
 mod planes;
 mod quantise;
 pub mod recurrence;
@@ -91,6 +93,21 @@ pub trait Simd: Copy {
     /// `panel` is the start of a step, plus 16 for rows 4…, of a panel that is writable for PANEL_BYTES.
     unsafe fn put_quads(quads: [v128; 2], panel: *mut u8);
 
+    /// 32 columns of rows 4 · `r`… → their places in a panel.
+    ///
+    /// # Safety
+    /// `w` is readable for P::BYTES, `panel` writable for PANEL_BYTES; r < 2.
+    #[inline(always)]
+    unsafe fn put<P: Quads>(w: *const u8, table: v128, r: usize, panel: *mut u8) {
+        for step in 0..BLOCK / 8 {
+            // SAFETY: the caller's promise; four steps make a panel.
+            unsafe {
+                let panel = panel.add(step * Self::PANEL_BYTES / 4 + 16 * r);
+                Self::put_quads(P::quads::<Self>(w, table, r, step), panel);
+            }
+        }
+    }
+
     /// `columns` (16 or 32) of a panel's 8 rows times `TOKENS` inputs.
     ///
     /// # Safety
@@ -161,6 +178,9 @@ impl Simd for Plain {
 
     #[inline(always)]
     fn madd(a: v128, b: v128, c: v128) -> v128 {
+        #[cfg(target_feature = "relaxed-simd")]
+        return f32x4_relaxed_madd(a, b, c);
+        #[cfg(not(target_feature = "relaxed-simd"))]
         f32x4_add(f32x4_mul(a, b), c)
     }
 
@@ -221,9 +241,9 @@ impl Simd for Plain {
         x: *const u8,
         steps: Range<usize>,
     ) -> [v128; 2] {
-        if P::NIBBLES {
+        if P::DOT16 {
             // SAFETY: the caller's promise.
-            return unsafe { nibbles(w, x, steps) };
+            return unsafe { P::dot16(w, x, steps) };
         }
         let mut sums = Self::zero();
         for step in steps {
@@ -231,6 +251,21 @@ impl Simd for Plain {
             sums = unsafe { Self::step::<P>(w, table, x, step, sums) };
         }
         sums
+    }
+
+    #[inline(always)]
+    unsafe fn put<P: Quads>(w: *const u8, table: v128, r: usize, panel: *mut u8) {
+        if P::WORDS {
+            // SAFETY: the caller's promise.
+            return unsafe { P::put_words(w, r, panel) };
+        }
+        for step in 0..BLOCK / 8 {
+            // SAFETY: the caller's promise; four steps make a panel.
+            unsafe {
+                let panel = panel.add(step * Self::PANEL_BYTES / 4 + 16 * r);
+                Self::put_quads(P::quads::<Self>(w, table, r, step), panel);
+            }
+        }
     }
 
     #[inline(always)]
@@ -266,41 +301,6 @@ impl Simd for Plain {
         }
         sums
     }
-}
-
-/// [`Plain::dot`] of nibbles, half of which are multiplied where they stand.
-///
-/// # Safety
-/// As for [`Simd::step`].
-#[inline(always)]
-unsafe fn nibbles(w: *const u8, x: *const u8, steps: Range<usize>) -> [v128; 2] {
-    let zero = i32x4_splat(0);
-    // Products of the nibbles that are moved to bit 0 and to bit 8 (×256) of each 16-bit lane. A sum for each of the
-    // four places would save a shift a step, but needs more registers than there are.
-    let (mut low, mut high) = ([zero; 2], [zero; 2]);
-    let (at0, at8) = (i16x8_splat(0x000f), i16x8_splat(0x0f00));
-    for step in steps {
-        // SAFETY: step < 4 stays within the 128 and 64 bytes the caller promised.
-        unsafe {
-            let x = x.add(16 * step);
-            let (x0, x1, x2, x3) = (
-                splat4(x),
-                splat4(x.add(4)),
-                splat4(x.add(8)),
-                splat4(x.add(12)),
-            );
-            for r in 0..2 {
-                let v = load(w.add(32 * step + 16 * r));
-                let moved = u16x8_shr(v, 4);
-                low[r] = i32x4_add(low[r], i32x4_dot_i16x8(v128_and(v, at0), x0));
-                low[r] = i32x4_add(low[r], i32x4_dot_i16x8(v128_and(moved, at0), x1));
-                // At most 16 products of 15 · 256 · 32767, which is below 2³¹.
-                high[r] = i32x4_add(high[r], i32x4_dot_i16x8(v128_and(v, at8), x2));
-                high[r] = i32x4_add(high[r], i32x4_dot_i16x8(v128_and(moved, at8), x3));
-            }
-        }
-    }
-    [0, 1].map(|r| i32x4_add(low[r], i32x4_shr(high[r], 8)))
 }
 
 /// Rows `rows` of a product: `groups` are their packed bytes, `out` [tokens, stride].

@@ -1,16 +1,19 @@
 //! The codes of four columns of four rows as unsigned bytes, from every way to store them.
 
 use core::arch::wasm32::*;
+use core::ops::Range;
 
 use super::super::packed::{
     Bytes, FiveBits, Nibbles, OneBit, Planes, SixBits, Table, ThreeBits, TwoBits,
 };
-use super::{Form, Simd, load};
+use super::{Form, Simd, dot16, load};
 
 /// How kernels take codes out of planes.
 pub trait Quads: Planes {
-    /// Whether the codes are nibbles and nothing else.
-    const NIBBLES: bool = false;
+    /// Whether 16-bit dots have a way of their own to these codes.
+    const DOT16: bool = false;
+    /// Whether the codes stand in words where 16-bit dots multiply them, not in the quads that others read.
+    const WORDS: bool = false;
 
     /// Columns 8 · `step`… of rows 4 · `r`…: the first four and the last four, one unsigned byte a code. `table` is that
     /// of `Codes`.
@@ -18,6 +21,22 @@ pub trait Quads: Planes {
     /// # Safety
     /// `w` is readable for BYTES; step < 4, r < 2.
     unsafe fn quads<S: Simd>(w: *const u8, table: v128, r: usize, step: usize) -> [v128; 2];
+
+    /// The quants `w` · `x` in columns 8 · `steps`…, if [`Quads::DOT16`].
+    ///
+    /// # Safety
+    /// `w` is readable for BYTES, `x` for 64 bytes; steps end at 4 at most.
+    unsafe fn dot16(_w: *const u8, _x: *const u8, _steps: Range<usize>) -> [v128; 2] {
+        unreachable!("DOT16 is false")
+    }
+
+    /// 32 columns of rows 4 · `r`… → their places in a panel of 16-bit dots, if [`Quads::WORDS`].
+    ///
+    /// # Safety
+    /// `w` is readable for BYTES, `panel` writable for 512; r < 2.
+    unsafe fn put_words(_w: *const u8, _r: usize, _panel: *mut u8) {
+        unreachable!("WORDS is false")
+    }
 }
 
 /// `bits` wide fields of each byte from bit `from` → bit `to`. Shifts of 16-bit lanes do, as the mask takes no bit that
@@ -62,7 +81,13 @@ fn or(a: [v128; 2], b: [v128; 2]) -> [v128; 2] {
 }
 
 impl Quads for Nibbles {
-    const NIBBLES: bool = true;
+    const DOT16: bool = true;
+
+    #[inline(always)]
+    unsafe fn dot16(w: *const u8, x: *const u8, steps: Range<usize>) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { dot16::nibbles(w, x, steps) }
+    }
 
     #[inline(always)]
     unsafe fn quads<S: Simd>(w: *const u8, _: v128, r: usize, step: usize) -> [v128; 2] {
@@ -122,6 +147,21 @@ impl Quads for ThreeBits {
 }
 
 impl Quads for FiveBits {
+    const DOT16: bool = true;
+    const WORDS: bool = true;
+
+    #[inline(always)]
+    unsafe fn dot16(w: *const u8, x: *const u8, steps: Range<usize>) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { dot16::five(w, x, steps) }
+    }
+
+    #[inline(always)]
+    unsafe fn put_words(w: *const u8, r: usize, panel: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { dot16::put_five(w, r, panel) }
+    }
+
     #[inline(always)]
     unsafe fn quads<S: Simd>(w: *const u8, _: v128, r: usize, step: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.
@@ -130,6 +170,21 @@ impl Quads for FiveBits {
 }
 
 impl Quads for SixBits {
+    const DOT16: bool = true;
+    const WORDS: bool = true;
+
+    #[inline(always)]
+    unsafe fn dot16(w: *const u8, x: *const u8, steps: Range<usize>) -> [v128; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { dot16::six(w, x, steps) }
+    }
+
+    #[inline(always)]
+    unsafe fn put_words(w: *const u8, r: usize, panel: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { dot16::put_six(w, r, panel) }
+    }
+
     #[inline(always)]
     unsafe fn quads<S: Simd>(w: *const u8, _: v128, r: usize, step: usize) -> [v128; 2] {
         // SAFETY: the caller's promise.

@@ -81,14 +81,19 @@ pub fn exp_sum(x: &mut [f32], max: f32) -> f32 {
 #[inline(never)]
 pub fn silu_mul(gate: &mut [f32], up: &[f32]) {
     assert_eq!(gate.len(), up.len());
-    map(gate, 0.0, |i, g| {
-        let mut four = [0.0; 4];
-        let n = 4.min(up.len() - i);
-        four[..n].copy_from_slice(&up[i..i + n]);
-        // SAFETY: `four` has 16 bytes.
-        let u = unsafe { v128_load(four.as_ptr().cast()) };
-        f32x4_mul(f32x4_mul(g, sigmoid(g)), u)
-    });
+    let ((gates, last), (ups, last_up)) = (gate.as_chunks_mut::<4>(), up.as_chunks::<4>());
+    for (gate, up) in gates.iter_mut().zip(ups) {
+        // SAFETY: both have 16 bytes.
+        unsafe {
+            let (at, up): (*mut v128, *const v128) = (gate.as_mut_ptr().cast(), up.as_ptr().cast());
+            let gate = v128_load(at);
+            v128_store(at, f32x4_mul(f32x4_mul(gate, sigmoid(gate)), v128_load(up)));
+        }
+    }
+    silu(last);
+    for (gate, up) in last.iter_mut().zip(last_up) {
+        *gate *= up;
+    }
 }
 
 /// 1 / (1 + e⁻ˣ).
