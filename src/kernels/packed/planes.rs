@@ -33,9 +33,9 @@ pub struct OneBit;
 pub struct TwoBits;
 /// 3-bit codes: the low two as [`TwoBits`], then the third as [`OneBit`].
 pub struct ThreeBits;
-/// 5-bit codes: the low four as [`Nibbles`], then the fifth as [`OneBit`]; or in [`words`].
+/// 5-bit codes: the low four as [`Nibbles`], then the fifth as [`OneBit`]; or in `words`.
 pub struct FiveBits;
-/// 6-bit codes: the low four as [`Nibbles`], then the upper two as [`TwoBits`]; or in [`words`].
+/// 6-bit codes: the low four as [`Nibbles`], then the upper two as [`TwoBits`]; or in `words`.
 pub struct SixBits;
 
 /// What is added to each signed 8-bit weight when it is packed: 0 where the relaxed dot reads that operand as signed
