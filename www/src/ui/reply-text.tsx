@@ -1,19 +1,28 @@
 // A reply's text: Markdown once its parser is here, plain text before; code in colours once the reply is finished.
-import { signal, useSignal } from "@preact/signals";
+import { effect, signal, useSignal } from "@preact/signals";
 import { memo } from "preact/compat";
 import type { parts } from "../highlight";
 import type { Block, blocks } from "../markdown";
 import { t } from "../i18n";
+import { whenIdle } from "../idle";
+import { model } from "../model";
 import { read } from "../remember";
 import { LAST_MODEL } from "../visits";
 import { CheckIcon, CopyIcon } from "./icons";
 
-/** Not before the first reply. */
+/** Every kind of block is looked for in a paragraph; patterns become machine code the second time they are used. */
+const REHEARSAL = "A *paragraph*.\n\nAnother, with `code`.";
+
+/** Not before a model loads, so that a first visit is small. */
 const parse = signal<typeof blocks | undefined>(undefined);
 let wantedParser: Promise<void> | undefined;
 function wantParser(): void {
   wantedParser ??= import("../markdown").then(
-    (module) => void (parse.value = module.blocks),
+    (module) => {
+      parse.value = module.blocks;
+      // A reply's first frame would hold the page up with what the parser does once.
+      whenIdle(() => module.blocks(REHEARSAL));
+    },
     () => {
       // Plain text until the next reply asks again.
       wantedParser = undefined;
@@ -22,6 +31,9 @@ function wantParser(): void {
 }
 // On a later visit there may be replies at once.
 if (read(LAST_MODEL) !== null) wantParser();
+effect(() => {
+  if (model.value.phase === "loading") whenIdle(wantParser);
+});
 
 /** Not before the first code. */
 const coloured = signal<typeof parts | undefined>(undefined);
