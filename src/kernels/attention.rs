@@ -155,12 +155,19 @@ const LARGEST_VALUE: f32 = 8191.0;
 
 /// The largest magnitude in `x`.
 fn largest(x: &[f32]) -> f32 {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if x.len().is_multiple_of(8) {
+        return super::simd128::store::largest(x);
+    }
     let larger = |max: f32, x: &f32| if x.abs() > max { x.abs() } else { max };
     x.iter().fold(0.0, larger)
 }
 
 /// The root of the sum of squares of `x`.
 fn length(x: &[f32]) -> f32 {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return super::simd128::store::length(x);
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     x.iter().map(|x| x * x).sum::<f32>().sqrt()
 }
 
@@ -176,9 +183,31 @@ fn quants(x: &[f32], scale: f32) -> impl Iterator<Item = u8> {
         .map(move |x| (x * inverse).round_ties_even() as i8 as u8)
 }
 
-/// The quants of `x` in q16_0.
-fn wide_quants(x: &[f32], scale: f32) -> impl Iterator<Item = i16> {
-    let inverse = inverse(scale);
+/// The quants of the key `k` in q16_0.
+fn store_wide_key(block: &mut [u8], k: &[f32], place: usize, inverse: f32) {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if k.len().is_multiple_of(8) {
+        return super::simd128::store::key(block, k, place, inverse);
+    }
+    for (i, q) in wide_quants(k, inverse).enumerate() {
+        block[2 * wide_key(place, i)..][..2].copy_from_slice(&q.to_le_bytes());
+    }
+}
+
+/// The quants of the value `v` in q16_0.
+fn store_wide_value(chunk: &mut [u8], v: &[f32], position: usize, inverse: f32) {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if v.len().is_multiple_of(VALUE_SPAN) {
+        return super::simd128::store::value(chunk, v, position, inverse);
+    }
+    for (i, q) in wide_quants(v, inverse).enumerate() {
+        let at = 2 * wide_value(v.len(), position, i);
+        chunk[at..at + 2].copy_from_slice(&q.to_le_bytes());
+    }
+}
+
+/// The quants of `x` in q16_0, which is multiplied by `inverse`.
+fn wide_quants(x: &[f32], inverse: f32) -> impl Iterator<Item = i16> {
     x.iter()
         .map(move |x| (x * inverse).round_ties_even() as i16)
 }
@@ -227,9 +256,7 @@ pub fn store_key(format: CacheFormat, keys: &mut [u8], k: &[f32], position: usiz
         }
         CacheFormat::Q16_0 => {
             let scale = length(k) / KEY_LENGTH;
-            for (i, q) in wide_quants(k, scale).enumerate() {
-                keys[2 * wide_key(place, i)..][..2].copy_from_slice(&q.to_le_bytes());
-            }
+            store_wide_key(keys, k, place, inverse(scale));
             let behind = 2 * k.len().next_multiple_of(2) * KEY_BLOCK;
             keys[behind + 4 * place..][..4].copy_from_slice(&scale.to_le_bytes());
         }
@@ -278,10 +305,7 @@ pub fn store_value(format: CacheFormat, values: &mut [u8], v: &[f32], position: 
     match format {
         CacheFormat::Q16_0 => {
             let scale = largest(v) / LARGEST_VALUE;
-            for (i, q) in wide_quants(v, scale).enumerate() {
-                let at = 2 * wide_value(v.len(), position, i);
-                values[at..at + 2].copy_from_slice(&q.to_le_bytes());
-            }
+            store_wide_value(values, v, position, inverse(scale));
             let at = (size - 4) * CHUNK + 4 * position;
             values[at..at + 4].copy_from_slice(&scale.to_le_bytes());
         }

@@ -1,4 +1,5 @@
-//! The thread pool: one job at a time, split into chunks that threads take from a shared counter.
+//! The thread pool: one job at a time, split into chunks. Every thread has a share of them, one stretch of memory, and
+//! when it has done its own it takes what is left of others'.
 //!
 //! Threads spin for a short while, then sleep: a fork-join in a busy loop costs well under a microsecond, and a thread
 //! that has lost its core does not burn another's. The caller takes chunks too and waits only for those workers that
@@ -6,7 +7,7 @@
 //! depends on who computes it, so results do not depend on the number of threads. Without workers `run` is a plain loop.
 #![allow(unsafe_code)]
 
-use core::ops::Range;
+use core::ops::{Deref, Range};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// The most threads a pool takes, the caller's included.
@@ -55,7 +56,7 @@ impl State {
 /// The memory that threads share to hand out one job.
 pub struct Pool {
     /// A [`State`]. Workers sleep on it.
-    state: AtomicU32,
+    state: Padded<AtomicU32>,
     /// Threads wanted by the owner.
     wanted: AtomicUsize,
     /// Workers that have started.
@@ -64,12 +65,25 @@ pub struct Pool {
     asleep: AtomicU32,
     /// 1 while the caller sleeps, or is about to, until the last worker has left. The caller sleeps on it.
     caller: AtomicU32,
-    next: AtomicUsize,
     chunks: AtomicUsize,
     /// Points to the caller's `&dyn Fn(usize)`, valid while the job is open or a worker is inside.
     job: AtomicPtr<()>,
     /// Not 0 when the workers are to return.
     closed: AtomicU32,
+    /// The next chunk of each thread's share.
+    next: [Padded<AtomicUsize>; MAX_THREADS],
+}
+
+/// Shares its cache line with nothing.
+#[repr(align(128))]
+struct Padded<T>(T);
+
+impl<T> Deref for Padded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 type Job<'a> = &'a (dyn Fn(usize) + Sync);
@@ -78,15 +92,15 @@ impl Pool {
     /// A pool without workers.
     pub const fn new() -> Pool {
         Pool {
-            state: AtomicU32::new(0),
+            state: Padded(AtomicU32::new(0)),
             wanted: AtomicUsize::new(1),
             workers: AtomicUsize::new(0),
             asleep: AtomicU32::new(0),
             caller: AtomicU32::new(0),
-            next: AtomicUsize::new(0),
             chunks: AtomicUsize::new(0),
             job: AtomicPtr::new(core::ptr::null_mut()),
             closed: AtomicU32::new(0),
+            next: [const { Padded(AtomicUsize::new(0)) }; MAX_THREADS],
         }
     }
 
@@ -113,14 +127,16 @@ impl Pool {
         let at = &raw const job;
         self.job.store(at.cast_mut().cast(), Ordering::Relaxed);
         self.chunks.store(chunks, Ordering::Relaxed);
-        self.next.store(0, Ordering::Relaxed);
+        for (thread, next) in self.next[..threads].iter().enumerate() {
+            next.store(share(thread, threads, chunks), Ordering::Relaxed);
+        }
         // Nobody is inside and nobody can enter: the last job was left and shut.
         let state = State(self.state.load(Ordering::Relaxed)).next(threads);
         self.state.store(state.0, Ordering::SeqCst);
         if self.asleep.load(Ordering::SeqCst) > 0 {
             notify(&self.state);
         }
-        self.take(job, chunks);
+        self.take(job, chunks, 0, threads);
         let shut = State(self.state.fetch_and(!State::OPEN, Ordering::AcqRel));
         if shut.inside() > 0 {
             self.wait_for_workers();
@@ -167,13 +183,18 @@ impl Pool {
         self.caller.store(0, Ordering::Relaxed);
     }
 
-    fn take(&self, job: Job<'_>, chunks: usize) {
-        loop {
-            let chunk = self.next.fetch_add(1, Ordering::Relaxed);
-            if chunk >= chunks {
-                break;
+    /// What is left of `thread`'s own share, one stretch of memory after another, then of the others'.
+    fn take(&self, job: Job<'_>, chunks: usize, thread: usize, threads: usize) {
+        for other in (thread..threads).chain(0..thread) {
+            let end = share(other + 1, threads, chunks);
+            let next = &self.next[other];
+            while next.load(Ordering::Relaxed) < end {
+                let chunk = next.fetch_add(1, Ordering::Relaxed);
+                if chunk >= end {
+                    break;
+                }
+                job(chunk);
             }
-            job(chunk);
         }
     }
 
@@ -197,10 +218,12 @@ impl Pool {
             } else if self.enter(state) {
                 done = Some(state.job());
                 rounds = 0;
+                let chunks = self.chunks.load(Ordering::Relaxed);
                 let at: *const Job<'_> = self.job.load(Ordering::Relaxed).cast_const().cast();
                 // SAFETY: `run` stored the address of its `job` before it opened the job that was entered, and does not
                 // return before everybody inside has left, so the reference lives for the whole of `take`.
-                self.take(unsafe { *at }, self.chunks.load(Ordering::Relaxed));
+                let job = unsafe { *at };
+                self.take(job, chunks, index, state.threads());
                 let left = State(self.state.fetch_sub(1, Ordering::SeqCst));
                 if left.inside() == 1 && self.caller.load(Ordering::SeqCst) == 1 {
                     // Changed first: a caller that is only about to sleep then does not.
@@ -232,6 +255,11 @@ impl Pool {
         self.state.fetch_add(State::JOB, Ordering::SeqCst);
         notify(&self.state);
     }
+}
+
+/// The first of the chunks that are `thread`'s share.
+fn share(thread: usize, threads: usize, chunks: usize) -> usize {
+    thread * chunks / threads
 }
 
 impl Default for Pool {

@@ -37,6 +37,9 @@ use core::cmp::Ordering;
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::SeedableRng;
 
+/// Logits looked through at a time for one that is high enough.
+const STRETCH: usize = 256;
+
 /// A token that may still be chosen.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {

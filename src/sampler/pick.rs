@@ -1,34 +1,23 @@
 //! pick: the choice itself, greedy over all logits or seeded over the candidates.
 
-use super::Candidate;
+use super::{Candidate, STRETCH};
+use crate::kernels::Isa;
+use crate::kernels::vector::max;
 use rand_pcg::Pcg32;
 use rand_pcg::rand_core::Rng;
 
-/// Lanes compared at a time; the compiler makes vectors of them.
-const LANES: usize = 16;
-
 /// The id of the highest logit, the lowest id among equals; NaN and −∞ are never highest; 0 with nothing else there.
 pub(super) fn greedy(logits: &[f32]) -> u32 {
-    // Two passes without a running index, each of which vectorises.
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let chunks = logits.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, &logit) in lanes.iter_mut().zip(chunk) {
-            *lane = if logit > *lane { logit } else { *lane };
+    let mut best = (f32::NEG_INFINITY, &logits[..0], 0);
+    for (stretch, first) in logits.chunks(STRETCH).zip((0..).step_by(STRETCH)) {
+        let highest = max(Isa::best(), stretch);
+        if highest > best.0 {
+            best = (highest, stretch, first);
         }
     }
-    let max = lanes
-        .iter()
-        .chain(rest)
-        .fold(f32::NEG_INFINITY, |max, &v| if v > max { v } else { max });
-    if max == f32::NEG_INFINITY {
-        return 0;
-    }
-    let holds = |chunk: &[f32]| chunk.iter().fold(false, |found, &v| found | (v == max));
-    let start = logits.chunks(4 * LANES).position(holds).unwrap_or(0) * 4 * LANES;
-    let id = logits[start..].iter().position(|&v| v == max).unwrap_or(0);
-    (start + id) as u32
+    let (highest, stretch, first) = best;
+    let within = stretch.iter().position(|logit| *logit == highest);
+    first + within.unwrap_or(0) as u32
 }
 
 /// An id drawn by weight exp(logit), where the best logit is 0; `None` without candidates. Leaves weights as logits.

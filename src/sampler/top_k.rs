@@ -1,6 +1,8 @@
 //! top_k: all logits → the k highest as candidates, best first; with k = 0 every usable logit, in the order of ids.
 
-use super::Candidate;
+use super::{Candidate, STRETCH};
+use crate::kernels::Isa;
+use crate::kernels::vector::max;
 
 /// Candidates held at once while k of many are chosen: a few times k, so that cutting back is rare.
 fn buffer(k: usize) -> usize {
@@ -21,14 +23,20 @@ pub(super) fn apply(k: usize, logits: &[f32], candidates: &mut Vec<Candidate>) {
     let limit = if k == 0 { usize::MAX } else { buffer(k) };
     // Ids come in rising order, so a later logit equal to the k-th best ranks below it: strictly above suffices.
     let mut threshold = f32::NEG_INFINITY;
-    for (id, &logit) in logits.iter().enumerate() {
-        if logit > threshold {
-            candidates.push(Candidate {
-                id: id as u32,
-                logit: logit.min(f32::MAX),
-            });
-            if candidates.len() == limit {
-                threshold = cut(k, candidates);
+    for (stretch, first) in logits.chunks(STRETCH).zip((0..).step_by(STRETCH)) {
+        // Most stretches have nothing above the threshold.
+        if threshold > f32::NEG_INFINITY && max(Isa::best(), stretch) <= threshold {
+            continue;
+        }
+        for (&logit, id) in stretch.iter().zip(first..) {
+            if logit > threshold {
+                candidates.push(Candidate {
+                    id,
+                    logit: logit.min(f32::MAX),
+                });
+                if candidates.len() == limit {
+                    threshold = cut(k, candidates);
+                }
             }
         }
     }

@@ -199,7 +199,13 @@ impl Model {
                 }
             }
             if block.mixer != Mixer::None {
-                self.add(s, w, Part::PostAttentionNorm, Part::AttentionOutputNorm);
+                self.add(
+                    pool,
+                    s,
+                    w,
+                    Part::PostAttentionNorm,
+                    Part::AttentionOutputNorm,
+                );
             }
             if block.feed_forward == FeedForward::None {
                 continue;
@@ -227,7 +233,7 @@ impl Model {
                     self.feed(pool, s, block.weights, activation, w);
                 }
             }
-            self.add(s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
+            self.add(pool, s, w, Part::PostFeedForwardNorm, Part::LayerOutputNorm);
             if block.narrow.is_some_and(|n| n.last) {
                 self.widen(pool, s, w);
             }
@@ -285,13 +291,27 @@ impl Model {
     }
 
     /// x += h; `before` and `behind` that, the model may norm.
-    pub(super) fn add(&self, s: &mut Scratch, w: &BlockWeights, before: Part, behind: Part) {
-        let n = s.tokens * s.width;
+    pub(super) fn add(
+        &self,
+        pool: &Pool,
+        s: &mut Scratch,
+        w: &BlockWeights,
+        before: Part,
+        behind: Part,
+    ) {
+        let (width, n) = (s.width, s.tokens * s.width);
         let (x, h) = (&mut s.x[..n], &mut s.h[..n]);
-        self.norm_in_place(h, w.norm(before));
-        vector::scale(self.isa, h, self.config.residual_scale);
-        vector::add(self.isa, x, h);
-        self.norm_in_place(x, w.norm(behind));
+        let (norm, scale) = (w.norm(before), self.config.residual_scale);
+        if !norm.0.is_empty() || scale != 1.0 {
+            pool.rows(h, width, &|_, h| {
+                self.norm_in_place(h, norm);
+                vector::scale(self.isa, h, scale);
+            });
+        }
+        pool.rows(x, width, &|first, x| {
+            vector::add(self.isa, x, &h[first * width..][..x.len()]);
+            self.norm_in_place(x, w.norm(behind));
+        });
     }
 
     /// The logits after each token of `range` (at most [`Config::batch`]) of the last slice → [`Scratch::logits_mut`].

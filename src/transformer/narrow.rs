@@ -71,7 +71,7 @@ impl Model {
         self.add_bias(h, w.vector(Part::WidenBias));
         core::mem::swap(&mut s.x, &mut s.side);
         s.width = dim;
-        self.add(s, w, Part::PostFeedForwardNorm, Part::WidenNorm);
+        self.add(pool, s, w, Part::PostFeedForwardNorm, Part::WidenNorm);
     }
 
     /// The logits of the rows of h → `out`, where `head` has a column for each of their first values and `rest` a row for

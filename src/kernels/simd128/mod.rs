@@ -11,6 +11,7 @@ mod planes;
 mod quantise;
 pub mod recurrence;
 mod scales;
+pub mod store;
 pub mod vector;
 
 use core::arch::wasm32::*;

@@ -16,30 +16,41 @@ fn block(x: &[f32]) -> ([v128; 8], f32) {
         *v = unsafe { v128_load(x.as_ptr().add(4 * i).cast()) };
         max = f32x4_pmax(max, f32x4_abs(*v));
     }
-    let m = |i: f32, j: f32| if i > j { i } else { j };
-    let max = m(
-        m(f32x4_extract_lane::<0>(max), f32x4_extract_lane::<1>(max)),
-        m(f32x4_extract_lane::<2>(max), f32x4_extract_lane::<3>(max)),
-    );
-    (v, max)
+    (v, largest_lane(max))
 }
 
+/// The largest of four lanes, of which none is NaN.
 #[inline(always)]
-fn horizontal_sum(v: v128) -> i32 {
-    i32x4_extract_lane::<0>(v)
-        + i32x4_extract_lane::<1>(v)
-        + i32x4_extract_lane::<2>(v)
-        + i32x4_extract_lane::<3>(v)
+pub(super) fn largest_lane(v: v128) -> f32 {
+    let v = f32x4_pmax(v, i32x4_shuffle::<2, 3, 0, 1>(v, v));
+    f32x4_extract_lane::<0>(f32x4_pmax(v, i32x4_shuffle::<1, 0, 3, 2>(v, v)))
+}
+
+/// The nearest whole numbers, of ties the even ones, for magnitudes below 2²².
+#[inline(always)]
+pub(super) fn rounded(v: v128) -> v128 {
+    // Where one is the last bit of the fraction, an addition rounds so.
+    let ones = f32x4_splat(12_582_912.0);
+    i32x4_sub(f32x4_add(v, ones), ones)
+}
+
+/// The same 32 numbers in sixteen bits.
+#[inline(always)]
+fn eights(q32: &[v128; 8]) -> [v128; 4] {
+    core::array::from_fn(|i| i16x8_narrow_i32x4(q32[2 * i], q32[2 * i + 1]))
 }
 
 /// Scale and sums of one block of quants.
 #[inline(always)]
-fn sums(q: &[v128; 8], scale: f32, to: &mut Quants) {
-    let half = |q: &[v128]| {
-        let sum = i32x4_add(i32x4_add(q[0], q[1]), i32x4_add(q[2], q[3]));
-        horizontal_sum(sum)
-    };
-    let (low, high) = (half(&q[..4]), half(&q[4..]));
+fn sums(eights: &[v128; 4], scale: f32, to: &mut Quants) {
+    let [a, b, c, d] = eights.map(|q| i32x4_dot_i16x8(q, i16x8_splat(1)));
+    let (low, high) = (i32x4_add(a, b), i32x4_add(c, d));
+    let both = i32x4_add(
+        i32x4_shuffle::<0, 1, 4, 5>(low, high),
+        i32x4_shuffle::<2, 3, 6, 7>(low, high),
+    );
+    let both = i32x4_add(both, i32x4_shuffle::<1, 0, 3, 2>(both, both));
+    let (low, high) = (i32x4_extract_lane::<0>(both), i32x4_extract_lane::<2>(both));
     to.d = scale * SCALE_UP;
     to.s = scale * (low + high) as f32 * SCALE_UP;
     to.s16[0] = scale * low as f32 * SCALE_UP;
@@ -57,24 +68,22 @@ pub(in super::super) fn quantise_planes(x: &[f32], to: &mut [Quants]) {
         let (v, max) = block(x);
         let scale = max / PLANES_MAX;
         let inverse = f32x4_splat(if max > 0.0 { PLANES_MAX / max } else { 0.0 });
-        let q32 = v.map(|v| i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(v, inverse))));
-        let high = q32.map(|q| i32x4_shr(i32x4_add(q, i32x4_splat(64)), 7));
-        let narrow = |v: &[v128]| {
-            i8x16_narrow_i16x8(
-                i16x8_narrow_i32x4(v[0], v[1]),
-                i16x8_narrow_i32x4(v[2], v[3]),
-            )
-        };
+        let q32 = v.map(|v| rounded(f32x4_mul(v, inverse)));
+        let eights = eights(&q32);
+        let high = eights.map(|q| i16x8_shr(i16x8_add(q, i16x8_splat(64)), 7));
         for (half, q) in to.q.chunks_exact_mut(32).enumerate() {
-            let (all, high) = (&q32[4 * half..][..4], &high[4 * half..][..4]);
-            let low: [v128; 4] = core::array::from_fn(|i| i32x4_sub(all[i], i32x4_shl(high[i], 7)));
+            let (all, high) = (&eights[2 * half..][..2], &high[2 * half..][..2]);
+            let low = [0, 1].map(|i| i16x8_sub(all[i], i16x8_shl(high[i], 7)));
             // SAFETY: q has 32 bytes.
             unsafe {
-                v128_store(q.as_mut_ptr().cast(), narrow(high));
-                v128_store(q.as_mut_ptr().add(16).cast(), narrow(&low));
+                v128_store(q.as_mut_ptr().cast(), i8x16_narrow_i16x8(high[0], high[1]));
+                v128_store(
+                    q.as_mut_ptr().add(16).cast(),
+                    i8x16_narrow_i16x8(low[0], low[1]),
+                );
             }
         }
-        sums(&q32, scale, to);
+        sums(&eights, scale, to);
     }
 }
 
@@ -85,14 +94,14 @@ pub(in super::super) fn quantise_i16(x: &[f32], to: &mut [Quants]) {
         let (v, max) = block(x);
         let scale = max / 32767.0;
         let inverse = f32x4_splat(if max > 0.0 { 32767.0 / max } else { 0.0 });
-        let q32 = v.map(|v| i32x4_trunc_sat_f32x4(f32x4_nearest(f32x4_mul(v, inverse))));
-        for i in 0..4 {
-            let eight = i16x8_narrow_i32x4(q32[2 * i], q32[2 * i + 1]);
-            let ordered = i16x8_shuffle::<0, 2, 4, 6, 1, 3, 5, 7>(eight, eight);
+        let q32 = v.map(|v| rounded(f32x4_mul(v, inverse)));
+        let eights = eights(&q32);
+        for (i, eight) in eights.iter().enumerate() {
+            let ordered = i16x8_shuffle::<0, 2, 4, 6, 1, 3, 5, 7>(*eight, *eight);
             // SAFETY: i < 4 of 64 bytes.
             unsafe { v128_store(to.q.as_mut_ptr().add(16 * i).cast(), ordered) };
         }
-        sums(&q32, scale, to);
+        sums(&eights, scale, to);
     }
 }
 
