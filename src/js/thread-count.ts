@@ -91,9 +91,12 @@ export class ThreadCount {
     if (this.#all === 1) return;
     if (this.#trial) {
       this.#trial.push(time);
-      const over = mean(this.#trial) > ALARM * mean(this.#recent);
+      const mine = mean(this.#recent);
+      // Beside somebody who burns a core, steps of all threads are fast at times: to be taken up they must always be.
+      const over =
+        this.#using === 1 ? time >= mine : mean(this.#trial) > ALARM * mine;
       if (over || this.#trial.length === this.#watch.steps) {
-        this.#judge(this.#trial);
+        this.#judge(over ? Infinity : mean(this.#trial), mine);
       }
       return;
     }
@@ -106,8 +109,7 @@ export class ThreadCount {
     if (slow || this.#since >= this.#interval) this.#trial = [];
   }
 
-  #judge(trial: readonly number[]): void {
-    const [mine, other] = [mean(this.#recent), mean(trial)];
+  #judge(other: number, mine: number): void {
     if (other < this.#watch.gain * mine) {
       this.#using = this.#other;
       this.#usual = other;

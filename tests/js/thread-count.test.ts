@@ -86,6 +86,19 @@ test("a trial that goes badly is cut short", () => {
   assert.ok(share(used, 2) < 0.04);
 });
 
+test("threads that are fast only at times are not taken up", () => {
+  let state = 1;
+  const atTimes = (threads: number) => {
+    state = (state * 48271) % 2147483647;
+    const free = state / 2147483647 < 0.6;
+    return threads === 1 ? 10 : free ? 6 : 15;
+  };
+  const count = new ThreadCount(2, DECODE);
+  count.suggest(1);
+  const { used } = run(count, 1000, atTimes);
+  assert.ok(share(used, 1) > 0.9, `${share(used, 1)}`);
+});
+
 test("one thread is one thread", () => {
   const { used } = run(new ThreadCount(1, DECODE), 50, quiet);
   assert.equal(share(used, 1), 1);
